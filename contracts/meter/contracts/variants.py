@@ -1,0 +1,108 @@
+"""Variants: product sets of series, the currency of the checker.
+
+A variant stands for every series of one metric whose resource kind, consumer kind and attribute values lie in its
+sets. A real series is a variant whose sets have one member each, so that the same code judges both. Named tuples, not
+attrs classes: the running engine needs them and must start without attrs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Domain = frozenset[str] | None
+"""The values that an attribute may have; `None` is open: any text."""
+
+
+class Variant(NamedTuple):
+    """A product set of series of one metric.
+
+    `attributes` is sorted by name. `interval` is the time between rows in nanoseconds, 0 where it is not known.
+    `origin` is the instance that gives it, `via` every instance that it derives from, its origin included.
+    """
+
+    metric: str
+    type: str
+    unit: str
+    kind: str
+    additive: bool
+    resource: frozenset[str]
+    consumer: frozenset[str]
+    attributes: tuple[tuple[str, Domain], ...] = ()
+    quality: str = "measured"
+    interval: int = 0
+    origin: str = ""
+    via: frozenset[str] = frozenset()
+
+    def domain(self, attribute: str) -> Domain:
+        """The values of an attribute; raises KeyError where the variant has no such attribute."""
+        for name, values in self.attributes:
+            if name == attribute:
+                return values
+        raise KeyError(attribute)
+
+    def with_domain(self, attribute: str, values: Domain) -> Variant:
+        """The same variant with other values for an attribute that it has."""
+        return self._replace(
+            attributes=tuple((name, values if name == attribute else have) for name, have in self.attributes)
+        )
+
+    def contains(self, other: Variant) -> bool:
+        """Whether every series of `other` is one of this variant's."""
+        return (
+            (self.metric, self.type, self.unit, self.kind) == (other.metric, other.type, other.unit, other.kind)
+            and other.resource <= self.resource
+            and other.consumer <= self.consumer
+            and len(self.attributes) == len(other.attributes)
+            and all(
+                mine == name and (values is None or (theirs is not None and theirs <= values))
+                for (mine, values), (name, theirs) in zip(self.attributes, other.attributes, strict=True)
+            )
+        )
+
+    def meets(self, other: Variant) -> bool:
+        """Whether one series could belong to both; attributes that only one of them has tell them apart."""
+        return (
+            self.metric == other.metric
+            and bool(self.resource & other.resource)
+            and bool(self.consumer & other.consumer)
+            and len(self.attributes) == len(other.attributes)
+            and all(
+                mine == name and (values is None or theirs is None or bool(values & theirs))
+                for (mine, values), (name, theirs) in zip(self.attributes, other.attributes, strict=True)
+            )
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value with sorted sets; equal variants give equal values."""
+        return {
+            "metric": self.metric,
+            "type": self.type,
+            "unit": self.unit,
+            "kind": self.kind,
+            "additive": self.additive,
+            "resource": sorted(self.resource),
+            "consumer": sorted(self.consumer),
+            "attributes": {
+                name: None if values is None else sorted(values) for name, values in self.attributes
+            },
+            "quality": self.quality,
+            "interval": self.interval,
+            "origin": self.origin,
+            "via": sorted(self.via),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Variant:
+        """The variant that `to_json` made `value` from."""
+        return cls(
+            **{
+                **value,
+                "resource": frozenset(value["resource"]),
+                "consumer": frozenset(value["consumer"]),
+                "attributes": tuple(
+                    (name, None if values is None else frozenset(values))
+                    for name, values in sorted(value["attributes"].items())
+                ),
+                "via": frozenset(value["via"]),
+            }
+        )

@@ -1,0 +1,163 @@
+"""What a plugin is written against: base classes, contexts, outcomes.
+
+Imports no numpy: a source must be able to start and poll before the pipeline exists. Phases are called in the order
+`__init__`, `start`, `pre_pipeline_start`, operation, `post_pipeline_start`, `stop`; a plugin can be started again
+after `stop`. Each phase hands over an object that can do just what is right in that phase.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from meter.core.batch import Batch, Block
+    from meter.core.bind import Selection
+    from meter.core.readings import ColumnSpec, Columns, Readings
+
+Config = "Mapping[str, Any]"
+"""Effective configuration: durations in integer nanoseconds, sizes in integer bytes, paths absolute."""
+
+
+class Retry(Exception):  # noqa: N818  (an outcome that a caller treats, not a failure; named as in Alumet)
+    """This poll or write failed, the next may succeed. Use it for what passes: EIO once, a refused connection."""
+
+
+class Gone(Exception):  # noqa: N818  (as Retry)
+    """What is measured has ended for good: its process exited, its device was removed. A normal end."""
+
+
+class Missing:
+    """The value of a cell that could not be read, with the reason; never 0."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __float__(self) -> float:
+        return float("nan")
+
+    def __repr__(self) -> str:
+        return f"Missing({self.reason!r})"
+
+
+class Context:
+    """What a plugin may ask of its host while it starts and runs."""
+
+    def __init__(self, label: str, sysroot: Path | None = None) -> None:
+        self.label = label
+        self.sysroot = sysroot
+
+    def path(self, path: str) -> str:
+        """Where `path` really lies: `/proc` and `/sys` are below `--sysroot` where that is given."""
+        if self.sysroot is not None and (path + "/").startswith(("/proc/", "/sys/")):
+            return f"{self.sysroot}{path}"
+        return path
+
+    def open(self, path: str) -> int:
+        """A descriptor that reads `path`, to be kept and read with `os.pread`; the plugin closes it in `stop`.
+
+        Raises: OSError as `os.open`.
+        """
+        return os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
+
+    def open_binary(self, path: str) -> IO[bytes]:
+        """The same as an unbuffered file object."""
+        return open(self.path(path), "rb", buffering=0)  # noqa: SIM115  (the plugin keeps it)
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a folder, unsorted."""
+        return os.listdir(self.path(path))
+
+
+class SourceContext(Context):
+    """The context of a source: declares columns besides."""
+
+    def columns(self, specs: Iterable[ColumnSpec]) -> Columns:
+        """Declare the columns of a row once; each must lie in what the contract provides.
+
+        Raises: ContractBreach, a metric, kind, attribute or value is not declared.
+        """
+        raise NotImplementedError
+
+
+class Plugin:
+    """What all plugins share."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Keep the effective configuration; touch nothing of the host yet."""
+        self.config = config
+
+    def pre_pipeline_start(self) -> None:
+        """All plugins have started, nothing runs yet."""
+
+    def post_pipeline_start(self, control: Control) -> None:
+        """The pipeline runs; `control` steers it."""
+
+    def stop(self) -> None:
+        """Release everything that `start` took; a later `start` may follow."""
+
+
+class Control(Protocol):
+    """Steers a running pipeline."""
+
+    def trigger(self, label: str) -> None:
+        """Poll a source now, beside its schedule."""
+
+
+class Source(Plugin):
+    """Reads a part of the world at each tick."""
+
+    def start(self, context: SourceContext) -> None:
+        """Open what is read at each poll."""
+
+    def poll(self, out: Readings) -> None:
+        """Read once and give the readings to `out`; `out.ts` is the time of this poll.
+
+        Raises: Retry, nothing could be read this time; Gone, there is nothing to read any more. Any other error
+            quarantines this source; the others go on.
+        """
+        raise NotImplementedError
+
+
+class Filter(Plugin):
+    """Makes new series from those that its rules select."""
+
+    def start(self, context: Context) -> None:
+        """Open what is needed while running."""
+
+    def bind(self, selections: Sequence[Selection]) -> None:
+        """A layout is seen for the first time; prepare for its selections."""
+
+    def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
+        """The blocks that the selections give; made with `Selection.give`.
+
+        What no rule selects, and what `keeps`, passes beside the filter.
+        """
+        raise NotImplementedError
+
+    def finish(self) -> Iterable[Block]:
+        """The end: give what is still held back."""
+        return ()
+
+
+class Output(Plugin):
+    """Delivers batches."""
+
+    def start(self, context: Context) -> None:
+        """Open where the batches go."""
+
+    def write(self, batch: Batch) -> None:
+        """Deliver; on return the batch is as safe as the contract's `durability` says.
+
+        Raises: any error: the batch is kept and written again with back-off; a write that failed half way has to
+            undo its half.
+        """
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Deliver what is buffered; the last call before `stop`."""

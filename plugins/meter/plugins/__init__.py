@@ -1,0 +1,1 @@
+"""The built-in plugins: one folder each, with its contract, its code and its README."""
