@@ -82,9 +82,7 @@ class Variant(NamedTuple):
             "additive": self.additive,
             "resource": sorted(self.resource),
             "consumer": sorted(self.consumer),
-            "attributes": {
-                name: None if values is None else sorted(values) for name, values in self.attributes
-            },
+            "attributes": {name: None if values is None else sorted(values) for name, values in self.attributes},
             "quality": self.quality,
             "interval": self.interval,
             "origin": self.origin,

@@ -1,0 +1,121 @@
+"""Checking: one pure function from request, catalogue and host facts to a plan or diagnostics.
+
+No clock, no files, no hash order: equal inputs give equal bytes. Each stage takes values and gives values; all errors
+of a stage are said at once, and a stage begins only on what the one before found sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from meter.contracts import plan as plans
+from meter.contracts.catalogue import Catalogue
+from meter.contracts.diagnostics import ContractError, Diagnostic
+from meter.contracts.flow import flow
+from meter.contracts.host import READ, WRITE, Host
+from meter.contracts.instances import Instance, configure, strangers
+from meter.contracts.language import language
+from meter.contracts.order import order
+from meter.contracts.plan import Plan
+from meter.contracts.request import Request
+from meter.contracts.resolve import host_fault, resolve
+
+
+@frozen(kw_only=True)
+class Checked:
+    """A plan, or none and at least one error; warnings in both cases; sorted by place."""
+
+    plan: Plan | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    def require(self) -> Plan:
+        """The plan.
+
+        Raises: ContractError with every diagnostic where there is none.
+        """
+        if self.plan is None:
+            raise ContractError(self.diagnostics)
+        return self.plan
+
+
+def _end(found: Sequence[Diagnostic], plan: Plan | None = None) -> Checked:
+    return Checked(plan=plan, diagnostics=tuple(sorted(found, key=Diagnostic.order)))
+
+
+def _failed(found: Sequence[Diagnostic]) -> bool:
+    return any(diagnostic.level == "error" for diagnostic in found)
+
+
+def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
+    """Check a request: resolve, configure, order, flow, host."""
+    resolved = resolve(request, catalogue, host)
+    found = list(resolved.diagnostics)
+    if not _failed(found):
+        found += strangers(request, {instance.label for instance in resolved.instances})
+    for instance in resolved.instances:
+        found += configure(instance, request.config.get(instance.label, {}))
+    if _failed(found):
+        return _end(found)
+    ordered = order(resolved.instances, request)
+    found += ordered.diagnostics
+    if _failed(found):
+        return _end(found)
+    by_label = {instance.label: instance for instance in resolved.instances}
+    chain = [by_label[label] for label in ordered.order]
+    flowed = flow(chain, catalogue, request.config)
+    found += flowed.diagnostics
+    for instance in chain:
+        found += _on_host(instance, request, host)
+        found += _durability(instance, request)
+    if _failed(found):
+        return _end(found)
+    plan = plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved.rejected)
+    return _end(found, plan)
+
+
+def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
+    """E-HOST and E-PATH."""
+    found = []
+    if why := host_fault(instance.contract, host):
+        span = instance.contract.source.key("needs", "host")._replace(label="needed here")
+        facts = {"plugin": instance.contract.name, "why": why, "help": _mend(why)}
+        found.append(Diagnostic(code="E-HOST", facts=facts, spans=(instance.span, span), clause="needs.host"))
+    for name, option in sorted(instance.contract.config.items()):
+        value = instance.config.get(name)
+        if option.access is None or value is None:
+            continue
+        question = WRITE if option.access == "write" else READ
+        for place, path in enumerate(value if isinstance(value, list) else [value]):
+            why = host.answer(question, path)
+            if not why:
+                continue
+            given = request.config.get(instance.label, {}).get(name)
+            at = (place,) if isinstance(value, list) else ()
+            span = instance.span if given is None else given.locate(at)
+            short, _, help_ = why.partition("; ")
+            facts = {"option": name, "instance": instance.label, "path": path, "why": short, "short": short}
+            help_ = help_ or "take another path"
+            found.append(Diagnostic(code="E-PATH", facts={**facts, "help": help_}, spans=(span,), clause="config"))
+    return found
+
+
+def _mend(why: str) -> str:
+    if "permission" in why:
+        return "run meter with the right to read it, or leave the plugin out"
+    return "leave the plugin out, or check with `--host assume` for another machine"
+
+
+def _durability(instance: Instance, request: Request) -> list[Diagnostic]:
+    """E-DURABILITY: an output that promises less than is demanded."""
+    wanted, got = request.durability, instance.contract.durability
+    role = language().words["placement"][instance.contract.placement]["role"]
+    if (
+        wanted is None
+        or role != "output"
+        or language().rank("durability", got) >= language().rank("durability", wanted)
+    ):
+        return []
+    facts = {"instance": instance.label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
+    return [Diagnostic(code="E-DURABILITY", facts=facts, spans=(instance.span,), clause="durability")]

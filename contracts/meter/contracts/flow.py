@@ -1,0 +1,281 @@
+"""Flow: which metrics there are after each hop, and whether each hop can take what reaches it.
+
+An over-approximation: the real layout always lies inside it, which `bind` verifies while running. A metric in error
+is unknown from there on and causes no further diagnostic: one cause, one diagnostic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attrs import field, frozen
+
+from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.constraints import holds
+from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.instances import Compiled, Instance, unkept
+from meter.contracts.language import language
+from meter.contracts.order import commensurable, worst_quality
+from meter.contracts.request import Given
+from meter.contracts.rules import Fault, apply, faults, give
+from meter.contracts.selectors import Selector, matches, split
+from meter.contracts.spans import Span
+from meter.contracts.units import UnitError
+from meter.contracts.variants import Variant
+
+
+@frozen(kw_only=True)
+class Flow:
+    """The variants after each instance (for an output: those that it gets), and diagnostics."""
+
+    schema: Mapping[str, tuple[Variant, ...]]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@frozen
+class _Walk:
+    catalogue: Catalogue
+    config: Mapping[str, Mapping[str, Given]]
+    found: list[Diagnostic] = field(factory=list)
+    unknown: set[str] = field(factory=set)
+    read: set[tuple[str, str]] = field(factory=set)
+    made: dict[tuple[str, str], Instance] = field(factory=dict)
+
+    def say(self, code: str, spans: Sequence[Span], clause: str, notes: tuple[str, ...] = (), **facts: str) -> None:
+        diagnostic = Diagnostic(code=code, facts=facts, spans=tuple(spans), clause=clause, notes=notes)
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+    # ------------------------------------------------------------------------------------------------ one instance
+
+    def enter(self, instance: Instance, live: list[Variant]) -> list[Variant]:
+        """What goes on behind an instance; for an output, what it gets."""
+        for variant in instance.emits:
+            self.made[instance.label, variant.metric] = instance
+        role = language().words["placement"][instance.contract.placement]["role"]
+        if role == "source":
+            self.clashes(instance, instance.emits, live)
+            return live + list(instance.emits)
+        rules = [compiled.rule for compiled in instance.rules]
+        self.empty(instance, live)
+        applied, passing = apply(rules, live, commensurable)
+        given: list[Variant] = []
+        taken: list[Variant] = []
+        wrong: dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]] = {}
+        for hit in applied:
+            compiled = instance.rules[hit.rule]
+            self.read.add((hit.part.origin, hit.part.metric))
+            if hit.part.metric in self.unknown:
+                continue
+            fault = next(iter(faults(compiled.rule, hit.part, commensurable)), None)
+            if fault is not None:
+                wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
+            if compiled.rule.keeps:
+                passing.append(hit.part)
+            new = give(compiled.rule, hit.part, instance.label, worst_quality())
+            if fault is not None or not self.requires(instance, compiled, hit.part):
+                self.unknown.add(hit.part.metric)
+                if new is not None:
+                    self.unknown.add(new.metric)
+                continue
+            taken.append(hit.part)
+            if new is not None and self.unit(instance, compiled, new):
+                given.append(new)
+                self.made[instance.label, new.metric] = instance
+        for (rule, item, _, _), group in wrong.items():
+            self.fault(instance, instance.rules[rule], item, group)
+        if role != "filter":
+            return taken
+        self.clashes(instance, given, passing)
+        return passing + given
+
+    def unit(self, instance: Instance, compiled: Compiled, new: Variant) -> bool:
+        """Whether the unit of a new metric is one."""
+        try:
+            language().units.parse(new.unit)
+        except UnitError:
+            span = instance.contract.source.value("needs", "metrics", compiled.place, "gives", "unit")
+            self.unknown.add(new.metric)
+            self.say(
+                "E-FLOW-UNIT", (instance.span, span), "needs.metrics.gives.unit",
+                instance=instance.label, metric=f"`{new.metric}`", got=new.unit, wanted="a unit",
+                help="mend the template",
+            )  # fmt: skip
+            return False
+        return True
+
+    # ---------------------------------------------------------------------------------------------------- demands
+
+    def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
+        """Where the selector stands that took something: the user's item, else the instance."""
+        given = self.config.get(instance.label, {}).get(compiled.option)
+        return instance.span if given is None else given.locate((item,) if item >= 0 else ())
+
+    def requires(self, instance: Instance, compiled: Compiled, part: Variant) -> bool:
+        """Whether a part keeps the rule's constraints; says which it does not."""
+        for constraint in compiled.require:
+            if holds(constraint, instance.config, part.interval) is False:
+                span = instance.contract.source.value("needs", "metrics", compiled.place, "require")
+                given = self.config.get(instance.label, {})
+                diagnostic = unkept(instance, constraint, span, given, "needs.metrics.require", part.interval)
+                if diagnostic not in self.found:
+                    self.found.append(diagnostic)
+                return False
+        return True
+
+    def fault(self, instance: Instance, compiled: Compiled, item: int, group: Sequence[tuple[Fault, Variant]]) -> None:
+        """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
+        fault, part = group[0]
+        key = "gives" if fault.clause == "gives" else fault.clause
+        demanded = instance.contract.source.key("needs", "metrics", compiled.place, key)
+        spans = (self.place(instance, compiled, item), demanded._replace(label="demanded here"))
+        clause = f"needs.metrics.{fault.clause}"
+        parts = {each.metric: each for _, each in group}
+        names = sorted(parts)
+        metric = listed(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        facts = {"instance": instance.label, "metric": metric}
+        notes = tuple(self.derivation(parts[name]) for name in names[:3])
+        if fault.clause == "unit":
+            help_ = f"select metrics of its dimension: `*{{unit={fault.wanted[0]}}}`"
+            facts |= {"got": part.unit, "wanted": fault.wanted[0], "help": help_}
+            self.say("E-FLOW-UNIT", spans, clause, notes, **facts)
+        elif fault.clause in ("type", "kind"):
+            wanted = " or ".join(f"`{word}`" for word in fault.wanted)
+            facts |= {"got": f"`{fault.got}`", "wanted": wanted, "help": self.way(instance, fault)}
+            self.say(f"E-FLOW-{fault.clause.upper()}", spans, clause, notes, **facts)
+        elif fault.clause == "additive":
+            words = ("an additive metric", "a metric that is not additive")
+            got, wanted = reversed(words) if fault.wanted[0] == "true" else words
+            facts |= {"got": got, "wanted": wanted, "help": "select another metric"}
+            self.say("E-FLOW-KIND", spans, clause, notes, **facts)
+        else:
+            why = (
+                f"it has no attribute {listed(fault.wanted)}"
+                if fault.clause == "attributes"
+                else f"its {fault.clause} is `{fault.got}`, not {listed(fault.wanted)}"
+            )
+            self.say("E-FLOW-IDENTITY", spans, clause, notes, **facts, why=why)
+
+    def derivation(self, part: Variant) -> str:
+        """Where a part comes from."""
+        maker = self.made.get((part.origin, part.metric))
+        clause = "provides.metrics" if maker and maker.emits else "needs.metrics.gives"
+        what = f"`{part.kind}`, `{part.type}`, in `{part.unit}`"
+        return f"`{part.metric}` is {what} since `{part.origin}` (clause `{clause}`)"
+
+    def way(self, instance: Instance, fault: Fault) -> str:
+        """Which filter makes of a part what is wanted."""
+        for contract in self.catalogue.contracts():
+            if not is_listed(contract):
+                continue
+            for rule in contract.needs.metrics:
+                makes = getattr(rule.gives, fault.clause, None)
+                takes = getattr(rule, fault.clause)
+                if makes in fault.wanted and (not takes or fault.got in takes):
+                    return f"put `{contract.name}` before `{instance.label}`, or select other metrics"
+        return f"select metrics of another {fault.clause}: `*{{{fault.clause}={'|'.join(fault.wanted)}}}`"
+
+    def empty(self, instance: Instance, live: Sequence[Variant]) -> None:
+        """E-FLOW-EMPTY: each item that the user wrote has to mean something."""
+        for compiled in instance.rules:
+            if not compiled.asked:
+                continue
+            for item, selector in enumerate(compiled.rule.select):
+                positive = selector._replace(excludes=False)
+                if any(split(variant, positive, commensurable)[0] is not None for variant in live):
+                    continue
+                if any(matches(selector.glob, name) for name in self.unknown):
+                    continue
+                self.nothing(instance, compiled, item, selector, live)
+
+    def nothing(
+        self, instance: Instance, compiled: Compiled, item: int, selector: Selector, live: Sequence[Variant]
+    ) -> None:
+        names = sorted({variant.metric for variant in live})
+        named = [variant for variant in live if matches(selector.glob, variant.metric)]
+        notes: tuple[str, ...] = ()
+        if named:
+            notes = (f"`{named[0].metric}` is there, but {_says(named)}",)
+        near = nearest(selector.glob, names)
+        some = listed(names[:6]) + (" …" if len(names) > 6 else "")
+        help_ = f"{near}metrics there are {some}" if names else "no metric reaches it"
+        self.say(
+            "E-FLOW-EMPTY",
+            [self.place(instance, compiled, item)],
+            "needs.metrics.metric",
+            notes,
+            selector=selector.text,
+            instance=instance.label,
+            help=help_,
+        )
+
+    # ---------------------------------------------------------------------------------------------------- clashes
+
+    def clashes(self, instance: Instance, new: Iterable[Variant], live: Iterable[Variant]) -> None:
+        """E-FLOW-CLASH: one name has one type, unit and kind, and one giver for each series."""
+        seen = [variant for variant in live if variant.metric not in self.unknown]
+        for variant in new:
+            for other in seen:
+                if other.metric != variant.metric:
+                    continue
+                mine = (variant.type, variant.unit, variant.kind)
+                theirs = (other.type, other.unit, other.kind)
+                if mine != theirs:
+                    why = f" as {', '.join(theirs)} and as {', '.join(mine)}"
+                    help_ = "a name has one type, unit and kind in a backend: leave one out or rename it"
+                elif variant.meets(other):
+                    why = ": the same series twice"
+                    help_ = "leave one out, or give them configurations that keep their series apart"
+                else:
+                    continue
+                first = self.made.get((other.origin, other.metric), instance)
+                givers = sorted({first.label, instance.label})
+                spans = [instance.span, first.span._replace(label=f"gives `{variant.metric}` too")]
+                self.unknown.add(variant.metric)
+                self.say(
+                    "E-FLOW-CLASH", sorted(spans), "provides.metrics",
+                    metric=variant.metric, first=givers[0], second=givers[-1], why=why, help=help_,
+                )  # fmt: skip
+                break
+            seen.append(variant)
+
+    def unread(self) -> None:
+        """E-FLOW-UNREAD for the metrics of an instance that end nowhere."""
+        ends: dict[str, list[str]] = {}
+        for label, metric in sorted(set(self.made) - self.read):
+            if metric not in self.unknown:
+                ends.setdefault(label, []).append(metric)
+        for label, metrics in ends.items():
+            instance = self.made[label, metrics[0]]
+            self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
+
+
+def _says(named: Sequence[Variant]) -> str:
+    variant = named[0]
+    attributes = [
+        f"{name} is {'any text' if values is None else '|'.join(sorted(values))}" for name, values in variant.attributes
+    ]
+    return ", ".join(
+        [
+            f"its kind is {variant.kind}",
+            f"type {variant.type}",
+            f"unit {variant.unit}",
+            f"resource {'|'.join(sorted(variant.resource))}",
+            f"consumer {'|'.join(sorted(variant.consumer))}",
+            *attributes,
+        ]
+    )
+
+
+def flow(instances: Sequence[Instance], catalogue: Catalogue, config: Mapping[str, Mapping[str, Given]]) -> Flow:
+    """Follow every metric along an ordered chain."""
+    walk = _Walk(catalogue, config)
+    live: list[Variant] = []
+    schema: dict[str, tuple[Variant, ...]] = {}
+    for instance in instances:
+        after = walk.enter(instance, live)
+        schema[instance.label] = tuple(after)
+        if language().words["placement"][instance.contract.placement]["role"] in ("source", "filter"):
+            live = after
+    walk.unread()
+    return Flow(schema=schema, diagnostics=tuple(walk.found))

@@ -1,0 +1,160 @@
+"""The contract language, loaded from CONTRACT.ini.
+
+Clauses, words and the texts of diagnostics stand in that file; this module only says how they are laid out. The light
+path (a warm `meter check`, help) never imports it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from meter.contracts import units
+
+ABSENT: Final = object()
+"""The default of a clause that has none."""
+
+
+@frozen(kw_only=True)
+class Clause:
+    """One clause: its type, whether it has to be there, where it belongs."""
+
+    path: tuple[str, ...]
+    type: str
+    obligatory: str
+    default: Any
+    values: tuple[str, ...]
+    placements: tuple[str, ...]
+    stage: str
+    variance: str
+    codes: tuple[str, ...]
+    description: str
+    passes: str
+    fails: str
+
+    @property
+    def name(self) -> str:
+        """The dotted name, `*` for a free part."""
+        return ".".join(self.path)
+
+
+@frozen(kw_only=True)
+class Code:
+    """A diagnostic's texts; `${fact}` is filled in when it is raised."""
+
+    name: str
+    message: str
+    label: str
+    help: str
+
+    @property
+    def level(self) -> str:
+        """`error` or `warning`."""
+        return "error" if self.name.startswith("E-") else "warning"
+
+
+@frozen(kw_only=True)
+class Language:
+    """CONTRACT.ini as values. `words` maps a section family, such as `kind`, to its names and their properties."""
+
+    version: int
+    interface: str
+    clauses: Mapping[tuple[str, ...], Clause]
+    codes: Mapping[str, Code]
+    words: Mapping[str, Mapping[str, Mapping[str, str]]]
+    units: units.Units = field(repr=False)
+
+    def values(self, family: str) -> tuple[str, ...]:
+        """The words of a family, in the order of the file."""
+        return tuple(self.words[family])
+
+    def says(self, family: str, word: str, key: str) -> bool:
+        """Whether a word's property is `yes`."""
+        return self.words[family][word].get(key) == "yes"
+
+    def rank(self, family: str, word: str) -> int:
+        """The place of a word in its family."""
+        return self.values(family).index(word)
+
+    def worst_quality(self, *qualities: str) -> str:
+        """The worst of some qualities."""
+        return max(qualities, key=lambda quality: self.rank("quality", quality))
+
+    def children(self, path: tuple[str, ...]) -> Iterator[Clause]:
+        """The clauses directly below a path, in the order of the file."""
+        return (c for p, c in self.clauses.items() if len(p) == len(path) + 1 and p[:-1] == path)
+
+
+def text() -> str:
+    """The text of CONTRACT.ini: beside this module in a wheel, at the top of a source tree."""
+    shipped = files("meter.contracts") / "CONTRACT.ini"
+    if shipped.is_file():
+        return shipped.read_text(encoding="utf-8")
+    return (Path(__file__).parents[3] / "CONTRACT.ini").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def language() -> Language:
+    """The language of this meter, loaded once."""
+    return load(text())
+
+
+def load(source: str) -> Language:
+    """Lay out the text of a CONTRACT.ini.
+
+    Raises: configparser.Error, KeyError, tomllib.TOMLDecodeError; such a file is a broken installation.
+    """
+    parser = configparser.ConfigParser(
+        interpolation=None, delimiters=("=",), comment_prefixes=(";",), inline_comment_prefixes=None, strict=True
+    )
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # the documented way to keep case
+    parser.read_string(source)
+    families: dict[str, dict[str, dict[str, str]]] = {}
+    for section in parser.sections():
+        family, _, name = section.partition(" ")
+        families.setdefault(family, {})[name] = dict(parser[section])
+    contract = families.pop("contract")[""]
+    clauses = {
+        clause.path: clause for clause in (_clause(name, body, families) for name, body in families["clause"].items())
+    }
+    codes = {
+        name: Code(name=name, message=body["message"], label=body["label"], help=body["help"])
+        for name, body in families["code"].items()
+    }
+    return Language(
+        version=int(contract["language"]),
+        interface=contract["interface"],
+        clauses=clauses,
+        codes=codes,
+        words=families,
+        units=units.load(
+            {f"{family} {name}": body for family in ("unit", "prefix") for name, body in families[family].items()}
+        ),
+    )
+
+
+def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Clause:
+    values = body.get("values", "").split()
+    if values[:1] == ["section"]:
+        values = [word for word, says in families[values[1]].items() if says.get("declared") != "no"]
+    return Clause(
+        path=tuple(name.split(".")),
+        type=body["type"],
+        obligatory=body["obligatory"],
+        default=tomllib.loads(f"x = {body['default']}")["x"] if "default" in body else ABSENT,
+        values=tuple(values),
+        placements=tuple(body.get("placements", "").split()),
+        stage=body["stage"],
+        variance=body["variance"],
+        codes=tuple(body["codes"].split()),
+        description=body["description"],
+        passes=body["example.pass"],
+        fails=body["example.fail"],
+    )

@@ -1,0 +1,159 @@
+"""The contract model: a contract as values, one field for each clause of CONTRACT.ini.
+
+The reader has checked types, words and obligation and has put in defaults, so no field has a default here but those of
+clauses whose absence means something. A test compares these classes with CONTRACT.ini.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+
+from meter.contracts.language import ABSENT
+from meter.contracts.spans import Locator, Span
+
+
+class Source:
+    """The text that something was read from; its positions are found when a diagnostic asks for them."""
+
+    def __init__(self, file: str, text: str, *, first_line: int = 1, first_column: int = 1) -> None:
+        self.file = file
+        self.text = text
+        self._shift = (first_line, first_column)
+        self._locator: Locator | None = None
+
+    @property
+    def _locate(self) -> Locator:
+        if self._locator is None:
+            line, column = self._shift
+            self._locator = Locator(self.text, self.file, first_line=line, first_column=column)
+        return self._locator
+
+    def key(self, *path: str | int) -> Span:
+        """The place of a key or table header."""
+        return self._locate.key(*path)
+
+    def value(self, *path: str | int) -> Span:
+        """The place of a value."""
+        return self._locate.value(*path)
+
+
+Guard = dict[str, Any]
+
+
+@frozen(kw_only=True)
+class MetricClause:
+    """A table of `provides.metrics`."""
+
+    name: str
+    summary: str
+    when: Guard
+    type: str
+    unit: str
+    kind: str
+    resource: tuple[str, ...]
+    consumer: tuple[str, ...]
+    attributes: dict[str, Any]
+    quality: str
+    additive: bool | None = None
+
+
+@frozen(kw_only=True)
+class GivesClause:
+    """The table `gives` of a rule; `None` is the input's."""
+
+    name: str
+    type: str | None = None
+    unit: str | None = None
+    kind: str | None = None
+    additive: bool | None = None
+    quality: str | None = None
+
+
+@frozen(kw_only=True)
+class RuleClause:
+    """A table of `needs.metrics`."""
+
+    metric: str
+    when: Guard
+    type: tuple[str, ...]
+    kind: tuple[str, ...]
+    unit: str
+    resource: tuple[str, ...]
+    consumer: tuple[str, ...]
+    attributes: tuple[str, ...]
+    require: tuple[str, ...]
+    keeps: bool
+    additive: bool | None = None
+    gives: GivesClause | None = None
+
+
+@frozen(kw_only=True)
+class HostNeed:
+    """A table of `needs.host`: one alternative."""
+
+    name: str
+    readable: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Provides:
+    """The table `provides`."""
+
+    capabilities: dict[str, str]
+    metrics: tuple[MetricClause, ...]
+
+
+@frozen(kw_only=True)
+class Needs:
+    """The table `needs`."""
+
+    capabilities: dict[str, str]
+    host: tuple[HostNeed, ...]
+    metrics: tuple[RuleClause, ...]
+
+
+@frozen(kw_only=True)
+class Ordering:
+    """The table `ordering`."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Option:
+    """A table of `config`."""
+
+    type: str
+    summary: str
+    values: tuple[str, ...]
+    default: Any = ABSENT
+    min: Any = ABSENT
+    max: Any = ABSENT
+    access: str | None = None
+
+
+@frozen(kw_only=True)
+class Contract:
+    """A whole contract. `digest` covers every clause whose change could matter to a mount."""
+
+    contract: int
+    name: str
+    version: str
+    interface: str
+    placement: str
+    summary: str
+    author: str
+    licence: str
+    status: tuple[str, ...]
+    exports: dict[str, str]
+    durability: str
+    require: tuple[str, ...]
+    provides: Provides
+    needs: Needs
+    ordering: Ordering
+    config: dict[str, Option]
+    digest: str = field(eq=True)
+    source: Source = field(eq=False, repr=False)

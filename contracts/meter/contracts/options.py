@@ -1,0 +1,230 @@
+"""Typed configuration: what an option takes, in contract, mount file and on the command line.
+
+Canonical values are JSON values: durations are integer nanoseconds, sizes integer bytes, everything else itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from meter.contracts import quantities, selectors
+from meter.contracts.diagnostics import listed, nearest
+from meter.contracts.language import ABSENT, language
+from meter.contracts.model import Option
+from meter.contracts.units import UnitError
+
+_TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(>)?")
+
+
+class OptionError(ValueError):
+    """A value does not fit its option; `code` and `facts` make the diagnostic, `at` is the place inside the value."""
+
+    def __init__(self, code: str, at: tuple[str | int, ...] = (), **facts: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.at = at
+        self.facts = facts
+
+
+def parse_type(text: str) -> tuple[str, str]:
+    """An option type as container (`list`, `map` or empty) and item type.
+
+    Raises: ValueError, there is no such type.
+    """
+    found = _TYPE.fullmatch(text)
+    if found is None or bool(found[1]) != bool(found[3]) or found[2] not in language().words["option"]:
+        raise ValueError(text)
+    return found[1] or "", found[2]
+
+
+def canonical(option: Option, raw: Any) -> Any:
+    """The canonical form of a TOML value for an option; range and words are checked.
+
+    Raises: OptionError, codes E-CONFIG-TYPE and E-CONFIG-RANGE.
+    """
+    container, item = parse_type(option.type)
+    if container == "list":
+        if not isinstance(raw, list):
+            raise OptionError(
+                "E-CONFIG-TYPE", got=describe(raw), wanted=f"a list of {item}", help="write it as a list: [ … ]"
+            )
+        return [_checked(option, item, value, (place,)) for place, value in enumerate(raw)]
+    if container == "map":
+        if not isinstance(raw, dict):
+            raise OptionError("E-CONFIG-TYPE", got=describe(raw), wanted=f"a table of {item}", help="write { … }")
+        return {name: _checked(option, item, value, (name,)) for name, value in raw.items()}
+    return _checked(option, item, raw, ())
+
+
+def from_words(option: Option, texts: list[str]) -> Any:
+    """A TOML value from the texts of `option=value` words; a list takes one item from each word, or a TOML array.
+
+    Raises: OptionError, a number or bool is malformed or a single value is given twice.
+    """
+    import tomllib  # only words that hold a TOML array or table need it
+
+    container, item = parse_type(option.type)
+    if container and texts[0].startswith("{" if container == "map" else "[") and len(texts) == 1:
+        try:
+            return tomllib.loads(f"x = {texts[0]}")["x"]
+        except tomllib.TOMLDecodeError:
+            raise OptionError(
+                "E-CONFIG-TYPE",
+                got=f"`{texts[0]}`",
+                wanted=f"a TOML value of type {option.type}",
+                help="quote the texts inside",
+            ) from None
+    if container == "list":
+        return [_scalar(item, text) for text in texts]
+    if container == "map":
+        pairs = [text.partition("=") for text in texts]
+        return {name: _scalar(item, value) for name, _, value in pairs}
+    return _scalar(item, texts[-1])
+
+
+def _scalar(item: str, text: str) -> Any:
+    if item == "bool" and text in ("true", "false"):
+        return text == "true"
+    if item == "int" and re.fullmatch(r"[+-]?\d+", text):
+        return int(text)
+    if item == "float":
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _checked(option: Option, item: str, raw: Any, at: tuple[str | int, ...]) -> Any:
+    value = _READERS[item](raw, at)
+    if item == "enum" and value not in option.values:
+        raise OptionError(
+            "E-CONFIG-RANGE",
+            at,
+            got=str(value),
+            relation=f"not one of {listed(option.values)}",
+            help=f"{nearest(value, option.values)}take one of {listed(option.values)}",
+        )
+    for bound, relation, breaks in (("min", "less than", _less), ("max", "more than", _more)):
+        limit = getattr(option, bound)
+        if limit is ABSENT:
+            continue
+        if breaks(value, _READERS[item](limit, ())):
+            raise OptionError(
+                "E-CONFIG-RANGE",
+                at,
+                got=str(raw),
+                relation=f"{relation} `{limit}`",
+                help=f"the contract says {bound} = {_toml(limit)}",
+            )
+    return value
+
+
+def _less(value: Any, limit: Any) -> bool:
+    return bool(value < limit)
+
+
+def _more(value: Any, limit: Any) -> bool:
+    return bool(value > limit)
+
+
+def _toml(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def describe(raw: Any) -> str:
+    """A value as a message names it."""
+    if isinstance(raw, bool):
+        return f"`{str(raw).lower()}`"
+    if isinstance(raw, str):
+        return f'"{raw}"' if len(raw) < 60 else f'"{raw[:57]}…"'
+    if isinstance(raw, list):
+        return "a list"
+    if isinstance(raw, dict):
+        return "a table"
+    return f"`{raw}`"
+
+
+def _wrong(raw: Any, at: tuple[str | int, ...], wanted: str, help_: str) -> OptionError:
+    return OptionError("E-CONFIG-TYPE", at, got=describe(raw), wanted=wanted, help=help_)
+
+
+def _bool(raw: Any, at: tuple[str | int, ...]) -> bool:
+    if not isinstance(raw, bool):
+        raise _wrong(raw, at, "true or false", "write true or false without quotes")
+    return raw
+
+
+def _int(raw: Any, at: tuple[str | int, ...]) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise _wrong(raw, at, "a whole number", "write digits without quotes")
+    return raw
+
+
+def _float(raw: Any, at: tuple[str | int, ...]) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        raise _wrong(raw, at, "a finite number", "write a number without quotes")
+    return float(raw)
+
+
+def _str(raw: Any, at: tuple[str | int, ...]) -> str:
+    if not isinstance(raw, str):
+        raise _wrong(raw, at, "a text", f'put it in quotes: "{raw}"' if isinstance(raw, int | float) else 'write "…"')
+    return raw
+
+
+def _path(raw: Any, at: tuple[str | int, ...]) -> str:
+    if not isinstance(raw, str) or not raw or "\0" in raw:
+        raise _wrong(raw, at, "a path", 'write a path in quotes, such as "host.csv"')
+    return raw
+
+
+def _duration(raw: Any, at: tuple[str | int, ...]) -> int:
+    bare = isinstance(raw, int | float) and not isinstance(raw, bool)
+    try:
+        return quantities.parse_duration(raw if isinstance(raw, str) else "")
+    except quantities.QuantityError:
+        number = raw if bare else re.sub(r"[^\d.]", "", str(raw)) or "1"
+        raise _wrong(
+            raw, at, "a duration with its unit", f'write it with a unit, such as "{number}s" or "{number}ms"'
+        ) from None
+
+
+def _size(raw: Any, at: tuple[str | int, ...]) -> int:
+    try:
+        return quantities.parse_size(raw if isinstance(raw, str) else "")
+    except quantities.QuantityError:
+        raise _wrong(raw, at, "a size with its unit", 'write it with a unit, such as "64KiB" or "10MB"') from None
+
+
+def _unit(raw: Any, at: tuple[str | int, ...]) -> str:
+    try:
+        language().units.parse(raw if isinstance(raw, str) else "")
+    except UnitError:
+        raise _wrong(raw, at, "a unit", 'write it in UCUM\'s form, such as "J", "kW" or "By/s"') from None
+    return str(raw)
+
+
+def _metric(raw: Any, at: tuple[str | int, ...]) -> str:
+    try:
+        selectors.parse(raw if isinstance(raw, str) else "")
+    except selectors.SelectorError as error:
+        raise _wrong(raw, at, "a selector of metrics", f'{error.why}; write it as "system.*{{kind=gauge}}"') from None
+    return str(raw)
+
+
+_READERS: Final[Mapping[str, Callable[[Any, tuple[str | int, ...]], Any]]] = {
+    "bool": _bool,
+    "int": _int,
+    "float": _float,
+    "str": _str,
+    "enum": _str,
+    "path": _path,
+    "duration": _duration,
+    "size": _size,
+    "unit": _unit,
+    "metric": _metric,
+}

@@ -1,0 +1,461 @@
+"""The reader: the text of a contract becomes a `Contract`, or diagnostics, all of them at once.
+
+CONTRACT.ini says which clauses there are; this module walks a parsed document along it. It is a total function:
+whatever the text, the answer is a contract or diagnostics, never another error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import cattrs
+
+from meter.contracts import options, selectors
+from meter.contracts.constraints import ConstraintError, parse_constraint
+from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.language import ABSENT, Clause, language
+from meter.contracts.model import Contract, MetricClause, RuleClause, Source
+from meter.contracts.spans import Span
+from meter.contracts.units import UnitError
+from meter.contracts.versions import parse_version, satisfies
+
+LIMIT: Final = 1 << 20
+"""A contract or mount file of more bytes is refused unread."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
+_METRIC: Final = re.compile(r"(?:[A-Za-z0-9_./-]|\$\{[^}\s]+\})+")
+_ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
+_PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
+_CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
+_ARTICLE: Final = {"str": "a text", "bool": "true or false", "int": "a whole number", "table": "a table"}
+
+Path = tuple[str | int, ...]
+
+
+class ReadContract(NamedTuple):
+    """What a text gave: a contract where there is no error, and every diagnostic."""
+
+    contract: Contract | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnostic:
+    """A TOML document and its text, or why it cannot be read (E-FILE)."""
+
+    def problem(why: str, short: str, help_: str, span: Span | None = None) -> Diagnostic:
+        return Diagnostic(
+            code="E-FILE",
+            facts={"path": file, "why": why, "short": short, "help": help_},
+            spans=(span or Span(file, 1, 1),),
+        )
+
+    if len(data) > LIMIT:
+        return problem(f"it has {len(data)} bytes, more than {LIMIT}", "too large", "split it")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        span = Span(file, line, column)
+        return problem("it is not UTF-8", "not UTF-8", "save it in UTF-8", span)
+    try:
+        return tomllib.loads(text), text
+    except tomllib.TOMLDecodeError as error:
+        why = str(error)
+        place = _PLACE.search(why)
+        lines = text.split("\n")
+        span = Span(file, int(place[1]), int(place[2])) if place else Span(file, len(lines), len(lines[-1]) + 1)
+        why = _PLACE.sub("", why).replace("(at end of document)", "at the end of the document").strip()
+        return problem(f"it is not TOML: {why[:1].lower()}{why[1:]}", "not TOML", "mend it here", span)
+    except RecursionError:
+        return problem("it is nested too deeply", "too deep", "write it flatter")
+    except ValueError as error:  # a date that does not exist, an integer of thousands of digits
+        return problem(f"it has a value that cannot be: {error}", "cannot be", "mend the value")
+
+
+def script_block(text: str) -> tuple[str, int] | None:
+    """The contract in a `# /// meter` block of a Python file, and the line where it begins."""
+    found = _BLOCK.search(text)
+    if found is None:
+        return None
+    body = "".join(line[2:] if line.startswith("# ") else line[1:] for line in found[1].splitlines(keepends=True))
+    return body, text.count("\n", 0, found.start(1)) + 1
+
+
+def read(data: bytes, file: str, stem: str = "plugin") -> ReadContract:
+    """Read a contract from the bytes of a `contract.toml`, or of a `.py` file with a script block.
+
+    Args: `file` is named in spans; `stem` is the module that `exports.plugin` has by default.
+    """
+    first_line, first_column = 1, 1
+    if file.endswith(".py"):
+        block = script_block(data[:LIMIT].decode("utf-8", errors="replace"))
+        if block is None:
+            return ReadContract(None, (_missing_contract(file),))
+        data, first_line, first_column = block[0].encode(), block[1], 3
+    parsed = parse_toml(data, file)
+    if isinstance(parsed, Diagnostic):
+        shifted = [
+            span._replace(line=span.line + first_line - 1, column=span.column + first_column - 1)
+            for span in parsed.spans
+        ]
+        return ReadContract(None, (Diagnostic(code=parsed.code, facts=parsed.facts, spans=tuple(shifted)),))
+    document, text = parsed
+    source = Source(file, text, first_line=first_line, first_column=first_column)
+    return _Reader(document, source, stem).read()
+
+
+def _missing_contract(file: str) -> Diagnostic:
+    return Diagnostic(code="E-CONTRACT-MISSING", facts={"path": file}, spans=(Span(file, 1, 1),))
+
+
+class _Reader:
+    """One walk over one document."""
+
+    def __init__(self, document: dict[str, Any], source: Source, stem: str) -> None:
+        self.document = document
+        self.source = source
+        self.stem = stem
+        self.found: list[Diagnostic] = []
+        name = document.get("name")
+        self.subject = f"`{name}`" if isinstance(name, str) else f"the contract in `{source.file}`"
+        self.placement = document.get("placement")
+
+    def say(self, code: str, span: Span, clause: str, **facts: str) -> None:
+        """Note a diagnostic at a place of the document."""
+        self.found.append(
+            Diagnostic(
+                code=code, facts={"subject": self.subject, "clause": clause} | facts, spans=(span,), clause=clause
+            )
+        )
+
+    def read(self) -> ReadContract:
+        if self.placement in language().words["placement"]:
+            implied = tomllib.loads(language().words["placement"][str(self.placement)].get("implied", ""))
+            _imply(self.document, implied)
+        body = self.table((), (), self.document)
+        if self.failed:
+            return ReadContract(None, tuple(self.found))
+        body["exports"] = {"plugin": f"{self.stem}:Plugin", **body["exports"]}
+        digest = hashlib.sha256(canonical_bytes(_material(body, ()))).hexdigest()
+        contract = _converter().structure({**body, "digest": digest, "source": self.source}, Contract)
+        self.relations(contract)
+        return ReadContract(None if self.failed else contract, tuple(self.found))
+
+    @property
+    def failed(self) -> bool:
+        return any(diagnostic.level == "error" for diagnostic in self.found)
+
+    def table(self, path: Path, clause_path: tuple[str, ...], raw: dict[str, Any]) -> dict[str, Any]:
+        """One table along its clauses: unknown names, missing ones, defaults."""
+        clauses = {clause.path[-1]: clause for clause in language().children(clause_path)}
+        out: dict[str, Any] = {}
+        for name in sorted(raw):
+            if name.startswith("x-"):
+                continue
+            clause = clauses.get(name)
+            dotted = ".".join([*(str(part) for part in path if isinstance(part, str)), name])
+            if clause is None or not self.belongs(clause):
+                why = "there is not" if clause is None else f"a {self.placement} cannot have"
+                near = nearest(name, clauses) if clause is None else ""
+                self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), dotted, why=why, near=near)
+                continue
+            out[name] = self.value(clause, (*path, name), raw[name])
+        unstated: list[Clause] = []
+        for name, clause in clauses.items():
+            if name in raw or not self.belongs(clause):
+                if not self.belongs(clause) and clause.default is not ABSENT:
+                    out[name] = clause.default
+                continue
+            if clause.obligatory in ("yes", self.placement):
+                self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
+            elif clause.obligatory == "lint":
+                unstated.append(clause)
+            if clause.default is not ABSENT:
+                out[name] = self.value(clause, (*path, name), clause.default)
+        if unstated:
+            names = listed(clause.name for clause in unstated)
+            texts = "; ".join(f"`{clause.name}`: {clause.description.rstrip('.')}" for clause in unstated)
+            self.say("W-CLAUSE-MISSING", self.source.key(*path), unstated[0].name, clauses=names, descriptions=texts)
+        return out
+
+    def belongs(self, clause: Clause) -> bool:
+        """Whether a clause may stand in a contract of this placement; an unknown placement is another fault."""
+        known = self.placement in language().words["placement"]
+        return not known or not clause.placements or self.placement in clause.placements
+
+    def value(self, clause: Clause, path: Path, raw: Any) -> Any:
+        """One value along its clause's type."""
+        container, _, item = clause.type.rpartition("<")
+        item = item.rstrip(">")
+        if clause.type == "table":
+            return self.table(path, clause.path, raw) if isinstance(raw, dict) else self.wrong(clause, path, raw)
+        if clause.type == "tables":
+            if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+                return self.wrong(clause, path, raw)
+            if not raw and clause.obligatory == self.placement:
+                self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
+            return [self.table((*path, place), clause.path, entry) for place, entry in enumerate(raw)]
+        if container == "list":
+            if not isinstance(raw, list):
+                return self.wrong(clause, path, raw)
+            return [self.scalar(clause, item, (*path, place), entry) for place, entry in enumerate(raw)]
+        if container == "map":
+            if not isinstance(raw, dict):
+                return self.wrong(clause, path, raw)
+            if item == "table":
+                return {
+                    name: self.table((*path, name), (*clause.path, "*"), entry)
+                    if isinstance(entry, dict)
+                    else self.wrong(clause, (*path, name), entry, "a table")
+                    for name, entry in sorted(raw.items())
+                    if not name.startswith("x-")
+                }
+            return {name: self.scalar(clause, item, (*path, name), entry) for name, entry in sorted(raw.items())}
+        return self.scalar(clause, clause.type, path, raw)
+
+    def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "") -> Any:
+        """Note that a value is not of its clause's type."""
+        words = {"list": "a list", "map": "a table", "tables": "a list of tables"}
+        wanted = wanted or words.get(clause.type.partition("<")[0]) or _ARTICLE.get(clause.type, f"a {clause.type}")
+        self.say(
+            "E-CLAUSE-TYPE",
+            self.source.value(*path),
+            clause.name,
+            got=options.describe(raw),
+            wanted=wanted,
+            help=clause.description,
+        )
+        return raw
+
+    def scalar(self, clause: Clause, item: str, path: Path, raw: Any) -> Any:
+        """One scalar along a type; the word that is wrong has its own code where there is one."""
+        if item == "enum":
+            if raw in clause.values if isinstance(raw, str) else False:
+                return raw
+            if isinstance(raw, str) and clause.codes[0] == "E-PLACEMENT-UNKNOWN":
+                values = ", ".join(clause.values)
+                near = nearest(raw, clause.values)
+                self.say(
+                    "E-PLACEMENT-UNKNOWN",
+                    self.source.value(*path),
+                    clause.name,
+                    placement=raw,
+                    near=near,
+                    values=values,
+                )
+            elif isinstance(raw, str) and clause.codes[0] == "E-STATUS-UNKNOWN":
+                self.say(
+                    "E-STATUS-UNKNOWN",
+                    self.source.value(*path),
+                    clause.name,
+                    word=raw,
+                    near=nearest(raw, clause.values),
+                )
+            else:
+                near = nearest(raw, clause.values) if isinstance(raw, str) else ""
+                wanted = f"one of {', '.join(clause.values)}"
+                help_ = f"{near}take one of {', '.join(clause.values)}"
+                self.say(
+                    "E-CLAUSE-TYPE",
+                    self.source.value(*path),
+                    clause.name,
+                    got=options.describe(raw),
+                    wanted=wanted,
+                    help=help_,
+                )
+            return raw
+        if item == "name" and isinstance(raw, str) and not _NAME.fullmatch(raw):
+            self.say("E-NAME", self.source.value(*path), clause.name, name=raw)
+            return raw
+        misfit = _SCALARS[item](raw)
+        return raw if misfit is None else self.wrong(clause, path, raw, misfit)
+
+    def relations(self, contract: Contract) -> None:
+        """What no clause says alone: versions of the language, options that defaults, guards and templates name."""
+        speaks = language()
+        if contract.contract != speaks.version:
+            facts = {"what": "contract language", "wanted": str(contract.contract), "got": str(speaks.version)}
+            self.say("E-INTERFACE", self.source.value("contract"), "contract", **facts)
+        if not satisfies(parse_version(speaks.interface), contract.interface):
+            facts = {"what": "plugin interface", "wanted": contract.interface, "got": speaks.interface}
+            self.say("E-INTERFACE", self.source.value("interface"), "interface", **facts)
+        for name, option in contract.config.items():
+            for field in ("default", "min", "max"):
+                value = getattr(option, field)
+                if value is ABSENT or (field != "default" and _is_item(option.type)):
+                    continue
+                try:
+                    options.canonical(option, value)
+                except options.OptionError as problem:
+                    self.say(
+                        problem.code,
+                        self.source.value("config", name, field, *problem.at),
+                        f"config.*.{field}",
+                        option=name,
+                        instance=contract.name,
+                        **problem.facts,
+                    )
+        for path, clause, option_name in _named_options(contract):
+            if option_name not in contract.config:
+                near = nearest(option_name, contract.config)
+                declared = "options are " + (", ".join(sorted(contract.config)) or "none")
+                facts = {"plugin": contract.name, "option": option_name, "near": near, "options": declared}
+                self.say("E-CONFIG-UNKNOWN", self.source.value(*path), clause, **facts)
+
+
+def _is_item(type_: str) -> bool:
+    """`min` and `max` of a list bound its items: they are no lists themselves."""
+    return "<" in type_
+
+
+def _named_options(contract: Contract) -> Iterator[tuple[Path, str, str]]:
+    """Every option that a guard or a template names: place, clause, option."""
+    entries: list[tuple[str, int, MetricClause | RuleClause]] = [
+        ("provides", place, clause) for place, clause in enumerate(contract.provides.metrics)
+    ]
+    entries += [("needs", place, clause) for place, clause in enumerate(contract.needs.metrics)]
+    for family, place, entry in entries:
+        base: Path = (family, "metrics", place)
+        named = "name" if isinstance(entry, MetricClause) else "metric"
+        template = entry.name if isinstance(entry, MetricClause) else entry.metric
+        for name in entry.when:
+            yield (*base, "when", name), f"{family}.metrics.when", name
+        for name in _CONFIG.findall(template):
+            yield (*base, named), f"{family}.metrics.{named}", name
+        if not isinstance(entry, MetricClause):
+            continue
+        for attribute, domain in entry.attributes.items():
+            for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
+                yield (*base, "attributes", attribute), "provides.metrics.attributes", name
+
+
+def _imply(document: dict[str, Any], implied: dict[str, Any]) -> None:
+    """Put implied clauses under a document: what it says itself stands."""
+    for name, value in implied.items():
+        if name not in document:
+            document[name] = value
+        elif isinstance(document[name], dict) and isinstance(value, dict):
+            if name == "config":
+                document[name] = {**value, **document[name]}
+            else:
+                _imply(document[name], value)
+
+
+def _material(value: Any, path: tuple[str, ...]) -> Any:
+    """What of a contract counts for its digest: not clauses of variance `ignored`; lists of metrics are sorted."""
+    if isinstance(value, dict):
+        clauses = language().clauses
+        out = {}
+        for name, entry in value.items():
+            clause = clauses.get((*path, name))
+            if clause is not None and clause.variance == "ignored":
+                continue
+            below = (*path, name) if clause is not None else (*path, "*")
+            out[name] = _material(entry, below)
+        return out
+    if isinstance(value, list):
+        items = [_material(entry, path) for entry in value]
+        return sorted(items, key=canonical_bytes) if path == ("provides", "metrics") else items
+    return value
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """Equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str).encode()
+
+
+@lru_cache(maxsize=1)
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(Source, lambda value, _: value)
+    return converter
+
+
+def _is_text(raw: Any, check: Callable[[str], Any]) -> bool:
+    if not isinstance(raw, str):
+        return False
+    try:
+        return check(raw) is not False
+    except ValueError:
+        return False
+
+
+def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
+    """For each scalar type a function that says what was wanted, `None` where the value fits."""
+
+    def plain(wanted: str, fits: Callable[[Any], bool]) -> Callable[[Any], str | None]:
+        return lambda raw: None if fits(raw) else wanted
+
+    def text(wanted: str, check: Callable[[str], Any]) -> Callable[[Any], str | None]:
+        return plain(wanted, lambda raw: _is_text(raw, check))
+
+    def unit(raw: Any) -> str | None:
+        try:
+            language().units.parse(raw if isinstance(raw, str) and raw else "?")
+        except UnitError:
+            return None if raw == "" else 'a unit in UCUM\'s form, such as "J" or "By/s"'
+        return None
+
+    def domain(raw: Any) -> str | None:
+        listed = isinstance(raw, list) and bool(raw) and all(isinstance(word, str) for word in raw)
+        named = isinstance(raw, str) and (raw == "str" or _CONFIG.fullmatch(raw) is not None)
+        return None if listed or named else 'a list of values, "${config.LIST}" or "str"'
+
+    def selector(raw: str) -> bool:
+        if not _CONFIG.fullmatch(raw):
+            selectors.parse(raw)
+        return True
+
+    def constraint(raw: Any) -> str | None:
+        if not isinstance(raw, str):
+            return "a constraint TERM OP TERM"
+        try:
+            parse_constraint(raw)
+        except ConstraintError as error:
+            return f"a constraint TERM OP TERM ({error.why})"
+        return None
+
+    return {
+        "any": lambda _: None,
+        "str": plain("a text", lambda raw: isinstance(raw, str)),
+        "bool": plain("true or false", lambda raw: isinstance(raw, bool)),
+        "int": plain("a whole number", lambda raw: isinstance(raw, int) and not isinstance(raw, bool)),
+        "name": plain("a name", lambda raw: isinstance(raw, str)),
+        "version": text('a version such as "1.2.3"', parse_version),
+        "version-short": text('a version such as "1.0"', lambda raw: parse_version(raw, short=True)),
+        "range": text(
+            'a range of versions such as ">=1,<2"', lambda raw: satisfies(parse_version("1.0.0"), raw) or True
+        ),
+        "unit": unit,
+        "template": text(
+            "a name of letters, digits and `.`, with placeholders ${…}",
+            lambda raw: bool(_METRIC.fullmatch(raw) or "{" in raw),
+        ),
+        "selector": text('a selector such as "system.*{kind=gauge}"', selector),
+        "guard": plain("a table OPTION = value", lambda raw: isinstance(raw, dict)),
+        "domain": domain,
+        "constraint": constraint,
+        "entry": text('"MODULE:OBJECT"', lambda raw: bool(_ENTRY.fullmatch(raw))),
+        "option-type": text(
+            "an option type: " + ", ".join(language().values("option")) + ", list<T> or map<T>", options.parse_type
+        ),
+    }
+
+
+class _Scalars(dict[str, Callable[[Any], str | None]]):
+    """Filled on first use: the language is loaded then."""
+
+    def __missing__(self, key: str) -> Callable[[Any], str | None]:
+        self.update(_scalar_types())
+        return self[key]
+
+
+_SCALARS: Final = _Scalars()

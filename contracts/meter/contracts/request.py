@@ -1,0 +1,240 @@
+"""Requests: what the user wants mounted, from `meter.toml` or from the words of a command line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.language import language
+from meter.contracts.model import Source
+from meter.contracts.options import describe
+from meter.contracts.reader import canonical_bytes
+from meter.contracts.spans import Span, Words
+
+_WORD: Final = re.compile(r"([a-z][a-z0-9_.-]*)(?:#([a-z][a-z0-9_.-]*))?")
+_MOUNTPOINT: Final = re.compile(r"/(?:[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)?")
+
+At = tuple[str | int, ...]
+
+
+@frozen(kw_only=True)
+class Asked:
+    """One instance asked for: `cpu#fast` is plugin or capability `cpu`, label `fast`."""
+
+    text: str
+    name: str
+    label: str
+    span: Span = field(eq=False)
+
+
+@frozen(kw_only=True)
+class Given:
+    """The value of an option: a TOML value, or the texts of `option=value` words."""
+
+    raw: Any
+    words: bool = False
+    key: Span = field(eq=False)
+    locate: Callable[[At], Span] = field(eq=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Request:
+    """What is wanted at one mountpoint."""
+
+    mountpoint: str
+    plugins: tuple[Asked, ...]
+    config: Mapping[str, Mapping[str, Given]]
+    labels: Mapping[str, Span] = field(eq=False, factory=dict)
+    prefer: tuple[str, ...] = ()
+    durability: str | None = None
+    order: tuple[tuple[str, ...], ...] = ()
+    span: Span = field(eq=False)
+    order_span: Span | None = field(eq=False, default=None)
+
+    def digest(self) -> str:
+        """The same for equal requests, wherever they were written."""
+        config = {
+            label: {name: ["words", *given.raw] if given.words else given.raw for name, given in options.items()}
+            for label, options in self.config.items()
+            if options
+        }
+        material = [
+            self.mountpoint, [asked.text for asked in self.plugins], config, self.prefer, self.durability, self.order
+        ]  # fmt: skip
+        return hashlib.sha256(canonical_bytes(material)).hexdigest()
+
+
+def _fault(code: str, span: Span, **facts: str) -> Diagnostic:
+    return Diagnostic(code=code, facts=facts, spans=(span,), clause=facts.get("clause", ""))
+
+
+def check_mountpoint(mountpoint: str, span: Span) -> Diagnostic | None:
+    """E-MOUNT-NAME where a name is no mountpoint."""
+    return None if _MOUNTPOINT.fullmatch(mountpoint) else _fault("E-MOUNT-NAME", span, mountpoint=mountpoint)
+
+
+def _asked(text: str, span: Span) -> Asked | Diagnostic:
+    found = _WORD.fullmatch(text)
+    if found is None:
+        return _fault("E-NAME", span, name=text)
+    return Asked(text=text, name=found[1], label=found[2] or found[1], span=span)
+
+
+def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> tuple[Request | None, list[Diagnostic]]:
+    """The request of `meter mount MOUNTPOINT PLUGIN[#label] [key=value]…`.
+
+    Args: `before` are the words of the command line that come first, `meter mount /host`; spans count them.
+    """
+    line = Words([*before, *words])
+    diagnostics: list[Diagnostic] = []
+    plugins: list[Asked] = []
+    config: dict[str, dict[str, list[tuple[str, Span]]]] = {}
+    fault = check_mountpoint(mountpoint, line.span(len(before) - 1))
+    if fault is not None:
+        diagnostics.append(fault)
+    for place, word in enumerate(words, start=len(before)):
+        span = line.span(place)
+        name, equals, value = word.partition("=")
+        if not equals:
+            asked = _asked(word, span)
+            if isinstance(asked, Diagnostic):
+                diagnostics.append(asked)
+            else:
+                plugins.append(asked)
+                config.setdefault(asked.label, {})
+        elif not plugins:
+            help_ = "begin with a plugin: `meter mount /host cpu interval=1s`"
+            diagnostics.append(_fault("E-OPTION", span, word=word, help=help_))
+        elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+            help_ = "an option is NAME=VALUE, the name letters, digits, `-` and `_`"
+            diagnostics.append(_fault("E-OPTION", span, word=word, help=help_))
+        else:
+            config[plugins[-1].label].setdefault(name, []).append((value, span))
+    if any(diagnostic.level == "error" for diagnostic in diagnostics):
+        return None, diagnostics
+    givens = {
+        label: {
+            name: Given(raw=tuple(text for text, _ in values), words=True, key=values[0][1], locate=_word_place(values))
+            for name, values in options.items()
+        }
+        for label, options in config.items()
+    }
+    request = Request(mountpoint=mountpoint, plugins=tuple(plugins), config=givens, span=line.span(len(before) - 1))
+    return request, diagnostics
+
+
+def _word_place(values: list[tuple[str, Span]]) -> Callable[[At], Span]:
+    def locate(at: At) -> Span:
+        place = at[0] if at and isinstance(at[0], int) and at[0] < len(values) else 0
+        return values[place][1]
+
+    return locate
+
+
+def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str, Request], list[Diagnostic]]:
+    """The requests of a parsed `meter.toml`, by mountpoint; broken ones are left out and said."""
+    diagnostics: list[Diagnostic] = []
+    requests: dict[str, Request] = {}
+    for name in sorted(document):
+        if name != "mounts" and not name.startswith("x-"):
+            facts = {"subject": f"`{source.file}`", "why": "there is not", "near": nearest(name, ["mounts"])}
+            diagnostics.append(_fault("E-CLAUSE-UNKNOWN", source.key(name), **facts, clause=name))
+    mounts = document.get("mounts", {})
+    if not isinstance(mounts, dict):
+        return {}, [*diagnostics, _type(source, ("mounts",), "mounts", mounts, "a table", '[mounts."/host"]')]
+    for mountpoint in sorted(mounts):
+        request, found = _one(mountpoint, mounts[mountpoint], source)
+        diagnostics += found
+        if request is not None:
+            requests[mountpoint] = request
+    return requests, diagnostics
+
+
+def _type(source: Source, path: At, clause: str, got: Any, wanted: str, example: str) -> Diagnostic:
+    facts = {"subject": f"`{source.file}`", "got": describe(got), "wanted": wanted, "help": f"write {example}"}
+    return _fault("E-CLAUSE-TYPE", source.value(*path), **facts, clause=clause)
+
+
+def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, list[Diagnostic]]:
+    base: At = ("mounts", mountpoint)
+    words = language().words["request"]
+    found: list[Diagnostic] = []
+    if fault := check_mountpoint(mountpoint, source.key(*base)):
+        found.append(fault)
+    if not isinstance(body, dict):
+        return None, [*found, _type(source, base, mountpoint, body, "a table", f'[mounts."{mountpoint}"]')]
+    for name in sorted(body):
+        if name not in words and not name.startswith("x-"):
+            facts = {"subject": f"`{mountpoint}`", "why": "there is not", "near": nearest(name, words)}
+            found.append(_fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name))
+    for name, says in words.items():
+        if name not in body and says["obligatory"] == "yes":
+            facts = {"subject": f"`{mountpoint}`", "description": says["description"]}
+            found.append(_fault("E-CLAUSE-MISSING", source.key(*base), **facts, clause=name))
+        elif name in body and (wanted := _SHAPES[says["type"]](body[name])):
+            found.append(_type(source, (*base, name), name, body[name], wanted, _EXAMPLES.get(name, wanted)))
+    durability = body.get("durability")
+    if isinstance(durability, str) and durability not in language().values("durability"):
+        wanted = f"one of {', '.join(language().values('durability'))}"
+        found.append(_type(source, (*base, "durability"), "durability", durability, wanted, wanted))
+    if found:
+        return None, found
+    plugins = [
+        _asked(text, source.value(*base, "plugins", place)) for place, text in enumerate(body.get("plugins", []))
+    ]
+    found += [asked for asked in plugins if isinstance(asked, Diagnostic)]
+    if found:
+        return None, found
+    config = {
+        label: {name: _given(raw, source, (*base, "config", label, name)) for name, raw in sorted(options.items())}
+        for label, options in sorted(body.get("config", {}).items())
+    }
+    request = Request(
+        mountpoint=mountpoint,
+        plugins=tuple(asked for asked in plugins if isinstance(asked, Asked)),
+        config=config,
+        labels={label: source.key(*base, "config", label) for label in config},
+        prefer=tuple(body.get("prefer", ())),
+        durability=durability,
+        order=tuple(tuple(chain) for chain in body.get("order", ())),
+        span=source.value(*base, "plugins"),
+        order_span=source.value(*base, "order") if "order" in body else None,
+    )
+    return request, found
+
+
+def _given(raw: Any, source: Source, path: At) -> Given:
+    return Given(raw=raw, key=source.key(*path), locate=lambda at: source.value(*path, *at))
+
+
+def _texts(value: Any) -> str | None:
+    fits = isinstance(value, list) and all(isinstance(word, str) for word in value)
+    return None if fits else "a list of texts"
+
+
+def _tables(value: Any) -> str | None:
+    fits = isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())
+    return None if fits else "a table for each instance"
+
+
+def _chains(value: Any) -> str | None:
+    fits = isinstance(value, list) and all(_texts(chain) is None for chain in value)
+    return None if fits else "a list of lists of labels"
+
+
+_SHAPES: Final[Mapping[str, Callable[[Any], str | None]]] = {
+    "list<str>": _texts,
+    "map<table>": _tables,
+    "list<list<str>>": _chains,
+    "enum": lambda value: None if isinstance(value, str) else "a word",
+}
+_EXAMPLES: Final = {
+    "plugins": 'plugins = ["cpu", "csv"]',
+    "config": 'config.csv = { path = "host.csv" }',
+    "order": 'order = [["annotate", "dedupe"]]',
+}

@@ -1,0 +1,143 @@
+"""Rules: what a plugin takes, what that must be, and what becomes of it. The one evaluator.
+
+`apply` works on variants: the check calls it with what contracts declare, `bind` with the keys of a real layout. A rule
+here is resolved: its selectors are texts, configuration has been put in. For each part of a metric the first rule
+that selects it applies, so the answer for a key never depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from meter.contracts import selectors
+from meter.contracts.selectors import Commensurable, Selector
+from meter.contracts.variants import Variant
+
+
+class Gives(NamedTuple):
+    """What a rule makes of a metric; `None` is the input's. `name` and `unit` are templates."""
+
+    name: str
+    type: str | None = None
+    unit: str | None = None
+    kind: str | None = None
+    additive: bool | None = None
+    quality: str | None = None
+
+
+class Rule(NamedTuple):
+    """A resolved rule; an empty tuple of types, kinds, resources or consumers takes any."""
+
+    select: tuple[Selector, ...]
+    type: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    unit: str = ""
+    resource: tuple[str, ...] = ()
+    consumer: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    additive: bool | None = None
+    keeps: bool = True
+    gives: Gives | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value; `from_json` reads it."""
+        return {
+            **self._asdict(),
+            "select": [selector.text for selector in self.select],
+            "gives": None if self.gives is None else self.gives._asdict(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Rule:
+        """The rule that `to_json` made `value` from."""
+        fields: dict[str, Any] = {n: tuple(item) if isinstance(item, list) else item for n, item in value.items()}
+        fields["select"] = tuple(selectors.parse(text) for text in value["select"])
+        fields["gives"] = None if value["gives"] is None else Gives(**value["gives"])
+        return cls(**fields)
+
+
+class Applied(NamedTuple):
+    """One part that a rule selected: places of the rule and of the item in its list."""
+
+    rule: int
+    item: int
+    part: Variant
+
+
+class Fault(NamedTuple):
+    """A part is not what its rule demands: the clause, what it is, what it had to be."""
+
+    clause: str
+    got: str
+    wanted: tuple[str, ...]
+
+
+def apply(
+    rules: Sequence[Rule], variants: Iterable[Variant], same_dimension: Commensurable
+) -> tuple[list[Applied], list[Variant]]:
+    """Split variants by rules: the parts that a rule selects, and those that pass since no rule does."""
+    applied: list[Applied] = []
+    passing: list[Variant] = []
+    for variant in variants:
+        rest = [variant]
+        for place, rule in enumerate(rules):
+            remaining: list[Variant] = []
+            for part in rest:
+                hits, outside = selectors.split_list(part, rule.select, same_dimension)
+                applied += [Applied(place, item, inside) for item, inside in hits]
+                remaining += outside
+            rest = remaining
+        passing += rest
+    return applied, passing
+
+
+def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fault]:
+    """Where a selected part is not what the rule demands; empty when all is well."""
+    found = []
+    if rule.type and part.type not in rule.type:
+        found.append(Fault("type", part.type, rule.type))
+    if rule.kind and part.kind not in rule.kind:
+        found.append(Fault("kind", part.kind, rule.kind))
+    if rule.additive is not None and part.additive != rule.additive:
+        found.append(Fault("additive", str(part.additive).lower(), (str(rule.additive).lower(),)))
+    if rule.unit:
+        if not same_dimension(part.unit, rule.unit):
+            found.append(Fault("unit", part.unit, (rule.unit,)))
+        elif part.unit != rule.unit and part.type != "f64":
+            found.append(Fault("type", part.type, ("f64",)))
+    if rule.resource and not part.resource <= set(rule.resource):
+        found.append(Fault("resource", "|".join(sorted(part.resource)), rule.resource))
+    if rule.consumer and not part.consumer <= set(rule.consumer):
+        found.append(Fault("consumer", "|".join(sorted(part.consumer)), rule.consumer))
+    have = {name for name, _ in part.attributes}
+    found += [Fault("attributes", "absent", (name,)) for name in rule.attributes if name not in have]
+    return found
+
+
+def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> Variant | None:
+    """What an instance makes of a part by a rule; `None` where the rule gives nothing."""
+    if rule.gives is None:
+        return None
+    gives = rule.gives
+    return part._replace(
+        metric=gives.name.replace("${metric}", part.metric),
+        type=gives.type or part.type,
+        unit=(gives.unit or "${unit}").replace("${unit}", rule.unit or part.unit),
+        kind=gives.kind or part.kind,
+        additive=part.additive if gives.additive is None else gives.additive,
+        quality=part.quality if gives.quality is None else worst_quality(part.quality, gives.quality),
+        origin=label,
+        via=part.via | {label},
+    )
+
+
+class WorstQuality:
+    """The worse of two qualities, by their order in CONTRACT.ini; the plan carries that order to the engine."""
+
+    def __init__(self, order: Sequence[str]) -> None:
+        self.order = tuple(order)
+
+    def __call__(self, one: str, other: str) -> str:
+        """The worse of the two."""
+        return max(one, other, key=self.order.index)
