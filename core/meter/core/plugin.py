@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from meter.core.batch import Batch, Block
     from meter.core.bind import Selection
-    from meter.core.readings import ColumnSpec, Columns, Readings
+    from meter.core.readings import Columns, ColumnSpec, Readings
 
 Config = "Mapping[str, Any]"
 """Effective configuration: durations in integer nanoseconds, sizes in integer bytes, paths absolute."""
@@ -67,7 +67,7 @@ class Context:
 
     def open_binary(self, path: str) -> IO[bytes]:
         """The same as an unbuffered file object."""
-        return open(self.path(path), "rb", buffering=0)  # noqa: SIM115  (the plugin keeps it)
+        return open(self.path(path), "rb", buffering=0)
 
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, unsorted."""

@@ -1,0 +1,503 @@
+"""Blocks and batches: timestamps and values of a layout, and what flows through the chain together.
+
+A block is one layout, n rows and the layout's parts, which are read-only matrices. Blocks are handed on, selected and
+joined without copying values; whoever changes values makes a new matrix. `build` turns the rows of sources into blocks.
+
+Rows become blocks here and not in `readings`, because sources poll before numpy has been imported.
+"""
+
+from __future__ import annotations
+
+import time
+from math import isfinite, nan
+from operator import itemgetter
+from struct import Struct, pack
+from struct import error as StructError  # noqa: N812  (a lower-case class)
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex, overload
+
+import numpy as np
+
+from meter.core.layout import Layout
+from meter.core.plugin import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from meter.core.keys import Key, KeySet
+    from meter.core.layout import Place
+    from meter.core.readings import Row
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(
+    {"f64": np.dtype(np.float64), "i64": np.dtype(np.int64), "u64": np.dtype(np.uint64)}
+)
+"""How numpy calls the types of metrics."""
+
+_INT64 = np.dtype(np.int64)
+_CODES = {"f64": "d", "i64": "q", "u64": "Q"}
+_NO_REASONS: Mapping[tuple[int, int], str] = MappingProxyType({})
+
+
+class Anchor(NamedTuple):
+    """One instant on two clocks, both in nanoseconds; turns monotonic into wall time."""
+
+    mono_ns: int
+    wall_ns: int
+
+    @classmethod
+    def now(cls) -> Anchor:
+        """The present instant: the tightest of three readings of the wall clock between two of the monotonic one."""
+        readings = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
+        before, wall, after = min(readings, key=lambda reading: reading[2] - reading[0])
+        return cls((before + after) // 2, wall)
+
+    @overload
+    def wall(self, ts: int) -> int: ...
+    @overload
+    def wall(self, ts: Array) -> Array: ...
+    def wall(self, ts: int | Array) -> int | Array:
+        """Nanoseconds since the epoch of a monotonic time, or of each of an int64 array of these."""
+        return ts + (self.wall_ns - self.mono_ns)
+
+
+class Block:
+    """n rows of one layout; its arrays are made read-only.
+
+    `ts` int64[n]: the end of each row's span in monotonic nanoseconds; `since` int64[n]: its start. `parts`: one matrix
+    [n, width] for each part of the layout, of its type. `masks`: for each part a bool matrix of that shape, true where
+    the cell is missing, or None where none is. A missing cell holds NaN, in integers 0. `reasons` says why cells are
+    missing where that is known, by row and position of the key.
+
+    The constructor trusts the shapes; `verify` compares them.
+    """
+
+    __slots__ = ("layout", "masks", "parts", "reasons", "since", "ts")
+
+    def __init__(
+        self,
+        layout: Layout,
+        ts: Array,
+        since: Array,
+        parts: tuple[Array, ...],
+        masks: tuple[Array | None, ...] | None = None,
+        reasons: Mapping[tuple[int, int], str] = _NO_REASONS,
+    ) -> None:
+        ts.setflags(write=False)
+        since.setflags(write=False)
+        for part in parts:
+            part.setflags(write=False)
+        if masks is None:
+            masks = (None,) * len(parts)
+        else:
+            for mask in masks:
+                if mask is not None:
+                    mask.setflags(write=False)
+        self.layout: Final = layout
+        self.ts: Final = ts
+        self.since: Final = since
+        self.parts: Final = parts
+        self.masks: Final = masks
+        self.reasons: Final = reasons
+
+    @property
+    def rows(self) -> int:
+        """How many rows, n."""
+        return len(self.ts)
+
+    def values(self, metric: str) -> Array:
+        """The columns of a metric, [n, k] in the order of its keys; a view where they are neighbours in one part.
+
+        Raises: KeyError, the layout has no such metric; TypeError, its keys have different types.
+        """
+        return self.take(_places(self.layout, metric))
+
+    def missing(self, metric: str) -> Array | None:
+        """Which cells of `values` are missing, bool[n, k]; None where nothing is missing in its parts.
+
+        Raises: as `values`.
+        """
+        return self.take_masks(_places(self.layout, metric))
+
+    def take(self, places: Sequence[Place | tuple[int, Array]]) -> Array:
+        """The columns at some places, side by side, [n, k]; read-only, and a view where that is one slice.
+
+        Places are those of `Layout.gather`; an intp array of columns is taken faster than a tuple of them.
+
+        Raises: TypeError, the places are of different types, which one matrix cannot hold without loss.
+        """
+        if len(places) == 1:
+            part, columns = places[0]
+            return _take(self.parts[part], columns)
+        if not places:
+            return _read_only(np.empty((len(self.ts), 0)))
+        dtypes = {self.layout.dtypes[part] for part, _ in places}
+        if len(dtypes) > 1:
+            raise TypeError(f"{' and '.join(sorted(dtypes))} in one matrix")
+        return _read_only(np.concatenate([_take(self.parts[part], columns) for part, columns in places], axis=1))
+
+    def take_masks(self, places: Sequence[Place | tuple[int, Array]]) -> Array | None:
+        """Which cells of `take` are missing, bool[n, k]; None where nothing is missing in the parts of these places."""
+        masks = self.masks
+        if all(masks[part] is None for part, _ in places):
+            return None
+        taken = [
+            _take(np.zeros(self.parts[part].shape, dtype=bool) if (mask := masks[part]) is None else mask, columns)
+            for part, columns in places
+        ]
+        return taken[0] if len(taken) == 1 else _read_only(np.concatenate(taken, axis=1))
+
+    def column(self, key: Key | str) -> Array:
+        """The values of one key, [n], a view.
+
+        Raises: KeyError, the layout has no such key.
+        """
+        part, column = self.layout.address[self.layout.keys.position(key)]
+        return self.parts[part][:, column]
+
+    def cell(self, row: int, key: Key | str) -> float | int | Missing:
+        """One value; `Missing` with its reason, or an empty one, where it is missing.
+
+        Raises: KeyError, the layout has no such key; IndexError, there is no such row.
+        """
+        return self._cell(range(len(self.ts))[row], self.layout.keys.position(key))
+
+    def _cell(self, row: int, position: int) -> float | int | Missing:
+        part, column = self.layout.address[position]
+        mask = self.masks[part]
+        if mask is not None and mask[row, column]:
+            return Missing(self.reasons.get((row, position), ""))
+        value: float | int = self.parts[part][row, column].item()
+        return value
+
+    def points(self) -> Iterator[tuple[int, Key, float | int | Missing]]:
+        """Row, key and value of each cell, row by row in the order of the keys; slow, for tests and tables."""
+        for row in range(len(self.ts)):
+            for position, key in enumerate(self.layout.keys):
+                yield row, key, self._cell(row, position)
+
+    def select(self, layout: Layout) -> Block:
+        """The same rows with fewer keys, over the same arrays; `layout` is from `restrict` of this block's layout.
+
+        Raises: ValueError, the layout addresses other parts.
+        """
+        if layout is self.layout:
+            return self
+        if layout.widths != self.layout.widths or layout.dtypes != self.layout.dtypes:
+            raise ValueError(f"{layout!r} is no restriction of {self.layout!r}")
+        reasons = self.reasons
+        if reasons:
+            reasons = dict(_moved(reasons, self.layout.keys, layout.keys))
+        return Block(layout, self.ts, self.since, self.parts, self.masks, reasons)
+
+    def join(self, other: Block) -> Block:
+        """The same rows with the keys of both blocks, over the arrays of both.
+
+        Raises: ValueError, the rows are not of the same spans; KeyClash, a key is in both.
+        """
+        if not (_equal(self.ts, other.ts) and _equal(self.since, other.since)):
+            raise ValueError(f"{self!r} and {other!r} do not cover the same spans")
+        layout = self.layout.join(other.layout)
+        reasons = self.reasons
+        if reasons or other.reasons:
+            reasons = dict(_moved(reasons, self.layout.keys, layout.keys))
+            reasons.update(_moved(other.reasons, other.layout.keys, layout.keys))
+        return Block(layout, self.ts, self.since, self.parts + other.parts, self.masks + other.masks, reasons)
+
+    def verify(self) -> None:
+        """Compare shapes, types and read-only flags with the layout; about 1 µs, whatever the number of rows.
+
+        Raises: ValueError, with what does not agree.
+        """
+        rows, layout = len(self.ts), self.layout
+        if not len(self.parts) == len(self.masks) == len(layout.widths):
+            raise ValueError(f"{len(self.parts)} parts and {len(self.masks)} masks for {layout!r}")
+        for name, array in (("ts", self.ts), ("since", self.since)):
+            if array.shape != (rows,) or array.dtype != _INT64 or array.flags.writeable:
+                raise ValueError(f"{name} of {layout!r}: {array.dtype}{list(array.shape)}")
+        for part, mask, dtype, width in zip(self.parts, self.masks, layout.dtypes, layout.widths, strict=True):
+            if part.shape != (rows, width) or part.dtype != DTYPES[dtype] or part.flags.writeable:
+                raise ValueError(f"part {dtype} of {layout!r}: {part.dtype}{list(part.shape)}")
+            if mask is not None and (mask.shape != part.shape or mask.dtype != np.bool_ or mask.flags.writeable):
+                raise ValueError(f"mask of {dtype} of {layout!r}: {mask.dtype}{list(mask.shape)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew: numpy forgets read-only flags.
+        return Block, (self.layout, self.ts, self.since, self.parts, self.masks, dict(self.reasons))
+
+    def __repr__(self) -> str:
+        return f"Block({len(self.ts)} rows of {self.layout!r})"
+
+
+class Batch(NamedTuple):
+    """The blocks that flow through the chain together, with one clock anchor and a running number."""
+
+    blocks: tuple[Block, ...]
+    anchor: Anchor
+    seq: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows all blocks have."""
+        return sum(len(block.ts) for block in self.blocks)
+
+    @property
+    def points(self) -> int:
+        """How many cells all blocks have, missing ones included."""
+        return sum(len(block.ts) * len(block.layout.keys) for block in self.blocks)
+
+    def fork(self) -> Batch:
+        """The batch for a second chain: itself, as nothing in it can change."""
+        return self
+
+
+def _places(layout: Layout, metric: str) -> Sequence[Place | tuple[int, Array]]:
+    """The places of a metric, as numpy takes them fastest; once for each layout."""
+    found: Sequence[Place | tuple[int, Array]] | None = layout.plans.get(("values", metric))
+    if found is None:
+        found = layout.plans["values", metric] = tuple(
+            (part, columns if isinstance(columns, slice) else np.array(columns, dtype=np.intp))
+            for part, columns in layout.place(metric)
+        )
+    return found
+
+
+def _take(matrix: Array, columns: slice | tuple[int, ...] | Array) -> Array:
+    return matrix[:, columns] if isinstance(columns, slice) else _read_only(matrix.take(columns, axis=1))
+
+
+def _read_only(array: Array) -> Array:
+    array.setflags(write=False)
+    return array
+
+
+def _equal(times: Array, others: Array) -> bool:
+    return times is others or np.array_equal(times, others)
+
+
+def _moved(reasons: Mapping[tuple[int, int], str], old: KeySet, new: KeySet) -> Iterator[tuple[tuple[int, int], str]]:
+    """The reasons of the keys that `new` has too, at their positions there."""
+    for (row, position), reason in reasons.items():
+        key = old[position]
+        if key in new:
+            yield (row, new.position(key)), reason
+
+
+def build(rows: Sequence[Row]) -> tuple[Block, ...]:
+    """The blocks of rows that sources gave: one for each run of rows with the same columns object, in their order.
+
+    In f64 columns None, `Missing`, NaN and infinities are missing cells; in integer columns None, `Missing` and the
+    same floats. Integers keep all their bits. What the columns need is prepared once and kept in `columns.plan`.
+
+    Raises: OverflowError, an integer is outside its column's type; TypeError, a value is no number, or a float for
+        an integer column; ValueError, a key occurs twice at one time or in one row, or a row has not one value for
+        each column. All name the key, the last one the first column.
+    """
+    blocks = []
+    taken: dict[int, Layout | set[str]] = {}
+    begin, total = 0, len(rows)
+    while begin < total:
+        columns = rows[begin].columns
+        end = begin + 1
+        while end < total and rows[end].columns is columns:
+            end += 1
+        plan: _Plan | None = columns.plan
+        if plan is None:
+            plan = columns.plan = _Plan(tuple(columns.keys))
+        group = rows if end - begin == total else rows[begin:end]
+        for row in group:
+            if row.ts in taken:
+                _claim(taken, row.ts, plan.layout)
+            else:
+                taken[row.ts] = plan.layout
+        blocks.append(plan.block(group))
+        begin = end
+    return tuple(blocks)
+
+
+class _Part(NamedTuple):
+    """How one matrix is filled from the values of a row."""
+
+    dtype: np.dtype[Any]
+    width: int
+    sources: tuple[int, ...]
+    """Which value of a row each column takes."""
+    positions: tuple[int, ...]
+    """Where the key of each column stands in the layout."""
+    pick: Callable[[Sequence[Any]], Sequence[Any]] | None
+    """Takes the values of this part from a row; None where it takes all of them."""
+    order: Array | None
+    """How to reorder the columns of a part that takes all values; None where their order is that of the keys."""
+    code: str
+    """What `struct` calls the type."""
+    pack: Callable[..., bytes]
+    """One row of the matrix; refuses what is no number of its type."""
+
+
+class _Plan:
+    """How rows of some columns become a block."""
+
+    __slots__ = ("keys", "layout", "parts")
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        layout = Layout.of(keys)
+        source = {key.name: index for index, key in enumerate(keys)}
+        if len(source) != len(keys):
+            twice = next(key for index, key in enumerate(keys) if source[key.name] != index)
+            raise ValueError(f"{twice.name} occurs twice in one row")
+        self.keys = keys
+        self.layout = layout
+        self.parts = tuple(
+            _part(
+                dtype,
+                [
+                    (source[key.name], position)
+                    for position, key in enumerate(layout.keys)
+                    if layout.address[position][0] == part
+                ],
+                whole=len(layout.dtypes) == 1,
+            )
+            for part, dtype in enumerate(layout.dtypes)
+        )
+
+    def block(self, rows: Sequence[Row]) -> Block:
+        """The block of rows that all have these columns."""
+        count = len(rows)
+        width = len(self.keys)
+        for row in rows:
+            if len(row.values) != width:
+                names = ", ".join(key.name for key in self.keys[:1])
+                raise ValueError(f"{len(row.values)} values for {width} columns from {names}")
+        if count == 1:
+            packed = pack("2q", row.ts, row.since)
+        else:
+            packed = pack(f"{2 * count}q", *[row.ts for row in rows], *[row.since for row in rows])
+        times = np.frombuffer(packed, _INT64)
+        ts, since = times[:count], times[count:]
+        parts = []
+        for part in self.parts:
+            matrix = _dense(part, rows)
+            if matrix is None:
+                return self._with_gaps(rows, ts, since)
+            parts.append(matrix)
+        return Block(self.layout, ts, since, tuple(parts))
+
+    def _with_gaps(self, rows: Sequence[Row], ts: Array, since: Array) -> Block:
+        """The same where a cell is missing or wrong."""
+        parts: list[Array] = []
+        masks: list[Array | None] = []
+        reasons: dict[tuple[int, int], str] = {}
+        for part in self.parts:
+            picked = [[row.values[source] for source in part.sources] for row in rows]
+            matrix, gaps = self._floats(part, picked) if part.code == "d" else self._integers(part, picked)
+            parts.append(matrix)
+            found = False
+            for row, column in zip(*[index.tolist() for index in gaps.nonzero()], strict=True):
+                found = True
+                value = picked[row][column]
+                if isinstance(value, Missing) and value.reason:
+                    reasons[row, part.positions[column]] = value.reason
+            masks.append(gaps if found else None)
+        return Block(self.layout, ts, since, tuple(parts), tuple(masks), reasons or _NO_REASONS)
+
+    def _floats(self, part: _Part, picked: list[list[Any]]) -> tuple[Array, Array]:
+        """A matrix of floats, and which of its cells are missing."""
+        # A `Missing` is NaN as a float.
+        matrix = self._packed(part, [[nan if value is None else value for value in values] for values in picked])
+        gaps = ~np.isfinite(matrix)
+        return np.where(gaps, nan, matrix), gaps
+
+    def _integers(self, part: _Part, picked: list[list[Any]]) -> tuple[Array, Array]:
+        """A matrix of integers, and which of its cells are missing."""
+        gaps = [[_is_gap(value) for value in values] for values in picked]
+        filled = [
+            [0 if gap else value for value, gap in zip(values, row, strict=True)]
+            for values, row in zip(picked, gaps, strict=True)
+        ]
+        return self._packed(part, filled), np.array(gaps, dtype=bool)
+
+    def _packed(self, part: _Part, filled: list[list[Any]]) -> Array:
+        try:
+            return _matrix(part, [part.pack(*values) for values in filled])
+        except (StructError, TypeError, OverflowError) as error:
+            raise self._blame(part, filled) from error
+
+    def _blame(self, part: _Part, filled: list[list[Any]]) -> Exception:
+        """Which key's value cannot be packed, and why."""
+        for values in filled:
+            for value, position in zip(values, part.positions, strict=True):
+                key = self.layout.keys[position]
+                try:
+                    pack(part.code, value)
+                except (StructError, TypeError, OverflowError):
+                    if isinstance(value, SupportsIndex):
+                        return OverflowError(f"{key.name}: {value} is outside {key.metric.type}")
+                    return TypeError(f"{key.name}: {value!r} is not {key.metric.type}")
+        raise AssertionError(filled)
+
+
+def _part(dtype: str, columns: Sequence[tuple[int, int]], *, whole: bool) -> _Part:
+    """How to fill the matrix whose columns take some values of a row; `whole` where it takes all of them."""
+    sources = tuple(source for source, _ in columns)
+    pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    order = None
+    if not whole:
+        # One index alone would give the value and not a sequence.
+        pick = itemgetter(*sources) if len(sources) > 1 else itemgetter(slice(sources[0], sources[0] + 1))
+    elif sources != tuple(range(len(sources))):
+        order = np.array(sources, dtype=np.intp)
+    return _Part(
+        dtype=DTYPES[dtype],
+        width=len(sources),
+        sources=sources,
+        positions=tuple(position for _, position in columns),
+        pick=pick,
+        order=order,
+        code=_CODES[dtype],
+        pack=Struct(f"{len(sources)}{_CODES[dtype]}").pack,
+    )
+
+
+def _dense(part: _Part, rows: Sequence[Row]) -> Array | None:
+    """The matrix in the order of the keys; None where a cell is missing or wrong, which is looked at more closely then.
+
+    `struct` packs a row twice as fast as numpy reads a list, and refuses what numpy would round or truncate.
+    """
+    pick, pack_row = part.pick, part.pack
+    try:
+        if pick is not None:
+            packed = [pack_row(*pick(row.values)) for row in rows]
+        else:
+            packed = [pack_row(*row.values) for row in rows]
+    except (StructError, TypeError, OverflowError):
+        return None
+    matrix = _matrix(part, packed)
+    if part.code == "d" and not np.isfinite(matrix).all():
+        return None
+    return matrix if part.order is None else matrix.take(part.order, axis=1)
+
+
+def _matrix(part: _Part, packed: list[bytes]) -> Array:
+    buffer = packed[0] if len(packed) == 1 else b"".join(packed)
+    return np.frombuffer(buffer, part.dtype).reshape(len(packed), part.width)
+
+
+def _is_gap(value: object) -> bool:
+    return (
+        value is None or isinstance(value, Missing) or (isinstance(value, float | np.floating) and not isfinite(value))
+    )
+
+
+def _claim(taken: dict[int, Layout | set[str]], ts: int, layout: Layout) -> None:
+    """Note that keys have a row at a time at which others have one.
+
+    Raises: ValueError, one of them is among these.
+    """
+    have = taken[ts]
+    if not isinstance(have, set):
+        have = taken[ts] = set(have.keys.names)
+    for name in layout.keys.names:
+        if name in have:
+            raise ValueError(f"{name} occurs twice at {ts} ns")
+    have.update(layout.keys.names)

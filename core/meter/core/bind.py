@@ -1,0 +1,179 @@
+"""Binding: rules resolved against a real layout, once for each layout.
+
+Stands between the evaluator of `meter.contracts.rules`, which says what a rule means, and the filters, which see
+matrices. What no rule selects, and what a rule keeps, goes on beside the filter and never through its hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from meter.contracts.rules import Rule, WorstQuality, apply, faults, give
+from meter.contracts.variants import Variant
+from meter.core.batch import DTYPES, Array, Block
+from meter.core.breach import ContractBreach
+from meter.core.keys import Key, KeySet, Metric
+from meter.core.layout import Layout
+
+
+class Selection:
+    """One rule on one layout: the columns that it took, all of one type, and the series that it gives.
+
+    `inputs` are the keys of the columns that `read` hands out, in that order. `outputs[i]` is the key that column
+    i of what is handed to `give` stands for; empty where the rule gives nothing. `state` belongs to the filter.
+    """
+
+    __slots__ = ("_factor", "_order", "_places", "inputs", "layout", "outputs", "place", "rule", "state")
+
+    def __init__(self, place: int, rule: Rule, layout: Layout, inputs: Sequence[Key], outputs: Sequence[Key]) -> None:
+        self.place: Final = place
+        self.rule: Final = rule
+        self.inputs: Final = tuple(inputs)
+        self.outputs: Final = tuple(outputs)
+        self.state: Any = None
+        gathered = layout.gather([layout.keys.position(key) for key in inputs])
+        self._places: list[tuple[int, Any]] = [
+            (part, columns if isinstance(columns, slice) else np.array(columns, dtype=np.intp))
+            for part, columns in gathered
+        ]
+        self._factor = _factors(rule, inputs)
+        self.layout: Final = Layout.of(KeySet(outputs)) if outputs else None
+        order = [] if self.layout is None else [self.outputs.index(key) for key in self.layout.keys]
+        self._order = None if order == list(range(len(order))) else np.array(order, dtype=np.intp)
+
+    def read(self, block: Block) -> Array:
+        """The selected columns, [n, k], in the rule's unit where it names one; a missing cell is NaN, in integers 0."""
+        values = block.take(self._places)
+        return values if self._factor is None else values * self._factor
+
+    def missing(self, block: Block) -> Array | None:
+        """Which cells of `read` are missing, bool[n, k]; None where none is."""
+        return block.take_masks(self._places)
+
+    def reasons(self, block: Block) -> dict[tuple[int, int], str]:
+        """Why cells of `read` are missing, by row and column, as far as it is known."""
+        if not block.reasons:
+            return {}
+        column = {block.layout.keys.position(key): place for place, key in enumerate(self.inputs)}
+        return {(r, column[p]): why for (r, p), why in block.reasons.items() if p in column}
+
+    def give(
+        self,
+        values: Array,
+        *,
+        ts: Array,
+        since: Array,
+        missing: Array | None = None,
+        reasons: dict[tuple[int, int], str] | None = None,
+    ) -> Block:
+        """A block of what the rule gives.
+
+        Args: `values` [n, k] with one column for each of `outputs`; `ts` and `since` int64[n], those of the
+        block where the rows
+            are the same; `missing` bool[n, k]; `reasons` by row and column. In f64, NaN and infinities are missing.
+        Raises: ValueError, the rule gives nothing, or shape or type is not what it promises.
+        """
+        layout = self.layout
+        if layout is None:
+            raise ValueError("the rule gives nothing")
+        dtype = DTYPES[layout.dtypes[0]]
+        if values.dtype != dtype or values.shape != (len(ts), len(self.outputs)):
+            wanted = f"{layout.dtypes[0]}[{len(ts)}, {len(self.outputs)}]"
+            raise ValueError(f"{values.dtype}{list(values.shape)} was given, {wanted} is promised")
+        if dtype.kind == "f" and not np.isfinite(values).all():
+            bad = ~np.isfinite(values)
+            missing = bad if missing is None else missing | bad
+        if missing is not None and not missing.any():
+            missing = None
+        if self._order is not None:
+            values = values.take(self._order, axis=1)
+            missing = None if missing is None else missing.take(self._order, axis=1)
+        elif not values.flags.owndata:
+            # A view may be of what somebody else still writes to, and its base must not become read-only.
+            values = values.copy()
+        moved: dict[tuple[int, int], str] = {}
+        if reasons and missing is not None:
+            position = [layout.keys.position(key) for key in self.outputs]
+            moved = {(row, position[column]): why for (row, column), why in reasons.items()}
+        if missing is not None and dtype.kind == "f":
+            values = np.where(missing, np.nan, values)
+        return Block(layout, ts, since, (values,), (missing,), moved)
+
+
+class Bound(NamedTuple):
+    """A plugin's rules on one layout: what passes by itself, `None` for nothing, and the selections."""
+
+    passing: Layout | None
+    selections: tuple[Selection, ...]
+
+
+def same_dimension(one: str, other: str) -> bool:
+    """Whether two units measure the same dimension."""
+    if one == other:
+        return True
+    from meter.contracts.order import commensurable  # the contract language; only rules with units need it
+
+    return commensurable(one, other)
+
+
+def _factors(rule: Rule, inputs: Sequence[Key]) -> Array | None:
+    """What each column is multiplied with to be in the rule's unit; None where all are."""
+    if not rule.unit or all(key.metric.unit == rule.unit for key in inputs):
+        return None
+    from meter.contracts.language import language  # only rules with another unit need it
+    from meter.contracts.units import factor
+
+    parse = language().units.parse
+    return np.array([factor(parse(key.metric.unit), parse(rule.unit)) for key in inputs])
+
+
+def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: WorstQuality) -> Bound:
+    """Resolve an instance's rules against a layout.
+
+    Raises: ContractBreach, a selected key is not what its rule demands.
+    """
+    passing: list[Key] = []
+    taken: dict[tuple[int, str], tuple[list[Key], list[Key]]] = {}
+    for key in layout.keys:
+        applied, rest = apply(rules, [key.variant()], same_dimension)
+        if rest:
+            passing.append(key)
+        for hit in applied:
+            rule = rules[hit.rule]
+            for fault in faults(rule, hit.part, same_dimension):
+                detail = f"`{key.name}` reached it as `{fault.got}`, not {' or '.join(fault.wanted)}"
+                raise ContractBreach(label, f"needs.metrics.{fault.clause}", detail)
+            if rule.keeps:
+                passing.append(key)
+            inputs, outputs = taken.setdefault((hit.rule, key.metric.type), ([], []))
+            inputs.append(key)
+            given = give(rule, hit.part, label, worst_quality)
+            if given is not None:
+                outputs.append(_key(given, key))
+    selections = tuple(
+        Selection(place, rules[place], layout, inputs, outputs)
+        for (place, _), (inputs, outputs) in sorted(taken.items())
+    )
+    return Bound(layout.restrict(KeySet(passing)) if passing else None, selections)
+
+
+def _key(given: Variant, key: Key) -> Key:
+    """The key that a rule makes of a key."""
+    metric = Metric(
+        given.metric,
+        given.type,
+        given.unit,
+        given.kind,
+        given.additive,
+        given.quality,
+        given.interval,
+        given.origin,
+        given.via,
+    )
+    return Key(metric, key.resource, key.consumer, key.attributes)
+
+
+Binder = Callable[[Layout], Bound]

@@ -1,0 +1,106 @@
+"""Discovery: where contracts lie. Files are read, no plugin is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from meter.contracts.catalogue import Catalogue
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.reader import LIMIT
+from meter.contracts.spans import Span
+
+CONTRACT = "contract.toml"
+MARK = b"# /// meter"
+
+
+class Discovered(NamedTuple):
+    """The catalogue, and folders that could not be read."""
+
+    catalogue: Catalogue
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def builtin_folder() -> str:
+    """The folder of the built-in plugins, found without importing one."""
+    from importlib.util import find_spec  # only the cold path looks for plugins
+
+    spec = find_spec("meter.plugins")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return next(iter(spec.submodule_search_locations))
+
+
+def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, installed: bool = True) -> Discovered:
+    """Read the contracts of built-in plugins, `--plugin-dir` folders, entry points and `known` contract files."""
+    found: dict[str, tuple[str, str, bytes]] = {}
+    problems: list[Diagnostic] = []
+    paths = list(_in_folder(builtin_folder()))
+    for folder in plugin_dirs:
+        try:
+            inside = list(_in_folder(folder))
+        except OSError as error:
+            why = error.strerror or str(error)
+            facts = {"path": folder, "why": why, "short": why, "help": "name a folder with plugins"}
+            problems.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(folder, 1, 1),)))
+            continue
+        paths += inside
+    if installed:
+        paths += _installed()
+    paths += [(_suggested(path), path) for path in known if os.path.isfile(path)]
+    for suggested, path in paths:
+        real = os.path.realpath(path)
+        if real in found:
+            continue
+        try:
+            with open(path, "rb") as file:
+                found[real] = (suggested, path, file.read(LIMIT + 1))
+        except OSError as error:
+            why = error.strerror or str(error)
+            facts = {"path": path, "why": why, "short": why, "help": "make it readable"}
+            problems.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(path, 1, 1),)))
+    return Discovered(Catalogue.of(found.values()), tuple(problems))
+
+
+def _suggested(path: str) -> str:
+    """The name that a contract's place suggests, should the contract not say it."""
+    if path.endswith(".py"):
+        return os.path.basename(path)[:-3]
+    return os.path.basename(os.path.dirname(os.path.abspath(path)))
+
+
+def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
+    """Contracts of a folder: its own, those of its subfolders, and single files with a script block."""
+    own = os.path.join(folder, CONTRACT)
+    if os.path.isfile(own):
+        yield _suggested(own), own
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        inside = os.path.join(path, CONTRACT)
+        if os.path.isfile(inside):
+            yield name, inside
+        elif name.endswith(".py") and os.path.isfile(path) and _has_block(path):
+            yield name[:-3], path
+
+
+def _has_block(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return MARK in file.read(LIMIT)
+    except OSError:
+        return True  # said when it is read
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    """Contracts of distributions with an entry point in the group `meter.plugins`: the folder of the named package."""
+    from importlib.metadata import entry_points  # 4 bare interpreter starts; only the cold path asks
+
+    for entry in sorted(entry_points(group="meter.plugins")):
+        parts = entry.value.partition(":")[0].split(".")
+        for root in sys.path:
+            path = os.path.join(root or ".", *parts, CONTRACT)
+            if os.path.isfile(path):
+                yield entry.name, path
+                break

@@ -1,0 +1,651 @@
+"""The engine: runs a plan. Sources are polled, the chain makes batches of it, outputs deliver them.
+
+Three kinds of thread, each with one job: the poll thread reads (no numpy), the pipeline thread builds blocks and runs
+the chain, each output has a thread and a bounded queue. Whoever fails is named and left out; the others go on. Never
+prints, never exits.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from meter.core.breach import ContractBreach
+from meter.core.loading import ExportMissing, load
+from meter.core.plugin import Context, Gone, Retry
+from meter.core.readings import BoundSourceContext, Declared, Readings
+
+if TYPE_CHECKING:
+    from meter.contracts.rules import Rule, WorstQuality
+    from meter.core.batch import Anchor, Batch, Block
+    from meter.core.bind import Bound
+    from meter.core.layout import Layout
+    from meter.core.plugin import Filter, Output, Source
+    from meter.core.readings import Row
+
+HAND_OVER_NS: Final = 100_000_000
+"""Rows wait at most this long for others of fast sources before they go to the pipeline together."""
+RAW_LIMIT: Final = 64
+QUEUE_LIMIT: Final = 1024
+BINDINGS_LIMIT: Final = 1024
+BACK_OFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Fault(NamedTuple):
+    """Something went wrong while running: the code of a diagnostic, its facts, its clause."""
+
+    code: str
+    instance: str
+    facts: dict[str, str]
+    clause: str = ""
+
+
+class Tally(NamedTuple):
+    """What a run did. `missed` ticks were coalesced into later polls, `lost` rows reached not every output."""
+
+    polls: int
+    missed: int
+    retries: int
+    rows: int
+    lost: int
+
+
+class Clock(Protocol):
+    """Where the engine takes time from; a test owns another one."""
+
+    def now(self) -> int:
+        """Monotonic nanoseconds."""
+
+    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
+        """Return at the deadline, or before it when `wake` is set."""
+
+
+class MonotonicClock:
+    """CLOCK_MONOTONIC."""
+
+    now = staticmethod(time.monotonic_ns)
+
+    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
+        """Return at the deadline, or before it when `wake` is set."""
+        remaining = (deadline_ns - time.monotonic_ns()) / 1e9
+        if remaining > 0.05:
+            wake.wait(remaining)
+        elif remaining > 0 and not wake.is_set():
+            time.sleep(remaining)  # nearer to its deadline than a wait, and short enough to be sat out
+
+
+class Raw(NamedTuple):
+    """What the poll thread hands over: rows by source, in the order of their polls, and the clock anchor."""
+
+    rows: list[tuple[str, list[Row]]]
+    anchor: tuple[int, int]
+
+
+def described(error: BaseException) -> str:
+    """An error in one line, with the place in the plugin's code."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, TimeoutError):
+        name = f" `{error.filename}`" if error.filename else ""
+        return f"{error.strerror}{name}{place}"
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+# --------------------------------------------------------------------------------------------------------- elements
+
+
+class SourceElement:
+    """A source with its schedule."""
+
+    def __init__(self, label: str, source: Source, declared: Declared, interval_ns: int, sysroot: Path | None) -> None:
+        self.label = label
+        self.source = source
+        self.context = BoundSourceContext(declared, sysroot)
+        self.readings = Readings(declared)
+        self.interval_ns = interval_ns
+        self.live = False
+        self.polls = 0
+        self.missed = 0
+        self.retries = 0
+
+
+class FilterElement:
+    """A filter with its rules and what they mean on each layout seen so far."""
+
+    def __init__(self, label: str, filter_: Filter, rules: Sequence[Rule], quality: WorstQuality) -> None:
+        self.label = label
+        self.filter = filter_
+        self.rules = rules
+        self.quality = quality
+        self.live = False
+        self.bindings: dict[Layout, Bound] = {}
+        self.promised: set[Layout] = set()
+
+    def bound(self, layout: Layout) -> Bound:
+        """The rules on a layout, resolved once."""
+        found = self.bindings.get(layout)
+        if found is None:
+            from meter.core.bind import bind  # numpy
+
+            found = bind(self.label, self.rules, layout, self.quality)
+            if self.live and found.selections:
+                self.filter.bind(found.selections)
+            if len(self.bindings) >= BINDINGS_LIMIT:
+                self.bindings.clear()
+            self.bindings[layout] = found
+            self.promised.update(s.layout for s in found.selections if s.layout is not None)
+        return found
+
+    def verify(self, block: Block) -> None:
+        """Whether a block is one that the rules promise.
+
+        Raises: ContractBreach.
+        """
+        if getattr(block, "layout", None) not in self.promised:
+            raise ContractBreach(self.label, "needs.metrics.gives", "it gave series that none of its rules gives")
+        try:
+            block.verify()
+        except ValueError as error:
+            raise ContractBreach(self.label, "needs.metrics.gives", str(error)) from error
+
+
+class OutputElement:
+    """An output with its routing, its queue and its thread."""
+
+    def __init__(self, label: str, output: Output, rules: Sequence[Rule], quality: WorstQuality) -> None:
+        self.label = label
+        self.output = output
+        self.rules = rules
+        self.quality = quality
+        self.live = False
+        self.failing = False
+        self.lost = 0
+        self.queue: queue.Queue[Batch | None] = queue.Queue(QUEUE_LIMIT)
+        self.thread: threading.Thread | None = None
+        self.routes: dict[Layout, Layout | None] = {}
+
+    def route(self, block: Block) -> Block | None:
+        """The part of a block that the output takes."""
+        try:
+            layout = self.routes[block.layout]
+        except KeyError:
+            from meter.core.bind import bind  # numpy
+            from meter.core.keys import KeySet
+
+            bound = bind(self.label, self.rules, block.layout, self.quality)
+            keys = KeySet(key for selection in bound.selections for key in selection.inputs)
+            layout = block.layout.restrict(keys) if len(keys) else None
+            if len(self.routes) >= BINDINGS_LIMIT:
+                self.routes.clear()
+            self.routes[block.layout] = layout
+        return None if layout is None else block.select(layout)
+
+
+# ----------------------------------------------------------------------------------------------------------- engine
+
+
+class Engine:
+    """Runs one plan.
+
+    `start` starts the plugins, `poll_now` polls every source once, `go` starts the threads, `stop` polls a last
+    time, drains the chain and closes everything. `faults` grows while it runs; `report` is called with each.
+
+    Args: `plan` is the document of a Plan; `contracts` says for each plugin where its contract lies; `folder` is
+    where relative
+        paths of the configuration start.
+    """
+
+    def __init__(
+        self,
+        plan: dict[str, Any],
+        contracts: dict[str, str],
+        *,
+        folder: Path,
+        sysroot: Path | None = None,
+        clock: Clock | None = None,
+        report: Callable[[Fault], None] = lambda _: None,
+        overrides: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.contracts = contracts
+        self.folder = folder
+        self.sysroot = sysroot
+        self.clock = clock or MonotonicClock()
+        self.report = report
+        self.overrides = overrides or {}
+        self.faults: list[Fault] = []
+        self.sources: list[SourceElement] = []
+        self.filters: list[FilterElement] = []
+        self.outputs: list[OutputElement] = []
+        self.ended = threading.Event()
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._started: list[tuple[str, Any]] = []
+        self._rows: list[tuple[str, list[Row]]] = []
+        self._raw: queue.Queue[Raw | None] = queue.Queue(RAW_LIMIT)
+        self._threads: list[threading.Thread] = []
+        self._heap: list[tuple[int, int]] = []
+        self._handed = 0
+        self._seq = 0
+        self._count = 0
+        self._give_up_ns: int | None = None
+
+    # ------------------------------------------------------------------------------------------------------- faults
+
+    def fault(self, code: str, instance: str, clause: str = "", **facts: str) -> None:
+        """Remember and report a fault."""
+        fault = Fault(code, instance, {"instance": instance, **facts}, clause)
+        with self._lock:
+            self.faults.append(fault)
+        self.report(fault)
+
+    def raised(self, label: str, phase: str, error: BaseException) -> None:
+        """Remember what a plugin raised."""
+        if isinstance(error, ContractBreach):
+            self.fault("E-BREACH", label, error.clause, why=error.detail)
+        elif isinstance(error, ExportMissing):
+            self.fault("E-EXPORT-MISSING", label, plugin=error.plugin, export=error.export, why=error.why)
+        else:
+            help_ = "the others go on; mend the plugin, or what it needs"
+            self.fault("E-PLUGIN-RAISED", label, phase=phase, why=described(error), help=help_)
+
+    # ------------------------------------------------------------------------------------------------------ phases
+
+    def start(self) -> None:
+        """Load and start every plugin, outputs first: whoever gives finds somebody to take. Failures are faults."""
+        from meter.contracts.rules import Rule, WorstQuality
+        from meter.contracts.variants import Variant
+
+        quality = WorstQuality(self.plan["qualities"])
+        for entry in reversed(self.plan["plugins"]):
+            label = entry["instance"]
+            rules = [Rule.from_json(rule) for rule in entry["rules"]]
+            plugin = self._construct(entry)
+            if entry["role"] == "source":
+                if plugin is None:
+                    continue
+                declared = Declared(label, [Variant.from_json(variant) for variant in entry["emits"]])
+                source = SourceElement(label, plugin, declared, int(entry["config"]["interval"]), self.sysroot)
+                self.sources.insert(0, source)
+                source.live = self._start(label, plugin, source.context)
+            elif entry["role"] == "filter":
+                filter_ = FilterElement(label, plugin, rules, quality)
+                self.filters.insert(0, filter_)
+                filter_.live = plugin is not None and self._start(label, plugin, Context(label, self.sysroot))
+            else:
+                output = OutputElement(label, plugin, rules, quality)
+                self.outputs.insert(0, output)
+                output.live = plugin is not None and self._start(label, plugin, Context(label, self.sysroot))
+        for label, plugin in self._started:
+            self._guarded(label, "pre_pipeline_start", plugin.pre_pipeline_start)
+        self._heap = [(0, place) for place, source in enumerate(self.sources) if source.live]
+        heapq.heapify(self._heap)
+
+    def _construct(self, entry: dict[str, Any]) -> Any:
+        label = entry["instance"]
+        config = {**entry["config"], **self.overrides.get(label, {})}
+        for name in entry["paths"]:
+            config[name] = self._absolute(config[name])
+        try:
+            made = load(entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"])
+            return made(config)
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+            self.raised(label, "load", error)
+            return None
+
+    def _absolute(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._absolute(each) for each in value]
+        if isinstance(value, dict):
+            return {name: self._absolute(each) for name, each in value.items()}
+        return str(self.folder / value)
+
+    def _start(self, label: str, plugin: Any, context: Context) -> bool:
+        if not self._guarded(label, "start", lambda: plugin.start(context)):
+            return False
+        self._started.append((label, plugin))
+        return True
+
+    def _guarded(self, label: str, phase: str, call: Callable[[], None]) -> bool:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  (as in _construct)
+            self.raised(label, phase, error)
+            return False
+        return True
+
+    def go(self) -> None:
+        """Start the threads."""
+        # The default of 5 ms lets a busy pipeline delay a 1 kHz poll by five ticks.
+        sys.setswitchinterval(0.0005)
+        jobs: list[tuple[str, Callable[[], None]]] = [("poll", self._poll_loop), ("pipeline", self._pipeline_loop)]
+        for name, job in jobs:
+            self._threads.append(threading.Thread(target=job, name=f"meter-{name}", daemon=True))
+        for output in self.outputs:
+            output.thread = threading.Thread(
+                target=self._output_loop, args=(output,), name=f"meter-{output.label}", daemon=True
+            )
+            output.thread.start()
+        for thread in self._threads:
+            thread.start()
+        for label, plugin in self._started:
+            self._guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, self))
+
+    def stop(self, deadline_s: float = 5.0) -> Tally:
+        """Poll a last time, drain the chain, close everything; what cannot be delivered in time is counted, named."""
+        self._give_up_ns = time.monotonic_ns() + int(deadline_s * 1e9)
+        self._wake.set()
+        for thread in self._threads:
+            self._join(thread)
+        for output in self.outputs:
+            if output.thread is not None:
+                self._join(output.thread)
+        for output in self.outputs:
+            self._left_over(output)
+        for label, plugin in self._started:
+            self._guarded(label, "stop", plugin.stop)
+        self._started.clear()
+        return self.tally()
+
+    def _join(self, thread: threading.Thread) -> None:
+        assert self._give_up_ns is not None
+        thread.join(max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9) + 0.5)
+        if thread.is_alive():
+            name = thread.name.removeprefix("meter-")
+            why = "it did not end in time and was left behind"
+            self.fault("E-IO", name, subject=f"`{name}`", why=why, help="what it held back is lost")
+
+    def _left_over(self, output: OutputElement) -> None:
+        """Count what an output never got round to."""
+        while True:
+            try:
+                batch = output.queue.get_nowait()
+            except queue.Empty:
+                break
+            if batch is not None:
+                output.lost += batch.rows
+        if output.lost:
+            why = f"{output.lost} rows could not be delivered"
+            help_ = "see the fault above it; what other outputs delivered is complete"
+            self.fault("E-IO", output.label, subject=f"`{output.label}`", why=why, help=help_)
+
+    def tally(self) -> Tally:
+        """What was done so far."""
+        return Tally(
+            polls=sum(source.polls for source in self.sources),
+            missed=sum(source.missed for source in self.sources),
+            retries=sum(source.retries for source in self.sources),
+            rows=self._count,
+            lost=sum(output.lost for output in self.outputs),
+        )
+
+    # --------------------------------------------------------------------------------------------------------- poll
+
+    def trigger(self, label: str) -> None:
+        """Poll a source at the next wake-up, beside its schedule."""
+        place = next(place for place, source in enumerate(self.sources) if source.label == label)
+        with self._lock:
+            heapq.heappush(self._heap, (0, place))
+
+    def poll_now(self) -> None:
+        """Poll every live source once, and set its schedule by it: deadlines are whole intervals after this."""
+        origin = self.clock.now()
+        self._heap = []
+        for place, source in enumerate(self.sources):
+            if source.live:
+                self._poll(source)
+                self._heap.append((origin + source.interval_ns, place))
+        heapq.heapify(self._heap)
+
+    def tick(self, now: int) -> int | None:
+        """Poll what is due at `now`; the next deadline, or None where no source is left.
+
+        A late source is polled once; the ticks that passed are counted and their span falls into this poll's row.
+        """
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            deadline, place = heapq.heappop(heap)
+            source = self.sources[place]
+            if not source.live:
+                continue
+            late = (now - deadline) // source.interval_ns
+            source.missed += late
+            self._poll(source)
+            if source.live:
+                heapq.heappush(heap, (deadline + (late + 1) * source.interval_ns, place))
+        return heap[0][0] if heap else None
+
+    def _poll(self, source: SourceElement) -> None:
+        readings = source.readings
+        readings.begin(self.clock.now())
+        rows: list[Row] = []
+        try:
+            source.source.poll(readings)
+            rows = readings.take()
+        except Retry:
+            readings.drop()
+            source.retries += 1
+        except Gone:
+            source.live = False
+            rows = self._last_rows(source)
+        except BaseException as error:  # noqa: BLE001  (as in _construct)
+            source.live = False
+            readings.drop()
+            self.raised(source.label, "poll", error)
+        source.polls += 1
+        if rows:
+            self._rows.append((source.label, rows))
+
+    def _last_rows(self, source: SourceElement) -> list[Row]:
+        """What a source gave in the poll in which it said `Gone`."""
+        try:
+            return source.readings.take()
+        except ContractBreach as error:
+            self.raised(source.label, "poll", error)
+            return []
+
+    def _hand_over(self, now: int) -> None:
+        if self._rows:
+            anchor = min(_anchor_readings(), key=lambda reading: reading[2] - reading[0])
+            self._raw.put(Raw(self._rows, ((anchor[0] + anchor[2]) // 2, anchor[1])))
+            self._rows = []
+        self._handed = now
+
+    def _poll_loop(self) -> None:
+        if not self._heap or not self._rows:
+            self.poll_now()
+        try:
+            self._hand_over(self.clock.now())
+            while not self._wake.is_set():
+                deadline = self._heap[0][0] if self._heap else None
+                if deadline is None or not self._somebody_takes():
+                    self.ended.set()
+                    self._wake.wait()
+                    break
+                self.clock.sleep_until(deadline, self._wake)
+                if self._wake.is_set():
+                    break
+                now = self.clock.now()
+                upcoming = self.tick(now)
+                if upcoming is None or upcoming - now >= HAND_OVER_NS or now - self._handed >= HAND_OVER_NS:
+                    self._hand_over(now)
+            for source in self.sources:
+                if source.live:
+                    self._poll(source)
+            self._hand_over(self.clock.now())
+        finally:
+            self._raw.put(None)
+
+    def _somebody_takes(self) -> bool:
+        return any(output.live for output in self.outputs)
+
+    # ----------------------------------------------------------------------------------------------------- pipeline
+
+    def _pipeline_loop(self) -> None:
+        from meter.core.batch import Anchor  # numpy, here and not at the start: see the module
+
+        anchor = Anchor.now()
+        while (raw := self._raw.get()) is not None:
+            anchor = Anchor(*raw.anchor)
+            self._deliver(self._chain(self._blocks(raw), 0), anchor)
+        for place, filter_ in enumerate(self.filters):
+            if filter_.live:
+                self._deliver(self._chain(self._finish(filter_), place + 1), anchor)
+        for output in self.outputs:
+            output.queue.put(None)
+
+    def _blocks(self, raw: Raw) -> list[Block]:
+        """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
+        from meter.core.batch import build  # numpy
+
+        rows_of: dict[str, list[Row]] = {}
+        for label, rows in raw.rows:
+            rows_of.setdefault(label, []).extend(rows)
+        blocks: list[Block] = []
+        for label, rows in rows_of.items():
+            try:
+                blocks += build(rows)
+            except (ValueError, TypeError, OverflowError) as error:
+                self._quarantine(label)
+                self.fault("E-BREACH", label, "provides.metrics", why=str(error))
+        self._count += sum(block.rows for block in blocks)
+        return blocks
+
+    def _quarantine(self, label: str) -> None:
+        for source in self.sources:
+            if source.label == label:
+                source.live = False
+
+    def _chain(self, blocks: list[Block], begin: int) -> list[Block]:
+        """Run blocks through the filters from one on."""
+        for filter_ in self.filters[begin:]:
+            blocks = [out for block in blocks for out in self._hop(filter_, block)]
+        return blocks
+
+    def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:
+        """One block through one filter. A filter that failed gives nothing; what passes beside it goes on."""
+        try:
+            bound = filter_.bound(block.layout)
+        except BaseException as error:  # noqa: BLE001  (as in _construct)
+            filter_.live = False
+            self.raised(filter_.label, "bind", error)
+            return []
+        passing = None if bound.passing is None else block.select(bound.passing)
+        given: list[Block] = []
+        if bound.selections and filter_.live:
+            try:
+                given = list(filter_.filter.run(bound.selections, block))
+                for made in given:
+                    filter_.verify(made)
+            except BaseException as error:  # noqa: BLE001  (as in _construct)
+                filter_.live = False
+                given = []
+                self.raised(filter_.label, "run", error)
+        out: list[Block] = []
+        for made in given:
+            if passing is not None and made.ts is passing.ts and made.since is passing.since:
+                passing = passing.join(made)
+            elif made.rows:
+                out.append(made)
+        return out if passing is None else [passing, *out]
+
+    def _finish(self, filter_: FilterElement) -> list[Block]:
+        try:
+            blocks = [block for block in filter_.filter.finish() if block.rows]
+            for block in blocks:
+                filter_.verify(block)
+        except BaseException as error:  # noqa: BLE001  (as in _construct)
+            self.raised(filter_.label, "finish", error)
+            return []
+        return blocks
+
+    def _deliver(self, blocks: list[Block], anchor: Anchor) -> None:
+        """Give each output the part that it takes."""
+        from meter.core.batch import Batch  # numpy
+
+        if not blocks:
+            return
+        self._seq += 1
+        for output in self.outputs:
+            try:
+                routed = tuple(part for block in blocks if (part := output.route(block)) is not None)
+            except BaseException as error:  # noqa: BLE001  (as in _construct)
+                output.live = False
+                self.raised(output.label, "bind", error)
+                continue
+            if routed:
+                self._enqueue(output, Batch(routed, anchor, self._seq))
+
+    def _enqueue(self, output: OutputElement, batch: Batch) -> None:
+        """Queue a batch. A slow output makes the chain wait; one that fails must not, so its oldest batch goes."""
+        if not output.live:
+            output.lost += batch.rows
+            return
+        while True:
+            try:
+                output.queue.put(batch, timeout=0.1)
+            except queue.Full:
+                if output.failing or self._past_deadline():
+                    try:
+                        oldest = output.queue.get_nowait()
+                        output.lost += oldest.rows if oldest is not None else 0
+                    except queue.Empty:
+                        pass
+            else:
+                return
+
+    # ------------------------------------------------------------------------------------------------------ outputs
+
+    def _past_deadline(self) -> bool:
+        return self._give_up_ns is not None and time.monotonic_ns() >= self._give_up_ns
+
+    def _output_loop(self, output: OutputElement) -> None:
+        while (batch := output.queue.get()) is not None:
+            if output.live:
+                self._write(output, batch)
+            else:
+                output.lost += batch.rows
+        if output.live:
+            self._guarded(output.label, "flush", output.output.flush)
+
+    def _write(self, output: OutputElement, batch: Batch) -> None:
+        """Write a batch, again and again with back-off until it is delivered or the run is given up."""
+        attempt = 0
+        while True:
+            try:
+                output.output.write(batch)
+            except BaseException as error:  # noqa: BLE001  (as in _construct)
+                if not output.failing:
+                    output.failing = True
+                    why = described(error)
+                    help_ = "it is tried again, nothing is lost yet; make room or mend the path"
+                    self.fault("E-IO", output.label, subject=f"`{output.label}` cannot deliver", why=why, help=help_)
+            else:
+                output.failing = False
+                return
+            pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
+            attempt += 1
+            if self._wake.is_set():
+                # While stopping, a few more tries in the time that is left.
+                if attempt > 3 or self._past_deadline():
+                    output.lost += batch.rows
+                    return
+                time.sleep(min(pause, 0.1))
+            else:
+                self._wake.wait(pause)
+
+
+def _anchor_readings() -> Iterable[tuple[int, int, int]]:
+    return [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]

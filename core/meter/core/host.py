@@ -1,0 +1,63 @@
+"""Host facts: the questions of the check, asked of the real host.
+
+Imports nothing heavy: a warm check asks the recorded questions again to see whether the host is still the same.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class Probe:
+    """Asks the host, once for each question, below `sysroot` and from `folder` for relative paths."""
+
+    def __init__(self, folder: str = ".", sysroot: str | None = None) -> None:
+        self.folder = folder
+        self.sysroot = sysroot
+        self.facts: dict[tuple[str, str], str] = {}
+
+    def answer(self, kind: str, argument: str) -> str:
+        """The empty text where it holds, else why not; what comes behind `; ` mends it."""
+        question = (kind, argument)
+        if question not in self.facts:
+            self.facts[question] = _QUESTIONS[kind](self, argument)
+        return self.facts[question]
+
+    def readable(self, pattern: str) -> str:
+        """At least one path matches, and each match can be read."""
+        shown = f"{self.sysroot or ''}{pattern}" if pattern.startswith(("/proc/", "/sys/")) else pattern
+        found = [shown]
+        if set(shown) & set("*?["):
+            import glob  # brings `re`; most needs are plain paths
+
+            found = sorted(glob.glob(shown))
+        if not found or not os.path.exists(found[0]):
+            return f"`{shown}` does not exist"
+        denied = [path for path in found if not os.access(path, os.R_OK)]
+        return f"no permission to read `{denied[0]}`" if denied else ""
+
+    def read(self, path: str) -> str:
+        """The file can be read."""
+        full = os.path.join(self.folder, path)
+        if not os.path.exists(full):
+            return f"`{full}` does not exist"
+        return "" if os.access(full, os.R_OK) else f"`{full}` cannot be read"
+
+    def write(self, path: str) -> str:
+        """The file can be written, or made in its folder."""
+        full = os.path.join(self.folder, path)
+        if os.path.isdir(full):
+            return f"`{full}` is a folder; name a file in it"
+        if os.path.exists(full):
+            return "" if os.access(full, os.W_OK) else f"`{full}` cannot be written; take another path"
+        parent = os.path.dirname(full) or "."
+        if not os.path.exists(parent):
+            return f"the folder `{parent}` does not exist; make it: mkdir -p {parent}"
+        if not os.path.isdir(parent):
+            return f"`{parent}` is no folder; take another path"
+        if not os.access(parent, os.W_OK | os.X_OK):
+            return f"the folder `{parent}` cannot be written; take another folder"
+        return ""
+
+
+_QUESTIONS = {"readable": Probe.readable, "read": Probe.read, "write": Probe.write}

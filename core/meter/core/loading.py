@@ -1,0 +1,79 @@
+"""Loading: from the place of a contract to the object that it exports.
+
+Only what is mounted is imported, and only here. Built-in plugins are modules of `meter.plugins`; every other plugin
+gets a module name of its own, so that two plugins with a `plugin.py` never meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class ExportMissing(Exception):  # noqa: N818  (the word of E-EXPORT-MISSING)
+    """What a contract exports cannot be had; `why` is half a sentence."""
+
+    def __init__(self, plugin: str, export: str, why: str) -> None:
+        super().__init__(plugin, export, why)
+        self.plugin = plugin
+        self.export = export
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"`{self.plugin}` exports `{self.export}`, which cannot be had: {self.why}"
+
+
+def load(plugin: str, contract: str, export: str) -> Any:
+    """The object `MODULE:NAME` of the plugin whose contract file is `contract`.
+
+    Raises: ExportMissing, there is no such module or object; whatever the plugin's own code raises on import.
+    """
+    module_name, _, attribute = export.partition(":")
+    module = _module(plugin, Path(contract), module_name, export)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise ExportMissing(plugin, export, f"`{module.__file__}` has no `{attribute}`") from None
+
+
+def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
+    folder = contract.parent
+    builtin = importlib.import_module("meter.plugins")
+    if any(Path(root) == folder.parent for root in builtin.__path__):
+        return importlib.import_module(f"meter.plugins.{folder.name}.{name}")
+    file = contract if contract.suffix == ".py" else folder.joinpath(*name.split(".")).with_suffix(".py")
+    if not file.is_file():
+        raise ExportMissing(plugin, export, f"there is no file `{file}`")
+    # The folder is a package, so that a plugin's own modules import each other relatively.
+    mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    package = f"meter_plugin_{mark}"
+    if contract.suffix == ".py":
+        return _execute(f"{package}_{contract.stem}", file, None)
+    if package not in sys.modules:
+        _execute(package, folder / "__init__.py", [str(folder)])
+    return importlib.import_module(f"{package}.{name}")
+
+
+def _execute(name: str, file: Path, search: list[str] | None) -> Any:
+    if name in sys.modules:
+        return sys.modules[name]
+    if search is not None and not file.is_file():
+        spec = importlib.util.spec_from_loader(name, None, is_package=True)
+        assert spec is not None
+        spec.submodule_search_locations = search
+    else:
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
+        assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        if spec.loader is not None:
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,358 @@
+"""Mounts: `meter.toml` with its requests, `meter.lock` with their plans, and what may change either.
+
+The cold path: whoever only reads a valid lock uses `meter.core.lock`. Every change is written whole or not at all, and
+none of it needs a mounted plugin to be there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from meter.contracts import options
+from meter.contracts.catalogue import Catalogue
+from meter.contracts.check import Checked, check
+from meter.contracts.diagnostics import ContractError, Diagnostic, nearest
+from meter.contracts.host import Assumed, Host
+from meter.contracts.model import Source
+from meter.contracts.reader import parse_toml
+from meter.contracts.request import Request, check_mountpoint, from_document, from_words
+from meter.contracts.spans import Span, Words
+from meter.core import lock
+from meter.core.discovery import discover
+from meter.core.host import Probe
+
+
+class Ready(NamedTuple):
+    """A plan that may run, where its contracts lie, and warnings."""
+
+    plan: dict[str, Any]
+    contracts: dict[str, str]
+    diagnostics: tuple[Diagnostic, ...]
+    rewritten: str = ""
+
+
+def _fault(code: str, span: Span, **facts: str) -> Diagnostic:
+    return Diagnostic(code=code, facts=facts, spans=(span,))
+
+
+def io_fault(path: str, error: OSError, help_: str) -> Diagnostic:
+    """E-FILE for a file that the system does not give."""
+    why = (error.strerror or str(error)).lower()
+    return _fault("E-FILE", Span(path, 1, 1), path=path, why=why, short=why, help=help_)
+
+
+class Mounts:
+    """One mount file with its lock.
+
+    Args: `assume` takes the host's answers for granted (`--host assume`).
+    """
+
+    def __init__(
+        self, path: str, *, plugin_dirs: Sequence[str] = (), sysroot: str | None = None, assume: bool = False
+    ) -> None:
+        self.path = path
+        self.folder = os.path.dirname(os.path.abspath(path))
+        self.plugin_dirs = tuple(plugin_dirs)
+        self.sysroot = sysroot
+        self.assume = assume
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def read(self, *, missing_is_empty: bool = False) -> tuple[str, dict[str, Request], list[Diagnostic]]:
+        """The text of the mount file, its requests and what is wrong with others.
+
+        Raises: ContractError (E-FILE), it cannot be read or is no TOML.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError as error:
+            if missing_is_empty:
+                return "", {}, []
+            help_ = "`meter mount /host cpu csv path=host.csv` makes one, `--file` names another"
+            raise ContractError([io_fault(self.path, error, help_)]) from error
+        except OSError as error:
+            raise ContractError([io_fault(self.path, error, "make it readable, or name another: `--file`")]) from error
+        parsed = parse_toml(data, self.path)
+        if isinstance(parsed, Diagnostic):
+            raise ContractError([parsed])
+        document, text = parsed
+        requests, found = from_document(document, Source(self.path, text))
+        return text, requests, found
+
+    def lock(self) -> dict[str, Any]:
+        """The lock's document; an empty one where it is missing or broken, since it can be made anew."""
+        try:
+            return lock.read(lock.lock_path(self.path))
+        except lock.LockError:
+            return {"format": lock.FORMAT, "file": "", "mounts": {}}
+
+    def entry(self, mountpoint: str) -> dict[str, Any] | None:
+        """The lock's entry of a mountpoint."""
+        found = self.lock()["mounts"].get(mountpoint)
+        return found if isinstance(found, dict) else None
+
+    def unknown(self, mountpoint: str, mounted: Sequence[str], span: Span) -> Diagnostic:
+        """E-MOUNT-UNKNOWN."""
+        near = nearest(mountpoint, mounted)
+        return _fault("E-MOUNT-UNKNOWN", span, mountpoint=mountpoint, near=near)
+
+    # ------------------------------------------------------------------------------------------------------ checking
+
+    def catalogue(self) -> tuple[Catalogue, tuple[Diagnostic, ...]]:
+        """Every contract: built-in, of the plugin folders, installed, and those that the lock knows."""
+        known = [stamped[0] for entry in self.lock()["mounts"].values() for stamped in entry.get("files", {}).values()]
+        return discover(self.plugin_dirs, known)
+
+    def probe(self) -> Probe:
+        """The host as this file's mounts see it."""
+        return Probe(self.folder, self.sysroot)
+
+    def check(self, request: Request, catalogue: Catalogue) -> tuple[Checked, Probe]:
+        """Check one request against the host."""
+        probe = self.probe()
+        host: Host = Assumed() if self.assume else probe
+        return check(request, catalogue, host), probe
+
+    def resolve(self, mountpoint: str, *, locked: bool = False) -> tuple[Ready | None, list[Diagnostic]]:
+        """The plan of a mounted backend: the locked one where it holds, else a new one, else why not.
+
+        A plugin that is new in the catalogue never changes a mounted backend: an unchanged request is checked
+        against the plugins of its plan.
+        """
+        _, requests, found = self.read()
+        if mountpoint not in requests:
+            mine = [d for d in found if d.facts.get("subject") == f"`{mountpoint}`" or not requests]
+            return None, mine or [*found, self.unknown(mountpoint, sorted(requests), Span(self.path, 1, 1))]
+        request = requests[mountpoint]
+        entry = self.entry(mountpoint)
+        same_request = entry is not None and entry["request"] == request.digest()
+        if entry is not None and same_request:
+            why = lock.stale(entry, folder=self.folder, sysroot=self.sysroot)
+            if not why:
+                return Ready(entry["plan"], lock.contracts_of(entry), ()), []
+        if locked:
+            why = "the request was changed" if entry is not None else "there is none"
+            if not same_request:
+                path = lock.lock_path(self.path)
+                return None, [_fault("E-LOCK-STALE", request.span, mountpoint=mountpoint, lock=path, why=why)]
+        catalogue, problems = self.catalogue()
+        if entry is not None and same_request:
+            names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
+            catalogue = Catalogue(entries={n: e for n, e in catalogue.entries.items() if n in names})
+        checked, probe = self.check(request, catalogue)
+        found = [*problems, *checked.diagnostics]
+        if checked.plan is None:
+            return None, found
+        if entry is not None and same_request:
+            drifted = self.drift(request, entry, checked)
+            if drifted:
+                return None, drifted
+        contracts = paths_of(checked, catalogue)
+        ready = Ready(checked.plan.document, contracts, checked.diagnostics, rewritten=mountpoint)
+        if not locked and not self.assume:
+            self.record(request, checked, contracts, probe)
+        return ready, found
+
+    def drift(self, request: Request, entry: dict[str, Any], checked: Checked) -> list[Diagnostic]:
+        """E-DRIFT for each plugin whose contract says something else than at the mount."""
+        assert checked.plan is not None
+        before = {plugin["instance"]: plugin for plugin in entry["plan"]["plugins"]}
+        found = []
+        for plugin in checked.plan.document["plugins"]:
+            known = before.get(plugin["instance"])
+            if known is not None and known["contract"] != plugin["contract"]:
+                span = next((a.span for a in request.plugins if a.label == plugin["instance"]), request.span)
+                found.append(_fault("E-DRIFT", span, plugin=plugin["plugin"], mountpoint=request.mountpoint))
+        return found
+
+    def record(self, request: Request, checked: Checked, contracts: dict[str, str], probe: Probe) -> None:
+        """Put a plan into the lock; a lock that cannot be written is no fault, it is only made anew each time."""
+        with contextlib.suppress(OSError), self.guard():
+            lock.write_together(self._lock_files(request, checked, contracts, probe, self._data()))
+
+    def _data(self) -> bytes:
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def _lock_files(
+        self, request: Request, checked: Checked, contracts: dict[str, str], probe: Probe, data: bytes
+    ) -> dict[str, bytes]:
+        assert checked.plan is not None
+        document = self.lock()
+        shown = [d.to_json() for d in checked.diagnostics]
+        entry = lock.make_entry(checked.plan.document, request.digest(), contracts, probe, shown)
+        document["mounts"][request.mountpoint] = entry
+        return {lock.lock_path(self.path): lock.dump(self._whole(document, data))}
+
+    @staticmethod
+    def _whole(document: dict[str, Any], data: bytes) -> dict[str, Any]:
+        """The lock names the bytes of the file only when each of the file's mounts is in it as it is written there."""
+        parsed = tomllib.loads(data.decode())
+        requests, found = from_document(parsed, Source("", data.decode()))
+        mounts = {name: e for name, e in document["mounts"].items() if name in parsed.get("mounts", {})}
+        current = not found and all(
+            name in mounts and mounts[name]["request"] == request.digest() for name, request in requests.items()
+        )
+        return {"format": lock.FORMAT, "file": lock.digest(data) if current else "", "mounts": mounts}
+
+    # ------------------------------------------------------------------------------------------------------ changing
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Keep other meters from changing the mount file at the same time."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str]) -> Ready:
+        """Build and record the backend that some words of a command line ask for.
+
+        Raises: ContractError; nothing was changed then.
+        """
+        with self.guarded():
+            text, requests, found = self.read(missing_is_empty=True)
+            if [d for d in found if d.code == "E-CLAUSE-TYPE" and d.clause == "mounts"]:
+                raise ContractError(found)
+            line = Words([*before, *words])
+            if mountpoint in requests or mountpoint in _mounted(text):
+                raise ContractError([_fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
+            request, found = from_words(mountpoint, words, before)
+            if request is None:
+                raise ContractError(found)
+            catalogue, problems = self.catalogue()
+            checked, probe = self.check(request, catalogue)
+            if checked.plan is None:
+                raise ContractError([*problems, *checked.diagnostics])
+            changed = _with_mount(text, request, catalogue, checked).encode()
+            _, again, _ = self._parsed(changed)
+            contracts = paths_of(checked, catalogue)
+            files = {self.path: changed}
+            if not self.assume:
+                files |= self._lock_files(again[mountpoint], checked, contracts, probe, changed)
+            self._write(files)
+            return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
+
+    def refresh(self, mountpoint: str, span: Span) -> Ready:
+        """Check a mounted backend anew and record its plan: a new contract is accepted.
+
+        Raises: ContractError; nothing was changed then.
+        """
+        with self.guarded():
+            _, requests, found = self.read()
+            request = requests.get(mountpoint)
+            if request is None:
+                if fault := check_mountpoint(mountpoint, span):
+                    raise ContractError([fault])
+                raise ContractError([*found, self.unknown(mountpoint, sorted(requests), span)])
+            catalogue, problems = self.catalogue()
+            checked, probe = self.check(request, catalogue)
+            if checked.plan is None:
+                raise ContractError([*problems, *checked.diagnostics])
+            contracts = paths_of(checked, catalogue)
+            self._write(self._lock_files(request, checked, contracts, probe, self._data()))
+            return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
+
+    def umount(self, mountpoint: str, span: Span) -> None:
+        """Take a backend out of the mount file and its plan out of the lock.
+
+        Raises: ContractError; nothing was changed then.
+        """
+        with self.guarded():
+            text, _, _ = self.read()
+            if mountpoint not in _mounted(text):
+                raise ContractError([self.unknown(mountpoint, sorted(_mounted(text)), span)])
+            changed = _without_mount(text, mountpoint).encode()
+            document = self.lock()
+            document["mounts"].pop(mountpoint, None)
+            files = {self.path: changed}
+            if os.path.exists(lock.lock_path(self.path)):
+                files[lock.lock_path(self.path)] = lock.dump(self._whole(document, changed))
+            self._write(files)
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """As `guard`, with a diagnostic where the folder is not there."""
+        try:
+            guard = self.guard()
+            guard.__enter__()
+        except OSError as error:
+            raise ContractError([io_fault(self.folder, error, f"make it: mkdir -p {self.folder}")]) from error
+        with contextlib.ExitStack() as stack:
+            stack.push(guard)
+            yield
+
+    def _parsed(self, data: bytes) -> tuple[str, dict[str, Request], list[Diagnostic]]:
+        text = data.decode()
+        requests, found = from_document(tomllib.loads(text), Source(self.path, text))
+        return text, requests, found
+
+    def _write(self, files: dict[str, bytes]) -> None:
+        try:
+            lock.write_together(files)
+        except OSError as error:
+            help_ = "take a folder that can be written, or name another file: `--file`"
+            raise ContractError([io_fault(self.path, error, help_)]) from error
+
+
+def paths_of(checked: Checked, catalogue: Catalogue) -> dict[str, str]:
+    """For each plugin of a plan the path of its contract."""
+    assert checked.plan is not None
+    names = {plugin["plugin"] for plugin in checked.plan.document["plugins"]}
+    return {name: os.path.abspath(catalogue.entries[name][0].path) for name in sorted(names)}
+
+
+def _mounted(text: str) -> dict[str, Any]:
+    """The table `mounts` of a mount file that was parsed before."""
+    mounts = tomllib.loads(text).get("mounts", {})
+    return mounts if isinstance(mounts, dict) else {}
+
+
+def _with_mount(text: str, request: Request, catalogue: Catalogue, checked: Checked) -> str:
+    """The text of a mount file with one more mount; comments and order stay."""
+    import tomlkit  # three bare interpreter starts; only a change needs it
+
+    assert checked.plan is not None
+    plugin_of = {plugin["instance"]: plugin["plugin"] for plugin in checked.plan.document["plugins"]}
+    document = tomlkit.parse(text)
+    table = tomlkit.table()
+    table.add("plugins", [asked.text for asked in request.plugins])
+    configured = {label: given for label, given in request.config.items() if given}
+    if configured:
+        config = tomlkit.table(is_super_table=True)
+        for label, given in configured.items():
+            entry = catalogue.entries[plugin_of[label]][0]
+            assert entry.contract is not None
+            inner = tomlkit.table()
+            for name, value in given.items():
+                raw = options.from_words(entry.contract.config[name], list(value.raw)) if value.words else value.raw
+                inner.add(name, raw)
+            config.add(label, inner)
+        table.add("config", config)
+    if "mounts" not in document:
+        if text.strip():
+            document.add(tomlkit.nl())
+        document.add("mounts", tomlkit.table(is_super_table=True))
+    mounts: Any = document["mounts"]
+    mounts[request.mountpoint] = table
+    return tomlkit.dumps(document)
+
+
+def _without_mount(text: str, mountpoint: str) -> str:
+    """The text of a mount file without one mount; comments and order stay."""
+    import tomlkit  # as in _with_mount
+
+    document = tomlkit.parse(text)
+    mounts: Any = document["mounts"]
+    del mounts[mountpoint]
+    if not mounts:
+        del document["mounts"]
+    return tomlkit.dumps(document)

@@ -1,0 +1,394 @@
+"""What one poll of a source gives: rows over declared columns.
+
+Imports neither numpy nor attrs: a source is polled before the pipeline exists. Every key is checked against what the
+plan says that the instance may emit; a check is paid once for each key, later uses of it are one lookup.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meter.core.breach import ContractBreach
+from meter.core.keys import Key, Metric
+from meter.core.plugin import Missing, SourceContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from meter.contracts.variants import Variant
+
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+_PLAIN = frozenset({int, float, Missing, type(None)})
+_RANGES = {"u64": (0, 2**64 - 1), "i64": (-(2**63), 2**63 - 1)}
+
+# Short-lived objects (processes) give new keys for as long as meter runs; what is remembered is bounded. Beyond the
+# bound everything is forgotten and made again when it is next used: slower once, never wrong.
+_KEYS_REMEMBERED = 1 << 15
+_COLUMNS_REMEMBERED = 64
+
+
+class ColumnSpec(NamedTuple):
+    """One column as a plugin asks for it; the same words as `Readings.emit`. A plain tuple does as well."""
+
+    metric: str
+    resource_id: str | None = None
+    consumer_id: str | None = None
+    resource: str | None = None
+    consumer: str | None = None
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
+
+
+class Columns:
+    """The columns of a row: unique keys in the order in which they were declared.
+
+    Two are the same when they are identical. `plan` belongs to whoever builds blocks: scratch kept beside the columns.
+    """
+
+    __slots__ = ("integers", "keys", "plan")
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        self.keys = keys
+        self.plan: Any = None
+        self.integers = tuple(at for at, key in enumerate(keys) if key.metric.type in _RANGES)
+        """Positions of the columns of type `i64` or `u64`."""
+
+    def __repr__(self) -> str:
+        return f"Columns({', '.join(key.name for key in self.keys)})"
+
+
+class Row(NamedTuple):
+    """Values for the span from `since` to `ts`, both in monotonic nanoseconds; one value for each column.
+
+    A value is a number, or `None`, NaN, an infinity or a `Missing` where it could not be read.
+    """
+
+    columns: Columns
+    ts: int
+    since: int
+    values: Sequence[Any]
+
+
+class Declared:
+    """What one instance may emit, from the variants of its plan.
+
+    Args: label, the instance, named in breaches; variants, its product sets of series.
+    """
+
+    __slots__ = ("_columns", "_keys", "_variants", "label")
+
+    def __init__(self, label: str, variants: Iterable[Variant]) -> None:
+        self.label = label
+        self._variants: dict[str, list[Variant]] = {}
+        for variant in variants:
+            self._variants.setdefault(variant.metric, []).append(variant)
+        self._keys: dict[tuple[object, ...], Key] = {}
+        self._columns: dict[tuple[Key, ...], Columns] = {}
+
+    def key(
+        self,
+        metric: str,
+        resource_id: str | None = None,
+        consumer_id: str | None = None,
+        resource: str | None = None,
+        consumer: str | None = None,
+        attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+    ) -> Key:
+        """The series that these words name; equal words give the identical key.
+
+        `resource` and `consumer` are kinds and default to the only one that is declared for the metric. The kind
+        `machine` has the empty id, every other kind needs one.
+        Raises: ContractBreach, the metric, a kind, an attribute's name or its value is not declared, or an id is
+            missing or too many; the detail names the nearest declared word.
+        """
+        asked = (metric, resource_id, consumer_id, resource, consumer, *attributes.items())
+        key = self._keys.get(asked)
+        if key is None:
+            if len(self._keys) >= _KEYS_REMEMBERED:
+                self._keys.clear()
+            spec = ColumnSpec(metric, resource_id, consumer_id, resource, consumer, attributes)
+            key = self._keys[asked] = self._make(spec)
+        return key
+
+    def columns(self, specs: Iterable[ColumnSpec]) -> Columns:
+        """The columns of these series, in this order; equal series give the identical columns.
+
+        Raises: ContractBreach, as `key`, and where two specs name one series.
+        """
+        keys = tuple(self.key(*spec) for spec in specs)
+        if len(set(keys)) < len(keys):
+            twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+            raise ContractBreach(self.label, "provides.metrics", f"one row has two columns for `{twice.name}`")
+        return self.interned(keys)
+
+    def interned(self, keys: tuple[Key, ...]) -> Columns:
+        """The columns of keys that were checked before; equal keys give the identical columns."""
+        columns = self._columns.get(keys)
+        if columns is None:
+            if len(self._columns) >= _COLUMNS_REMEMBERED:
+                self._columns.clear()
+            columns = self._columns[keys] = Columns(keys)
+        return columns
+
+    def _make(self, asked: ColumnSpec) -> Key:
+        variants = self._variants.get(asked.metric)
+        if variants is None:
+            raise self._breach("", f"metric `{asked.metric}` is not declared", asked.metric, self._variants)
+        resource = self._kind(asked.metric, "resource", asked.resource, [variant.resource for variant in variants])
+        consumer = self._kind(asked.metric, "consumer", asked.consumer, [variant.consumer for variant in variants])
+        ids = (
+            self._id(asked.metric, "resource", resource, asked.resource_id),
+            self._id(asked.metric, "consumer", consumer, asked.consumer_id),
+        )
+        variant = self._allowed(asked, resource, consumer, variants)
+        return Key.make(
+            Metric(
+                variant.metric,
+                variant.type,
+                variant.unit,
+                variant.kind,
+                variant.additive,
+                variant.quality,
+                variant.interval,
+                variant.origin,
+                variant.via,
+            ),
+            resource=(resource, ids[0]),
+            consumer=(consumer, ids[1]),
+            attributes=dict(asked.attributes),
+        )
+
+    def _kind(self, metric: str, role: str, asked: str | None, declared: list[frozenset[str]]) -> str:
+        kinds: frozenset[str] = frozenset().union(*declared)
+        if asked is None:
+            if len(kinds) > 1:
+                words = ", ".join(f"`{kind}`" for kind in sorted(kinds))
+                raise self._breach(role, f"`{metric}` has more than one {role} kind, say which: {words}")
+            return next(iter(kinds))
+        if asked not in kinds:
+            raise self._breach(role, f"`{metric}` does not declare the {role} kind `{asked}`", asked, kinds)
+        return asked
+
+    def _id(self, metric: str, role: str, kind: str, asked: str | None) -> str:
+        if asked is not None and not isinstance(asked, str):
+            raise self._breach(role, f"the {role} id of `{metric}` is `{asked!r}`, an id is text")
+        if kind == "machine" and asked:
+            raise self._breach(role, f"`{metric}` has the {role} `machine`, which has no id, and got `{asked}`")
+        if kind != "machine" and not asked:
+            raise self._breach(role, f"`{metric}` needs the id of its {role}, a `{kind}`")
+        return asked or ""
+
+    def _allowed(self, asked: ColumnSpec, resource: str, consumer: str, variants: list[Variant]) -> Variant:
+        """The first variant that has the series; raises ContractBreach where none has it."""
+        names = sorted(asked.attributes)
+        named = [variant for variant in variants if [name for name, _ in variant.attributes] == names]
+        if not named:
+            raise self._unnamed(asked.metric, names, variants)
+        for variant in named:
+            if (
+                resource in variant.resource
+                and consumer in variant.consumer
+                and all(values is None or asked.attributes[name] in values for name, values in variant.attributes)
+            ):
+                self._texts(asked)
+                return variant
+        for name, value in sorted(asked.attributes.items()):
+            domains = [variant.domain(name) for variant in named]
+            known: frozenset[str] = frozenset().union(*(values or () for values in domains))
+            if None not in domains and value not in known:
+                message = f"`{asked.metric}` does not declare the value `{value}` of `{name}`"
+                raise self._breach("attributes", message, value, known)
+        words = ", ".join(f"`{name}={value}`" for name, value in sorted(asked.attributes.items()))
+        raise self._breach(
+            "attributes",
+            f"`{asked.metric}` does not declare {words or 'no attributes'} with resource kind `{resource}` "
+            f"and consumer kind `{consumer}`",
+        )
+
+    def _unnamed(self, metric: str, names: list[str], variants: list[Variant]) -> ContractBreach:
+        """The breach of attribute names that no variant has together; told against the most similar variant."""
+        nearest = min(
+            ([name for name, _ in variant.attributes] for variant in variants),
+            key=lambda declared: len({*declared} ^ {*names}),
+        )
+        for name in names:
+            if name not in nearest:
+                message = f"`{metric}` does not declare the attribute `{name}`"
+                return self._breach("attributes", message, name, [each for each in nearest if each not in names])
+        lacking = ", ".join(f"`{name}`" for name in nearest if name not in names)
+        return self._breach("attributes", f"`{metric}` came without its attribute {lacking}")
+
+    def _texts(self, asked: ColumnSpec) -> None:
+        for name, value in asked.attributes.items():
+            if not isinstance(value, str):
+                raise self._breach("attributes", f"`{name}` of `{asked.metric}` is `{value!r}`, a value is text")
+
+    def _breach(self, field: str, message: str, word: str = "", known: Iterable[str] = ()) -> ContractBreach:
+        """A breach of the clause `provides.metrics.FIELD`, with the known word nearest to the one that was given."""
+        import difflib  # only a breach needs it
+
+        near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+        clause = f"provides.metrics.{field}" if field else "provides.metrics"
+        return ContractBreach(self.label, clause, message + (f"; the nearest is `{near[0]}`" if near else ""))
+
+
+class Readings:
+    """What a source gives at one poll; one object for each instance, used again at each poll.
+
+    `ts` is the time of this poll, `since` that of the previous good one (at the first poll `ts`), both in monotonic
+    nanoseconds. The engine calls `begin`, lets the source poll, and calls `take`, or `drop` where the poll failed.
+    """
+
+    __slots__ = ("_declared", "_disjoint", "_emitted", "_groups", "_last", "_rows", "since", "ts")
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+        self._disjoint: set[tuple[Columns, ...]] = set()
+        self._last: int | None = None
+        self.ts = 0
+        self.since = 0
+        self._clear()
+
+    def emit(
+        self,
+        metric: str,
+        value: Any,
+        *,
+        resource_id: str | None = None,
+        consumer_id: str | None = None,
+        resource: str | None = None,
+        consumer: str | None = None,
+        attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+        since: int | None = None,
+    ) -> None:
+        """Give one value; those of one poll and one `since` become one row.
+
+        Raises: ContractBreach, the series is not declared or was given before in this poll, the value is no number,
+            or it does not fit the metric's type. NaN, infinities, `None` and `Missing` are missing cells.
+        """
+        key = self._declared.key(metric, resource_id, consumer_id, resource, consumer, attributes)
+        if key in self._emitted:
+            raise ContractBreach(self._declared.label, "provides.metrics", f"`{key.name}` was given twice in one poll")
+        self._check(key, value)
+        start = self.since if since is None else self._span(since)
+        group = self._groups.get(start)
+        if group is None:
+            group = self._groups[start] = ([], [])
+        self._emitted.add(key)
+        group[0].append(key)
+        group[1].append(value)
+
+    def row(self, columns: Columns, values: Sequence[Any], *, since: int | None = None) -> None:
+        """Give one value for each column; `values` is handed over and not changed afterwards.
+
+        Raises: ContractBreach, as `emit`, and where there are more or fewer values than columns.
+        """
+        keys = columns.keys
+        if len(values) != len(keys):
+            raise ContractBreach(
+                self._declared.label, "provides.metrics", f"a row of {len(keys)} columns got {len(values)} values"
+            )
+        # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
+        for at in columns.integers if _PLAIN.issuperset(map(type, values)) else range(len(keys)):
+            self._check(keys[at], values[at])
+        if keys:
+            self._rows.append(Row(columns, self.ts, self.since if since is None else self._span(since), values))
+
+    def columns(self, specs: Iterable[ColumnSpec]) -> Columns:
+        """Declare the columns of a row while polling, where the set of series has changed.
+
+        Raises: ContractBreach, as `emit`.
+        """
+        return self._declared.columns(specs)
+
+    def begin(self, ts: int) -> None:
+        """A poll starts at `ts`; what an unfinished poll left is forgotten."""
+        self._clear()
+        self.ts = ts
+        self.since = ts if self._last is None else self._last
+
+    def take(self) -> list[Row]:
+        """The poll was good: its rows, those of `row` first, in the order given.
+
+        Raises: ContractBreach, two rows have one series.
+        """
+        rows = self._rows
+        for since, (keys, values) in self._groups.items():
+            rows.append(Row(self._declared.interned(tuple(keys)), self.ts, since, values))
+        if len(rows) > 1:
+            self._verify(tuple([row.columns for row in rows]))
+        self._last = self.ts
+        self._clear()
+        return rows
+
+    def drop(self) -> None:
+        """The poll failed: nothing of it counts, and the next one still starts where the last good one ended."""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: list[Row] = []
+        self._groups: dict[int, tuple[list[Key], list[Any]]] = {}
+        self._emitted: set[Key] = set()
+
+    def _span(self, since: int) -> int:
+        if since > self.ts:
+            raise ContractBreach(
+                self._declared.label, "provides.metrics", f"a span starts {since - self.ts} ns after its poll"
+            )
+        return since
+
+    def _verify(self, together: tuple[Columns, ...]) -> None:
+        """No key may stand in two rows; proved once for each combination of columns."""
+        if together in self._disjoint:
+            return
+        seen: set[Key] = set()
+        for columns in together:
+            for key in columns.keys:
+                if key in seen:
+                    raise ContractBreach(
+                        self._declared.label, "provides.metrics", f"`{key.name}` was given twice in one poll"
+                    )
+                seen.add(key)
+        if len(self._disjoint) >= _COLUMNS_REMEMBERED:
+            self._disjoint.clear()
+        self._disjoint.add(together)
+
+    def _check(self, key: Key, value: Any) -> None:
+        """Whether a cell's value fits its type; what is missing always fits."""
+        limits = _RANGES.get(key.metric.type)
+        kind = type(value)
+        if limits is None:
+            if kind is float or kind is int:
+                return
+        elif kind is int and limits[0] <= value <= limits[1]:
+            return
+        if value is None or isinstance(value, Missing):
+            return
+        wrong = ""
+        if isinstance(value, bool) or not isinstance(value, Real):
+            wrong = "is no number"
+        elif limits is not None and math.isfinite(value):
+            if not isinstance(value, Integral):
+                wrong = f"is not an integer, which `{key.metric.type}` needs"
+            elif not limits[0] <= int(value) <= limits[1]:
+                wrong = f"is outside of `{key.metric.type}`"
+        if wrong:
+            raise ContractBreach(self._declared.label, "provides.metrics.type", f"{value!r} for `{key.name}` {wrong}")
+
+
+class BoundSourceContext(SourceContext):
+    """The context of a source whose plan is known."""
+
+    def __init__(self, declared: Declared, sysroot: Path | None = None) -> None:
+        super().__init__(declared.label, sysroot)
+        self._declared = declared
+
+    def columns(self, specs: Iterable[ColumnSpec]) -> Columns:
+        """Declare the columns of a row once; each must lie in what the contract provides.
+
+        Raises: ContractBreach, a metric, kind, attribute or value is not declared.
+        """
+        return self._declared.columns(specs)
