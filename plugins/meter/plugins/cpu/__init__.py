@@ -1,0 +1,1 @@
+"""Time of the CPU cores by mode, from /proc/stat."""

@@ -1,0 +1,1 @@
+"""Memory of the machine, from /proc/meminfo."""

@@ -1,0 +1,1 @@
+"""CPU time, memory, threads and disk traffic of chosen processes, from /proc/PID."""

@@ -1,0 +1,1 @@
+"""A random number at each poll: the example that the tutorial builds."""
