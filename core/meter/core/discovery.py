@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.reader import LIMIT
+from meter.contracts.reader import LIMIT, read
 from meter.contracts.spans import Span
 
 CONTRACT = "contract.toml"
@@ -62,6 +62,31 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
             facts = {"path": path, "why": why, "short": why, "help": "make it readable"}
             problems.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(path, 1, 1),)))
     return Discovered(Catalogue.of(found.values()), tuple(problems))
+
+
+def read_folder(target: str) -> list[Diagnostic]:
+    """Every diagnostic of a contract file, or of all contracts in a folder and its subfolders."""
+
+    def missing(path: str, why: str) -> Diagnostic:
+        facts = {"path": path, "why": why, "short": why, "help": "name a plugin's folder or contract"}
+        return Diagnostic(code="E-FILE", facts=facts, spans=(Span(path, 1, 1),))
+
+    if not os.path.exists(target):
+        return [missing(target, "no such file or folder")]
+    try:
+        paths = [path for _, path in _in_folder(target)] if os.path.isdir(target) else [target]
+    except OSError as error:
+        return [missing(target, error.strerror or str(error))]
+    if not paths:
+        return [Diagnostic(code="E-CONTRACT-MISSING", facts={"path": target}, spans=(Span(target, 1, 1),))]
+    found: list[Diagnostic] = []
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                found += read(file.read(LIMIT + 1), path, stem=_suggested(path)).diagnostics
+        except OSError as error:
+            found.append(missing(path, error.strerror or str(error)))
+    return found
 
 
 def _suggested(path: str) -> str:

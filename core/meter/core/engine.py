@@ -92,10 +92,11 @@ def described(error: BaseException) -> str:
     """An error in one line, with the place in the plugin's code."""
     place = ""
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<frozen"):
+            place = f" ({Path(file).name}:{trace.tb_lineno})"
         trace = trace.tb_next
-    if trace is not None:
-        place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror and not isinstance(error, TimeoutError):
         name = f" `{error.filename}`" if error.filename else ""
@@ -199,8 +200,9 @@ class OutputElement:
 class Engine:
     """Runs one plan.
 
-    `start` starts the plugins, `poll_now` polls every source once, `go` starts the threads, `stop` polls a last
-    time, drains the chain and closes everything. `faults` grows while it runs; `report` is called with each.
+    `failed` says whether an element was quarantined or something could not be delivered. `start` starts the
+    plugins, `poll_now` polls every source once, `go` starts the threads, `stop` polls a last time, drains the chain
+    and closes everything. `faults` grows while it runs; `report` is called with each.
 
     Args: `plan` is the document of a Plan; `contracts` says for each plugin where its contract lies; `folder` is
     where relative
@@ -238,6 +240,8 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._heap: list[tuple[int, int]] = []
         self._handed = 0
+        self._polled = False
+        self.failed = False
         self._seq = 0
         self._count = 0
         self._give_up_ns: int | None = None
@@ -252,7 +256,8 @@ class Engine:
         self.report(fault)
 
     def raised(self, label: str, phase: str, error: BaseException) -> None:
-        """Remember what a plugin raised."""
+        """Remember what a plugin raised; it is quarantined, which makes the run a failed one."""
+        self.failed = True
         if isinstance(error, ContractBreach):
             self.fault("E-BREACH", label, error.clause, why=error.detail)
         elif isinstance(error, ExportMissing):
@@ -365,6 +370,7 @@ class Engine:
         if thread.is_alive():
             name = thread.name.removeprefix("meter-")
             why = "it did not end in time and was left behind"
+            self.failed = True
             self.fault("E-IO", name, subject=f"`{name}`", why=why, help="what it held back is lost")
 
     def _left_over(self, output: OutputElement) -> None:
@@ -377,6 +383,7 @@ class Engine:
             if batch is not None:
                 output.lost += batch.rows
         if output.lost:
+            self.failed = True
             why = f"{output.lost} rows could not be delivered"
             help_ = "see the fault above it; what other outputs delivered is complete"
             self.fault("E-IO", output.label, subject=f"`{output.label}`", why=why, help=help_)
@@ -402,6 +409,7 @@ class Engine:
     def poll_now(self) -> None:
         """Poll every live source once, and set its schedule by it: deadlines are whole intervals after this."""
         origin = self.clock.now()
+        self._polled = True
         self._heap = []
         for place, source in enumerate(self.sources):
             if source.live:
@@ -464,7 +472,7 @@ class Engine:
         self._handed = now
 
     def _poll_loop(self) -> None:
-        if not self._heap or not self._rows:
+        if not self._polled:
             self.poll_now()
         try:
             self._hand_over(self.clock.now())
@@ -519,6 +527,7 @@ class Engine:
                 blocks += build(rows)
             except (ValueError, TypeError, OverflowError) as error:
                 self._quarantine(label)
+                self.failed = True
                 self.fault("E-BREACH", label, "provides.metrics", why=str(error))
         self._count += sum(block.rows for block in blocks)
         return blocks

@@ -44,7 +44,7 @@ def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
     folder = contract.parent
     builtin = importlib.import_module("meter.plugins")
     if any(Path(root) == folder.parent for root in builtin.__path__):
-        return importlib.import_module(f"meter.plugins.{folder.name}.{name}")
+        return _imported(plugin, f"meter.plugins.{folder.name}.{name}", export)
     file = contract if contract.suffix == ".py" else folder.joinpath(*name.split(".")).with_suffix(".py")
     if not file.is_file():
         raise ExportMissing(plugin, export, f"there is no file `{file}`")
@@ -55,7 +55,16 @@ def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
         return _execute(f"{package}_{contract.stem}", file, None)
     if package not in sys.modules:
         _execute(package, folder / "__init__.py", [str(folder)])
-    return importlib.import_module(f"{package}.{name}")
+    return _imported(plugin, f"{package}.{name}", export)
+
+
+def _imported(plugin: str, name: str, export: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ExportMissing(plugin, export, f"there is no module `{name.rpartition('.')[2]}`") from None
+        raise
 
 
 def _execute(name: str, file: Path, search: list[str] | None) -> Any:

@@ -137,3 +137,22 @@ def contracts_of(entry: dict[str, Any]) -> dict[str, str]:
 def dump(document: dict[str, Any]) -> bytes:
     """The bytes of a lock file: sorted, one line for each leaf, so that a diff reads well."""
     return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def warm(mount_file: str, sysroot: str | None) -> dict[str, Any] | None:
+    """The lock's entries by mountpoint where every mount of an unchanged file still holds, else None."""
+    try:
+        document = read(lock_path(mount_file))
+        with open(mount_file, "rb") as file:
+            data = file.read()
+    except (OSError, LockError):
+        return None
+    mounts: dict[str, Any] = document["mounts"]
+    folder = os.path.dirname(os.path.abspath(mount_file))
+    if not document["file"] or document["file"] != digest(data):
+        return None
+    try:
+        held = all(not stale(entry, folder=folder, sysroot=sysroot) for entry in mounts.values())
+    except (KeyError, TypeError, ValueError):  # somebody has edited the lock
+        return None
+    return mounts if held else None

@@ -119,7 +119,9 @@ class Mounts:
         host: Host = Assumed() if self.assume else probe
         return check(request, catalogue, host), probe
 
-    def resolve(self, mountpoint: str, *, locked: bool = False) -> tuple[Ready | None, list[Diagnostic]]:
+    def resolve(
+        self, mountpoint: str, *, locked: bool = False, record: bool = True
+    ) -> tuple[Ready | None, list[Diagnostic]]:
         """The plan of a mounted backend: the locked one where it holds, else a new one, else why not.
 
         A plugin that is new in the catalogue never changes a mounted backend: an unchanged request is checked
@@ -155,9 +157,74 @@ class Mounts:
                 return None, drifted
         contracts = paths_of(checked, catalogue)
         ready = Ready(checked.plan.document, contracts, checked.diagnostics, rewritten=mountpoint)
-        if not locked and not self.assume:
+        if record and not locked and not self.assume:
             self.record(request, checked, contracts, probe)
         return ready, found
+
+    def ready(self, mountpoints: Sequence[str], *, locked: bool = False) -> list[Ready]:
+        """The plans of some mountpoints, of all where none is named.
+
+        Raises: ContractError with what is wrong with any of them.
+        """
+        _, requests, found = self.read()
+        wrong = [diagnostic for diagnostic in found if diagnostic.level == "error"] if not mountpoints else []
+        names = list(mountpoints) or sorted(requests)
+        if not names and not wrong:
+            why, help_ = "it mounts nothing", "`meter mount /host cpu csv path=host.csv` mounts something"
+            wrong = [_fault("E-FILE", Span(self.path, 1, 1), path=self.path, why=why, short=why, help=help_)]
+        out = []
+        for name in names:
+            one, diagnostics = self.resolve(name, locked=locked)
+            if one is None:
+                wrong += [diagnostic for diagnostic in diagnostics if diagnostic not in wrong]
+            else:
+                out.append(one)
+        if wrong:
+            raise ContractError(wrong)
+        return out
+
+    def check_all(
+        self, mountpoint: str | None, *, locked: bool = False
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Check one mountpoint or all; writes nothing. Plans of those that are sound, and diagnostics as JSON.
+
+        Raises: ContractError, the mount file cannot be read.
+        """
+        _, requests, found = self.read()
+        if mountpoint is not None:
+            found = []
+        plans: list[dict[str, Any]] = []
+        for name in [mountpoint] if mountpoint is not None else sorted(requests):
+            one, diagnostics = self.resolve(name, locked=locked, record=False)
+            found += [diagnostic for diagnostic in diagnostics if diagnostic not in found]
+            if one is not None:
+                plans.append(one.plan)
+        return plans, [diagnostic.to_json() for diagnostic in sorted(found, key=Diagnostic.order)]
+
+    def overview(self) -> list[dict[str, Any]]:
+        """What is mounted: mountpoint, plugins as asked, and whether the lock holds a plan of it. Checks nothing.
+
+        Raises: ContractError, the mount file is there and cannot be read.
+        """
+        _, requests, _ = self.read(missing_is_empty=True)
+        text = self._text_or_empty()
+        rows = []
+        for mountpoint, body in sorted(_mounted(text).items()):
+            request, entry = requests.get(mountpoint), self.entry(mountpoint)
+            if request is None:
+                state = "malformed"
+            elif entry is None:
+                state = "unchecked"
+            elif entry["request"] != request.digest():
+                state = "changed"
+            else:
+                state = "changed" if lock.stale(entry, folder=self.folder, sysroot=self.sysroot) else "checked"
+            plugins = body.get("plugins", []) if isinstance(body, dict) else []
+            rows.append({"mountpoint": mountpoint, "state": state, "plugins": [str(word) for word in plugins]})
+        return rows
+
+    def _text_or_empty(self) -> str:
+        return self._data().decode() if os.path.exists(self.path) else ""
 
     def drift(self, request: Request, entry: dict[str, Any], checked: Checked) -> list[Diagnostic]:
         """E-DRIFT for each plugin whose contract says something else than at the mount."""

@@ -1,0 +1,146 @@
+"""`meter plugin`: what plugins there are, and what each states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meter.cli import common, render
+
+if TYPE_CHECKING:
+    from meter.contracts.model import Contract, Option
+
+
+@click.group()
+def plugin() -> None:
+    """List and inspect plugins; no plugin is imported."""
+
+
+@plugin.command("list")
+@click.argument("capability", required=False)
+@common.format_option
+@common.plugin_dir_option
+def list_(capability: str | None, format_: str, plugin_dirs: tuple[str, ...]) -> int:
+    """List plugins; with CAPABILITY those that provide it, the best first."""
+    from meter.contracts.catalogue import is_listed, score  # the contract language, which a help text does not need
+    from meter.contracts.language import language
+    from meter.core.discovery import discover
+
+    catalogue, problems = discover(plugin_dirs)
+    contracts = [contract for contract in catalogue.contracts() if is_listed(contract)]
+    if capability is not None:
+        contracts = [c for c in contracts if capability == c.name or capability in c.provides.capabilities]
+        contracts.sort(key=lambda contract: -score(contract))
+    else:
+        contracts.sort(key=lambda contract: language().rank("placement", contract.placement))
+    broken = [entry for entries in catalogue.entries.values() for entry in entries if entry.contract is None]
+    if format_ == "json":
+        rows = [
+            {"name": c.name, "version": c.version, "placement": c.placement, "summary": c.summary, "score": score(c)}
+            for c in contracts
+        ]
+        common.dump_json({"format": "meter-plugins/1", "plugins": rows, "broken": [entry.path for entry in broken]})
+    else:
+        table = [[c.name, c.placement, c.version, c.summary] for c in contracts]
+        click.echo(render.table(table, ["plugin", "placement", "version", "summary"], width=common.width()))
+    shown = [d.to_json() for d in problems]
+    shown += [d.to_json() for entry in broken for d in entry.diagnostics if d.level == "error"]
+    common.show(shown)
+    return common.exit_code(shown)
+
+
+@plugin.command()
+@click.argument("name")
+@common.format_option
+@common.plugin_dir_option
+def info(name: str, format_: str, plugin_dirs: tuple[str, ...]) -> int:
+    """Show what a plugin gives, takes and needs."""
+    from meter.contracts.diagnostics import Diagnostic, nearest  # as in list_
+    from meter.contracts.spans import Words
+    from meter.core.discovery import discover
+
+    catalogue, _ = discover(plugin_dirs)
+    entries = catalogue.entries.get(name, ())
+    if not entries:
+        words = ["meter", "plugin", "info", name]
+        facts = {"name": name, "near": nearest(name, catalogue.names())}
+        return common.fail([Diagnostic(code="E-PLUGIN-UNKNOWN", facts=facts, spans=(Words(words).span(3),))], words)
+    contract = entries[0].contract
+    if contract is None:
+        return common.fail(entries[0].diagnostics)
+    if format_ == "json":
+        common.dump_json(_document(contract, entries[0].path))
+    else:
+        click.echo(_text(contract, entries[0].path))
+    return common.OK
+
+
+@plugin.command("check")
+@click.argument("target")
+@click.option("--strict", is_flag=True, help="Warnings count: exit 3.")
+def check_(target: str, strict: bool) -> int:  # noqa: FBT001  (click hands options over by name)
+    """Check the contract of a plugin: a folder, a contract.toml or a .py file with a script block."""
+    from meter.core.discovery import read_folder  # as in list_
+
+    shown = [diagnostic.to_json() for diagnostic in read_folder(target)]
+    common.show(shown)
+    if not any(diagnostic["severity"] == "error" for diagnostic in shown):
+        click.echo(f"{target}: ok")
+    return common.exit_code(shown, strict=strict)
+
+
+def _default(option: Option) -> Any:
+    from meter.contracts.language import ABSENT  # as in list_
+
+    return None if option.default is ABSENT else option.default
+
+
+def _document(contract: Contract, path: str) -> dict[str, Any]:
+    import attrs  # loaded with the contract language
+
+    document = attrs.asdict(contract, filter=lambda attribute, _: attribute.name not in ("source", "config"))
+    document["config"] = {
+        name: {"type": option.type, "default": _default(option), "summary": option.summary}
+        for name, option in sorted(contract.config.items())
+    }
+    return {"format": "meter-plugin/1", "path": path, **document}
+
+
+def _text(contract: Contract, path: str) -> str:
+    lines = [
+        f"{contract.name} {contract.version}: {contract.summary or 'no summary'}",
+        f"{contract.placement}, by {contract.author or 'nobody'}, {contract.licence or 'no licence'}, {path}",
+    ]
+    if contract.provides.capabilities:
+        lines += ["provides " + ", ".join(f"{n} {v}" for n, v in contract.provides.capabilities.items())]
+    if contract.needs.capabilities:
+        lines += ["needs " + ", ".join(f"{n} {v}" for n, v in contract.needs.capabilities.items())]
+    readable = [pattern for need in contract.needs.host for pattern in need.readable]
+    if readable:
+        lines += ["needs of the host: can read " + " or ".join(readable)]
+    width = common.width()
+    metrics = [
+        [m.name, m.type, m.unit, m.kind, "|".join(m.resource), "|".join(m.consumer), ", ".join(sorted(m.attributes))]
+        for m in contract.provides.metrics
+    ]
+    if metrics:
+        headers = ["metric", "type", "unit", "kind", "resource", "consumer", "attributes"]
+        lines += ["", render.table(metrics, headers, width=width)]
+    rules = [
+        [r.metric, "|".join(r.kind) or "any", r.unit or "any", r.gives.name if r.gives else "-", _goes_on(r.keeps)]
+        for r in contract.needs.metrics
+    ]
+    if rules:
+        lines += ["", render.table(rules, ["takes", "kind", "unit", "gives", "what it took"], width=width)]
+    options = [
+        [name, option.type, "-" if _default(option) is None else str(_default(option)), option.summary]
+        for name, option in sorted(contract.config.items())
+    ]
+    if options:
+        lines += ["", render.table(options, ["option", "type", "default", "meaning"], width=width)]
+    return "\n".join(lines)
+
+
+def _goes_on(keeps: bool) -> str:  # noqa: FBT001  (the clause's own value)
+    return "goes on" if keeps else "ends here"

@@ -1,0 +1,126 @@
+"""What commands share: options, printing of diagnostics, exit codes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+from meter.cli import render
+
+OK: Final = 0
+CONTRACT: Final = 1
+STRICT: Final = 3
+DRIFT: Final = 4
+FAILED: Final = 5
+COMMAND_LINE: Final = "<command line>"
+
+_BY_CODE: Final = {"E-DRIFT": DRIFT, "E-LOCK-STALE": DRIFT, "E-FILE": FAILED, "E-IO": FAILED}
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+file_option = click.option(
+    "--file", "file", metavar="FILE", help="Mount file; else $METER_FILE, ./meter.toml, ~/.config/meter/meter.toml."
+)
+plugin_dir_option = click.option(
+    "--plugin-dir",
+    "plugin_dirs",
+    multiple=True,
+    envvar="METER_PLUGIN_DIR",
+    metavar="DIR",
+    help="Folder with further plugins; may be repeated.",
+)
+sysroot_option = click.option(
+    "--sysroot",
+    envvar="METER_SYSROOT",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="Read /proc and /sys below this folder.",
+)
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of output.",
+)
+
+
+def mount_file(explicit: str | None) -> str:
+    """The mount file that is meant; `./meter.toml` where there is none yet."""
+    from meter.core.lock import find_mount_file  # a help text needs none
+
+    return find_mount_file(explicit, dict(os.environ)) or "meter.toml"
+
+
+def width() -> int:
+    """Columns of the terminal; wide where output goes to a file."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stderr.isatty() else 120
+
+
+def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) -> None:
+    """Print diagnostics to stderr. `words` is the command line that spans count in."""
+    if not diagnostics:
+        return
+    colour = render.colour_wanted(sys.stderr)
+
+    def read(file: str) -> str | None:
+        if file == COMMAND_LINE:
+            import shlex  # only diagnostics about words need it
+
+            return shlex.join(words)
+        try:
+            with open(file, encoding="utf-8", errors="replace") as source:
+                return source.read()
+        except (OSError, ValueError):
+            return None
+
+    text = render.diagnostics_text(diagnostics, colour=colour, width=width(), read=read)
+    click.echo(text, err=True, color=colour)
+
+
+def fail(diagnostics: Iterable[Any], words: Sequence[str] = ()) -> int:
+    """Print the diagnostics of a ContractError; the exit code that belongs to them."""
+    shown = [diagnostic.to_json() for diagnostic in diagnostics]
+    show(shown, words)
+    return exit_code(shown)
+
+
+def exit_code(diagnostics: Iterable[Mapping[str, Any]], *, strict: bool = False) -> int:
+    """The exit code of some diagnostics: that of the gravest."""
+    diagnostics = list(diagnostics)
+    codes = {_BY_CODE.get(d["code"], CONTRACT) for d in diagnostics if d["severity"] == "error"}
+    for code in (FAILED, CONTRACT, DRIFT):
+        if code in codes:
+            return code
+    return STRICT if strict and diagnostics else OK
+
+
+def dump_json(document: Any) -> None:
+    """Print a JSON document to stdout."""
+    import json  # tables need none
+
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def chain_text(plan: Mapping[str, Any]) -> str:
+    """A chain in one line: sources -> filters -> outputs."""
+    groups: dict[str, list[str]] = {}
+    for plugin in plan["plugins"]:
+        groups.setdefault(plugin["role"], []).append(plugin["instance"])
+    return " -> ".join(", ".join(labels) for labels in groups.values())
+
+
+def fault_json(fault: Any) -> dict[str, Any]:
+    """A fault of the engine as a diagnostic."""
+    from meter.contracts.diagnostics import Diagnostic  # only faults need the contract language
+
+    document = Diagnostic(code=fault.code, facts=fault.facts, clause=fault.clause).to_json()
+    if fault.clause:
+        document["notes"] = [f"clause `{fault.clause}`"]
+    return document

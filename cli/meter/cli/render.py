@@ -1,0 +1,523 @@
+"""How results look: diagnostics with their source text, tables, quantities, and the forms that CI systems read.
+
+It takes plain values, diagnostics in their JSON form, and gives text; it prints nothing and opens no files. Of the
+house it imports nothing, so that a check of an unchanged mount stays light.
+
+Every text from outside passes through `visible`: no name, message or source line can steer a terminal.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+from unicodedata import category, east_asian_width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TextIO
+
+_COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, which is not imported here
+_NARROWEST: Final = 20
+_TAB: Final = "    "
+
+_BOLD: Final = "1"
+_BLUE: Final = "1;34"
+_STYLES: Final = {"error": "1;31", "warning": "1;33"}
+
+
+def colour_wanted(stream: TextIO) -> bool:
+    """Whether text for this stream may have colours.
+
+    A non-empty `NO_COLOR` forbids them, then `FORCE_COLOR` or `CLICOLOR_FORCE` (other than `0`) asks for them, then
+    a terminal that is not `dumb` has them. `click.echo` wants the answer as `color=`, else it decides anew.
+    Source: no-color.org, force-color.org, bixense.com/clicolors.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(os.environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+# ---------------------------------------------------------------------------------------------- characters and columns
+
+
+def visible(text: str) -> str:
+    r"""A text in one line in which nothing hides: what cannot be printed is written as `\x1b`, a tab as four blanks.
+
+    So are line ends, blanks other than the usual one and characters that turn the direction of writing.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(char: str) -> str:
+    if char.isprintable():
+        return char
+    return _TAB if char == "\t" else char.encode("unicode_escape").decode("ascii")
+
+
+def columns(text: str) -> int:
+    """The columns that a visible text takes on a terminal: 0 for a combining character, 2 for a wide one.
+
+    Source: Unicode Standard Annex 11, East Asian Width; ambiguous characters are narrow.
+    """
+    return len(text) if text.isascii() else sum(map(_char_columns, text))
+
+
+def _char_columns(char: str) -> int:
+    # Vowels and final consonants of Hangul join the syllable before them, though they are letters.
+    if category(char) in {"Mn", "Me"} or "\u1160" <= char <= "\u11ff":
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
+
+
+def clip(text: str, width: int) -> str:
+    """A visible text in at most `width` columns; where it is longer it ends in `…`."""
+    return text if columns(text) <= width else _slice(text, 0, max(0, width - 1)).rstrip() + "…" * (width > 0)
+
+
+def _slice(text: str, left: int, right: int) -> str:
+    """What stands in these columns; a wide character of which they hold half is a blank."""
+    if text.isascii():
+        return text[left:right]
+    found = []
+    start = 0
+    for char in text:
+        wide = _char_columns(char)
+        if start + wide > right:
+            found.append(" " * (right - start))
+            break
+        if start >= left and (wide or start > left or not left):
+            found.append(char)
+        else:
+            found.append(" " * (start + wide - left))
+        start += wide
+    return "".join(found)
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of a text fit into these columns; one does."""
+    return max(1, bisect_right([*accumulate(map(_char_columns, text))], width))
+
+
+def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
+    """The lines of a text broken at blanks, words longer than a line anywhere; its own line ends and indents stay.
+
+    Args: width, columns of a line; first, those of the first line where they are fewer.
+    """
+    lines: list[str] = []
+    for paragraph in map(visible, text.strip("\n").split("\n")):
+        body = paragraph.strip(" ")
+        indent = " " * min(len(paragraph) - len(paragraph.lstrip(" ")), width // 2)
+        full = width - len(indent)
+        room = full if first is None or lines else min(full, first)
+        line = ""
+        for word in re.findall(" +|[^ ]+", body):
+            if columns(line) + columns(word) <= room:
+                line += word
+                continue
+            if line or room < full:
+                lines.append(f"{indent}{line}".rstrip())
+                room = full
+            line = word.lstrip(" ")
+            while columns(line) > room:
+                end = _fitting(line, room)
+                lines.append(indent + line[:end])
+                line = line[end:]
+        lines.append(f"{indent}{line}".rstrip())
+    return lines
+
+
+def _painted(text: str, style: str, *, colour: bool) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if colour and text else text
+
+
+# --------------------------------------------------------------------------------------------------------- diagnostics
+
+
+def diagnostics_text(
+    diagnostics: Sequence[Mapping[str, Any]], *, colour: bool, width: int, read: Callable[[str], str | None]
+) -> str:
+    """Diagnostics for a person: message, lines of the source with what is pointed at, notes, help; then their number.
+
+    Of several spans the first is underlined with `^`, the others with `-`. No line is longer than `width` (at least
+    20) but those that name a file. No line end at the end; no diagnostics give the empty text.
+
+    Args: diagnostics, in the form of `meter check --format json`, shown in their order; read, the text of a file, or
+        the command line for `<command line>`, or None where there is none, so that only the place is named.
+    """
+    if not diagnostics:
+        return ""
+    page = _Page(colour=colour, width=max(width, _NARROWEST), read=read)
+    blocks = ["\n".join(page.diagnostic(diagnostic)) for diagnostic in diagnostics]
+    return "\n\n".join([*blocks, page.summary(diagnostics)])
+
+
+class _Line:
+    """A line of a source text as it is shown, and in which columns its characters stand."""
+
+    def __init__(self, text: str) -> None:
+        pieces = [_shown(char) for char in text]
+        self._starts = [0, *accumulate(map(columns, pieces))]
+        self.text = "".join(pieces)
+
+    def range(self, column: int, length: int) -> tuple[int, int]:
+        """First and last column (from 0, exclusive) of so many characters from one on (from 1), one column at least.
+
+        A combining character is shown with the one before it; what lies behind the line is cut off.
+        """
+        first = min(max(column, 1), len(self._starts)) - 1
+        last = min(first + max(length, 1), len(self._starts) - 1)
+        while 0 < first < last and self._starts[first] == self._starts[first + 1]:
+            first -= 1
+        return self._starts[first], max(self._starts[last], self._starts[first] + 1)
+
+    def cut(self, start: int, stop: int, wanted: int, room: int) -> tuple[str, int, int]:
+        """The text, or what fits around the columns from `start` on.
+
+        Args: stop, where these columns end; wanted, how many columns from `start` on should be shown if possible.
+        Returns: text; by how many columns it was moved to the left; the column of the line behind the last one shown.
+        """
+        total = max(self._starts[-1], stop)
+        if total <= room:
+            return self.text, 0, total
+        kept = room - 2  # one `…` on each side
+        left = start - max(0, kept - wanted) // 2
+        if left <= 1:
+            return _slice(self.text, 0, room - 1) + "…", 0, room - 1
+        if left + kept + 1 >= total:
+            left = total - room + 1
+            return "…" + _slice(self.text, left, total), left - 1, total
+        return f"…{_slice(self.text, left, left + kept)}…", left - 1, left + kept
+
+
+class _Page:
+    """Where diagnostics are drawn: its width and colours, and the source texts read so far."""
+
+    def __init__(self, *, colour: bool, width: int, read: Callable[[str], str | None]) -> None:
+        self._colour = colour
+        self._width = width
+        self._read = read
+        self._sources: dict[str, list[str]] = {}
+
+    def diagnostic(self, diagnostic: Mapping[str, Any]) -> Iterator[str]:
+        """The lines of one diagnostic."""
+        severity = diagnostic["severity"]
+        yield from self._headline(severity, diagnostic["code"], diagnostic["message"])
+        spans = diagnostic.get("spans") or []
+        shown = [span["line"] for span in spans if self._source(span) is not None]
+        gutter = len(str(max(shown, default=1)))
+        yield from self._places(spans, _STYLES.get(severity, _BOLD), gutter)
+        for note in diagnostic.get("notes") or []:
+            yield from self._remark("note", note, gutter)
+        if diagnostic.get("help"):
+            yield from self._remark("help", diagnostic["help"], gutter)
+
+    def summary(self, diagnostics: Sequence[Mapping[str, Any]]) -> str:
+        """How many there are of each severity, errors first."""
+        severities = [diagnostic["severity"] for diagnostic in diagnostics]
+        counts = {severity: severities.count(severity) for severity in dict.fromkeys([*_STYLES, *severities])}
+        return ", ".join(
+            self._paint(f"{count} {severity}{'s' * (count > 1)}", _STYLES.get(severity, _BOLD))
+            for severity, count in counts.items()
+            if count
+        )
+
+    def _headline(self, severity: str, code: str, message: str) -> Iterator[str]:
+        title = visible(f"{severity}[{code}]")
+        first, *others = _wrapped(message, self._width - 4, max(0, self._width - columns(title) - 2))
+        yield self._paint(title, _STYLES.get(severity, _BOLD)) + self._paint(f": {first}".rstrip(), _BOLD)
+        for line in others:
+            yield self._paint(f"    {line}".rstrip(), _BOLD)
+
+    def _remark(self, word: str, text: str, gutter: int) -> Iterator[str]:
+        indent = gutter + len(f" = {word}: ")
+        first, *others = _wrapped(text, max(8, self._width - indent))
+        yield f"{' ' * gutter} {self._paint('=', _BLUE)} {self._paint(word, _BOLD)}: {first}".rstrip()
+        for line in others:
+            yield f"{' ' * indent}{line}".rstrip()
+
+    def _places(self, spans: Sequence[Mapping[str, Any]], style: str, gutter: int) -> Iterator[str]:
+        """The spans of one diagnostic, those of one file together."""
+        arrow = "-->"
+        groups: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
+        for span in spans:
+            groups.setdefault((span["file"], self._source(span) is not None), []).append(span)
+        for (file, known), group in groups.items():
+            for span in group[:1] if known else group:
+                place = visible(f"{file}:{span['line']}:{span['column']}")
+                yield f"{' ' * gutter} {self._paint(arrow, _BLUE)} {place}"
+                arrow = ":::"
+            if known:
+                marked = [(span, "^", style) if span is spans[0] else (span, "-", _BLUE) for span in group]
+                yield from self._snippet(marked, gutter)
+
+    def _snippet(self, marked: Sequence[tuple[Mapping[str, Any], str, str]], gutter: int) -> Iterator[str]:
+        """The lines of one file with what is marked below each, given as span, mark and style."""
+        margin = self._paint(" " * gutter + " |", _BLUE)
+        room = self._width - gutter - 3
+        yield margin
+        number = 0
+        drawn = None
+        for span, mark, style in sorted(marked, key=lambda item: item[0]["line"]):
+            if number and span["line"] > number + 1:
+                yield self._paint("...", _BLUE)
+            if span["line"] != number:
+                number, drawn = span["line"], None
+            line = _Line(self._source(span) or "")
+            start, stop = line.range(span.get("column", 1), span.get("length", 1))
+            label = span.get("label") or ""
+            text, moved, end = line.cut(start, stop, stop - start + 1 + columns(visible(label)), room)
+            if text != drawn:
+                yield f"{self._paint(f'{number:>{gutter}} |', _BLUE)} {text}".rstrip()
+            drawn = text
+            for row in _underlined(start - moved, mark * (min(stop, end) - start), label, room):
+                indent = len(row) - len(row.lstrip(" "))
+                yield f"{margin} {row[:indent]}{self._paint(row[indent:], style)}" if row else margin
+
+    def _source(self, span: Mapping[str, Any]) -> str | None:
+        """The line that a span points at, None where it cannot be read."""
+        file, number = span["file"], span["line"]
+        if file not in self._sources:
+            text = self._read(file)
+            if text is None:
+                self._sources[file] = []
+            else:  # a word of the command line may have line ends, and columns count across them
+                self._sources[file] = [text] if file == _COMMAND_LINE else text.split("\n")
+        lines = self._sources[file]
+        return lines[number - 1].removesuffix("\r") if 1 <= number <= len(lines) else None
+
+    def _paint(self, text: str, style: str) -> str:
+        return _painted(text, style, colour=self._colour)
+
+
+def _underlined(start: int, marks: str, label: str, room: int) -> list[str]:
+    """The rows below a source line: the marks, and the label behind them or, where it is too long, below."""
+    row = " " * start + marks
+    rows = _wrapped(label, room)
+    widest = max(map(columns, rows))
+    if len(rows) == 1 and len(row) + 1 + widest <= room:
+        return [f"{row} {rows[0]}".rstrip()]
+    indent = " " * max(0, min(start, room - widest))
+    return [row, *(f"{indent}{text}".rstrip() for text in rows)]
+
+
+# -------------------------------------------------------------------------------------------------------------- tables
+
+
+def table(
+    rows: Sequence[Sequence[str]],
+    headers: Sequence[str],
+    *,
+    align: str = "",
+    width: int | None = None,
+    colour: bool = False,
+) -> str:
+    """Rows in columns with two blanks between them, below their headers (none if all are empty).
+
+    Where the whole is wider than `width`, the widest text columns are cut with `…` down to four columns each;
+    numbers are never cut, so a table of numbers may stay wider. A missing cell is empty.
+
+    Args: align, for each column `l` for text or `r` for numbers, `l` where it ends.
+    """
+    shown = [headers, *rows] if any(headers) else rows
+    count = max(map(len, shown), default=0)
+    cells = [[visible(cell) for cell in row] + [""] * (count - len(row)) for row in shown]
+    align = align.ljust(count, "l")
+    widths = [max(columns(row[place]) for row in cells) for place in range(count)]
+    if width is not None:
+        widths = _shrunk(widths, align, width - 2 * (count - 1))
+    lines = ["  ".join(map(_justified, row, widths, align)).rstrip() for row in cells]
+    if lines and shown is not rows:
+        lines[0] = _painted(lines[0], _BOLD, colour=colour)
+    return "\n".join(lines)
+
+
+def _shrunk(widths: Sequence[int], align: str, room: int) -> list[int]:
+    """The widths with the widest of the text columns made narrower, down to four, until they fit or none is left."""
+    found = list(widths)
+    text = [place for place in range(len(found)) if align[place] == "l"]
+    while text and sum(found) > room:
+        place = max(text, key=found.__getitem__)
+        if found[place] <= 4:
+            break
+        found[place] -= 1
+    return found
+
+
+def _justified(text: str, width: int, side: str) -> str:
+    text = clip(text, width)
+    blanks = " " * (width - columns(text))
+    return blanks + text if side == "r" else text + blanks
+
+
+# ---------------------------------------------------------------------------------------------------------- quantities
+
+_PREFIXES: Final = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_BINARY: Final = {"": 1.0, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60}
+_WHOLE: Final = {prefix: factor for prefix, factor in _PREFIXES.items() if factor >= 1}
+_PART: Final = {prefix: factor for prefix, factor in _PREFIXES.items() if factor <= 1}
+
+_PREFIXED: Final = ("A", "C", "F", "Hz", "J", "N", "Pa", "V", "W", "cal", "eV", "g", "m", "mol")
+# Units that are shown with another prefix than they were measured in: how they are written, and the prefixes.
+_SCALED: Final[Mapping[str, tuple[str, Mapping[str, float]]]] = {
+    "By": ("B", _BINARY),
+    "bit": ("bit", _WHOLE),
+    "s": ("s", _PART),
+    "Ohm": ("Ω", _PREFIXES),
+    "W.h": ("Wh", _PREFIXES),
+    **{unit: (unit, _PREFIXES) for unit in _PREFIXED},
+}
+_WRITTEN: Final = {"Cel": "°C", "[degF]": "°F", "[ppm]": "ppm"}
+_EXACT: Final = 100_000  # counts below it keep every digit
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A value with its unit for a person: three digits that matter and a prefix, `1.23 ms`, `1.5 MiB`, `440 J`.
+
+    Bytes have binary prefixes, seconds none above 1, plain numbers and counts none below 100000. A count is written
+    without its word (`{packet}`), a rate of counts with it (`12.3 packet/s`). A unit that is not known stays as it is.
+    Returns: `-` for a missing value.
+    """
+    if value is None:
+        return "-"
+    head, slash, tail = unit.partition("/")
+    word = visible(" ".join(re.findall(r"\{([^{}]*)\}", head)))
+    base = re.sub(r"\{[^{}]*\}", "", head)
+    per = slash + visible(re.sub(r"[{}]", "", tail))
+    if base in {"", "1"}:
+        prefix, text = _scaled(value, _WHOLE if abs(value) >= _EXACT else {"": 1.0})
+        named = f"{prefix} {word if slash else ''}".strip()
+    else:
+        factor, symbol, steps = _unit(base)
+        prefix, text = _scaled(value * factor, steps)
+        named = f"{'µ' if prefix == 'u' else prefix}{symbol} {word}".rstrip()
+    return f"{text} {named}{per}".rstrip()
+
+
+def _unit(base: str) -> tuple[float, str, Mapping[str, float]]:
+    """For a unit without annotations: the factor to the unit without prefix, how that is written, its prefixes."""
+    if base in _SCALED:
+        return (1.0, *_SCALED[base])
+    for prefix, factor in (_PREFIXES | _BINARY).items():
+        if prefix and base.startswith(prefix) and base[len(prefix) :] in _SCALED:
+            return (factor, *_SCALED[base[len(prefix) :]])
+    return 1.0, _WRITTEN.get(base, visible(base)), {"": 1.0}
+
+
+def _scaled(value: float, steps: Mapping[str, float]) -> tuple[str, str]:
+    """The prefix of the largest step that the value reaches once it is rounded, and the value in it."""
+    if value == 0 or not math.isfinite(value):
+        return "", f"{abs(value) if value == 0 else value:g}"
+    reached = [prefix for prefix, factor in steps.items() if abs(value) >= 0.9995 * factor]
+    prefix = reached[-1] if reached else next(iter(steps))
+    scaled = value / steps[prefix]
+    return prefix, f"{scaled:.0f}" if 999.5 <= abs(scaled) < 1e7 else f"{scaled:.3g}"
+
+
+# ------------------------------------------------------------------------------------------------------- CI and editors
+
+
+def github(diagnostics: Iterable[Mapping[str, Any]]) -> str:
+    """Diagnostics as commands of a GitHub workflow, one a line; notes and help are further lines of the message.
+
+    Source: docs.github.com, Workflow commands for GitHub Actions; escapes as in actions/toolkit
+        packages/core/src/command.ts.
+    """
+    return "\n".join(map(_github, diagnostics))
+
+
+def _github(diagnostic: Mapping[str, Any]) -> str:
+    properties = {"title": diagnostic["code"]}
+    for span in (diagnostic.get("spans") or [])[:1]:
+        if span["file"] != _COMMAND_LINE:
+            properties = {"file": span["file"], "line": span["line"], "col": span["column"], **properties}
+    listed = ",".join(
+        f"{name}={_github_escaped(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for name, value in properties.items()
+    )
+    return f"::{_level(diagnostic, 'notice')} {listed}::{_github_escaped(_whole_text(diagnostic))}"
+
+
+def _github_escaped(text: str) -> str:
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(escaped)
+
+
+def _level(diagnostic: Mapping[str, Any], otherwise: str) -> str:
+    severity = diagnostic["severity"]
+    return severity if severity in _STYLES else otherwise
+
+
+def _whole_text(diagnostic: Mapping[str, Any]) -> str:
+    notes = [f"note: {note}" for note in diagnostic.get("notes") or []]
+    helped = [f"help: {diagnostic['help']}"] if diagnostic.get("help") else []
+    return "\n".join([diagnostic["message"], *notes, *helped])
+
+
+def sarif(diagnostics: Iterable[Mapping[str, Any]], version: str) -> dict[str, Any]:
+    """Diagnostics as a SARIF 2.1.0 log, a JSON value.
+
+    Files below the working folder have relative addresses; places on the command line have none.
+
+    Args: version, that of meter.
+    Source: OASIS, Static Analysis Results Interchange Format 2.1.0; regions 3.30, columns 3.14.17, addresses 3.10.
+    """
+    found = list(diagnostics)
+    levels = {diagnostic["code"]: _level(diagnostic, "note") for diagnostic in found}
+    codes = sorted(levels)
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "meter",
+                        "version": version,
+                        "rules": [{"id": code, "defaultConfiguration": {"level": levels[code]}} for code in codes],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_sarif_result(diagnostic, codes) for diagnostic in found],
+            }
+        ],
+    }
+
+
+def _sarif_result(diagnostic: Mapping[str, Any], codes: list[str]) -> dict[str, Any]:
+    spans = [(place, span) for place, span in enumerate(diagnostic.get("spans") or []) if span["file"] != _COMMAND_LINE]
+    result: dict[str, Any] = {
+        "ruleId": diagnostic["code"],
+        "ruleIndex": codes.index(diagnostic["code"]),
+        "level": _level(diagnostic, "note"),
+        "message": {"text": _whole_text(diagnostic)},
+        "locations": [_sarif_location(span) for place, span in spans if place == 0],
+    }
+    related = [_sarif_location(span) for place, span in spans if place > 0]
+    return {**result, "relatedLocations": related} if related else result
+
+
+def _sarif_location(span: Mapping[str, Any]) -> dict[str, Any]:
+    physical = {
+        "artifactLocation": {"uri": _address(span["file"])},
+        # Without an end a region reaches to the end of the line; where that is, the span does not say.
+        "region": {"startLine": max(1, span["line"]), "startColumn": max(1, span["column"])},
+    }
+    label = {"message": {"text": span["label"]}} if span.get("label") else {}
+    return {"physicalLocation": physical, **label}
+
+
+def _address(file: str) -> str:
+    """A file as a URI reference: relative where it lies below the working folder."""
+    from pathlib import Path  # both load much of urllib, which this form only needs
+    from urllib.parse import quote
+
+    path = Path(file)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return ("file://" if path.is_absolute() else "") + quote(path.as_posix(), errors="surrogateescape")

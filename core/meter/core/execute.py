@@ -1,0 +1,231 @@
+"""Measuring one command: `meter exec`, without a mount.
+
+The chain is every built-in source that needs no option and that the host can carry, `process` on the command's tree,
+`collect` in memory and, where asked, a file. Its plan is kept in the user's cache, so that nothing heavy runs before
+the command is spawned: numpy comes with the first batch, in the pipeline's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from meter.core import command, lock
+from meter.core.engine import Engine, Fault
+from meter.core.version import __version__
+
+if TYPE_CHECKING:
+    from meter.core.command import Usage
+
+FORMAT: Final = "meter-exec/1"
+COLLECT: Final = "collect"
+PROCESS: Final = "process"
+MOUNTPOINT: Final = "/exec"
+
+
+class Asked(NamedTuple):
+    """What the user wants of `meter exec`, apart from the command."""
+
+    out: str | None = None
+    interval: str | None = None
+    sysroot: str | None = None
+
+
+class Measured(NamedTuple):
+    """A document in the form of `meter exec --format json`, the exit code, what went wrong while measuring."""
+
+    document: dict[str, Any]
+    exit_code: int
+    faults: tuple[Fault, ...]
+
+
+# ------------------------------------------------------------------------------------------------------------- plan
+
+
+def cache_folder() -> str:
+    """Where plans of `exec` are kept: the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "meter")
+
+
+def plan_for(asked: Asked) -> tuple[dict[str, Any], dict[str, str], list[dict[str, Any]]]:
+    """The plan of the chain, for each plugin the path of its contract, and warnings.
+
+    Raises: ContractError, the chain cannot be built, such as an output file that cannot be written.
+    """
+    folder = os.getcwd()
+    material = json.dumps([__version__, folder, *asked, _builtin_mark()])
+    path = os.path.join(cache_folder(), f"exec-{lock.digest(material.encode())[:32]}.json")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a cache that is not there or not sound
+        with open(path, "rb") as file:
+            entry = json.loads(file.read())
+        if not lock.stale(entry, folder=folder, sysroot=asked.sysroot):
+            return entry["plan"], lock.contracts_of(entry), entry["diagnostics"]
+    entry = _make(asked, folder)
+    with contextlib.suppress(OSError):  # without a cache it is only slower
+        os.makedirs(cache_folder(), mode=0o700, exist_ok=True)
+        lock.write_together({path: json.dumps(entry).encode()})
+    return entry["plan"], lock.contracts_of(entry), entry["diagnostics"]
+
+
+def _builtin_mark() -> list[int]:
+    """Changes when a plugin is added to the built-in ones."""
+    from importlib.util import find_spec  # 1 ms; the folder is not otherwise known without importing a plugin
+
+    spec = find_spec("meter.plugins")
+    roots = (spec.submodule_search_locations or ()) if spec is not None else ()
+    return [os.stat(root).st_mtime_ns for root in roots]
+
+
+def _make(asked: Asked, folder: str) -> dict[str, Any]:
+    from meter.contracts.check import check  # the contract language: only where no plan is cached
+    from meter.contracts.diagnostics import ContractError
+    from meter.contracts.request import from_words
+    from meter.core.discovery import discover
+    from meter.core.host import Probe
+    from meter.core.mounts import paths_of
+
+    catalogue = discover(installed=False).catalogue
+    probe = Probe(folder, asked.sysroot)
+    request, found = from_words(MOUNTPOINT, _words(asked, catalogue, probe), ["meter", "exec"])
+    if request is None:
+        raise ContractError(found)
+    checked = check(request, catalogue, probe)
+    plan = checked.require().document
+    shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
+    return lock.make_entry(plan, request.digest(), paths_of(checked, catalogue), probe, shown)
+
+
+def _words(asked: Asked, catalogue: Any, probe: Any) -> list[str]:
+    """The words that would mount the chain."""
+    from meter.contracts.catalogue import is_automatic  # as in _make
+    from meter.contracts.language import ABSENT
+    from meter.contracts.resolve import host_fault
+
+    pace = [f"interval={asked.interval}"] if asked.interval else []
+    words: list[str] = []
+    for contract in catalogue.contracts():
+        if contract.placement != "source" or not is_automatic(contract) or contract.name == PROCESS:
+            continue
+        obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
+        if obligatory or contract.require or host_fault(contract, probe):
+            continue
+        words += [contract.name, *pace]
+    words += [PROCESS, "tree=0", *pace, COLLECT]
+    if asked.out is not None:
+        words += [_output_for(asked.out, catalogue), f"path={asked.out}"]
+    return words
+
+
+def _output_for(path: str, catalogue: Any) -> str:
+    """The output plugin that writes files of this suffix: the one that is named like it.
+
+    Raises: ContractError, none is.
+    """
+    from meter.contracts.diagnostics import ContractError, Diagnostic  # as in _make
+    from meter.contracts.spans import Span
+
+    writers = {c.name for c in catalogue.contracts() if c.placement == "output" and "path" in c.config}
+    suffix = os.path.splitext(path)[1].removeprefix(".")
+    if suffix in writers:
+        return suffix
+    known = ", ".join(f"`.{name}`" for name in sorted(writers))
+    facts = {
+        "path": path,
+        "option": "out",
+        "instance": "exec",
+        "why": f"no output writes files that end in `.{suffix}`" if suffix else "it has no suffix that names an output",
+        "short": "unknown suffix",
+        "help": f"take one of {known}",
+    }
+    raise ContractError([Diagnostic(code="E-PATH", facts=facts, spans=(Span("--out", 1, 1),))])
+
+
+# -------------------------------------------------------------------------------------------------------------- run
+
+
+def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) -> Measured:
+    """Run a command and measure it: a poll before it is spawned, polls while it runs, a poll when it has ended.
+
+    Raises: ContractError and OSError before the spawn; CommandNotFound, CommandNotExecutable.
+    """
+    command.find(argv[0])
+    plan, contracts, _ = plan_for(asked)
+    engine = Engine(
+        plan,
+        contracts,
+        folder=Path.cwd(),
+        sysroot=Path(asked.sysroot) if asked.sysroot else None,
+        report=report,
+    )
+    subreaper = command.become_subreaper()
+    with command.signals():
+        engine.start()
+        engine.poll_now()
+        running = command.start(argv)
+        engine.go()
+        running.wait()
+        engine.stop()
+        usage = running.finish()
+        left = command.leftovers()
+    collect = next(output.output for output in engine.outputs if output.label == COLLECT)
+    document = _document(argv, usage, collect, engine, left if subreaper else ())
+    return Measured(document, usage.exit_code, tuple(engine.faults))
+
+
+def quantity(value: float | None, unit: str, quality: str = "measured", reason: str | None = None) -> dict[str, Any]:
+    """A value as the JSON form has it; a missing one has the value null and its reason."""
+    return {"value": value, "unit": unit, "quality": "missing" if value is None else quality, "reason": reason}
+
+
+def _document(
+    argv: Sequence[str], usage: Usage, collect: Any, engine: Engine, left: Sequence[tuple[int, str]]
+) -> dict[str, Any]:
+    tally = engine.tally()
+    peak = usage.peak_rss_bytes
+    floor = f"it stayed below the {usage.max_rss_floor_bytes} bytes that the kernel enters for meter itself"
+    return {
+        "format": FORMAT,
+        "command": list(argv),
+        "exit_code": usage.exit_code,
+        "signal": usage.signal,
+        "runs": 1,
+        "duration": quantity((usage.ended_ns - usage.started_ns) / 1e9, "s"),
+        "cpu": {"user": quantity(usage.user_s, "s"), "system": quantity(usage.system_s, "s")},
+        "memory": {"max_rss": quantity(peak, "By", reason=None if peak is not None else floor)},
+        "io": {"read": quantity(usage.read_bytes, "By"), "written": quantity(usage.written_bytes, "By")},
+        "energy": {
+            "total": quantity(None, "J", reason="no source of energy is mounted in this chain"),
+            "domains": [],
+            "attributed": quantity(None, "J", reason="no source of energy is mounted in this chain"),
+        },
+        "metrics": [_metric(series) for series in collect.table()],
+        "left_running": [{"pid": pid, "name": name} for pid, name in left],
+        "polls": tally.polls,
+        "missed_ticks": tally.missed,
+        "faults": [fault.code for fault in engine.faults],
+    }
+
+
+def _metric(series: Any) -> dict[str, Any]:
+    """One series over the whole run. `scope` says whether it is the command's or the whole machine's."""
+    key = series.key
+    value = series.value
+    return {
+        "metric": key.metric.name,
+        "unit": key.metric.unit,
+        "kind": key.metric.kind,
+        "value": value,
+        "statistic": series.statistic,
+        "quality": "missing" if value is None else key.metric.quality,
+        "reason": None if value is not None else "; ".join(series.reasons) or "it was never read",
+        "missing_cells": series.missing,
+        "scope": "command" if key.consumer[0] == "process" else "machine",
+        "resource": "/".join(part for part in key.resource if part),
+        "consumer": "/".join(part for part in key.consumer if part),
+        "attributes": dict(key.attributes),
+    }

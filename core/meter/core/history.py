@@ -1,0 +1,246 @@
+"""The last good readings of series: what filters that look back count from.
+
+Stands beside `counters`, which does the same for what a source reads by itself: here whole matrices are looked at, the
+layout may change from block to block, and a series keeps its past wherever its column lies. Never reads a clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from meter.core.batch import DTYPES, Array
+from meter.core.bind import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from meter.core.batch import Block
+    from meter.core.keys import Key
+    from meter.core.layout import Layout
+
+NEVER: Final = -(2**63)
+"""The time of what has not happened."""
+
+# Short-lived objects give new series for as long as meter runs; what is remembered is bounded.
+_REMEMBERED = 1 << 16
+_PARTS_REMEMBERED = 64
+
+
+class Steps(NamedTuple):
+    """What came before each cell, [n, k] like the cells.
+
+    `before` is the last good value before it, 0 where there is none. `since` is when that was read; for a missing cell
+    the time of the row before. Where it is `NEVER` there is nothing to count from, and the cell gives nothing.
+    """
+
+    before: Array
+    since: Array
+
+
+class Track:
+    """The past of the columns of one selection; made by `History.track`."""
+
+    __slots__ = ("_keys", "_parts", "_places", "_table", "_version", "selection")
+
+    def __init__(self, selection: Selection, table: _Table) -> None:
+        self.selection: Final = selection
+        self._keys: Final = selection.inputs
+        self._table: Final = table
+        self._version = -1
+        self._places: Array = np.zeros(0, np.intp)
+        self._parts: Final[dict[tuple[int, ...], Selection]] = {}
+
+    def step(self, block: Block, values: Array, missing: Array | None) -> Steps:
+        """What each cell of a block is counted from; the last good ones are remembered for the next block.
+
+        A missing cell keeps what was before it. A series that was not in the poll before, which is where the span of
+        its row starts, is a new one: whatever it counted in between, or whether it is the same thing, is not known. A
+        row whose span has no length says nothing of the poll before.
+
+        Args: `values` [n, k] and `missing` bool[n, k] or None, one row for each of the block and one column for each
+            of the selection's `inputs`; n is at least 1.
+        """
+        table = self._table
+        if self._version != table.version:
+            self._places = table.places(self._keys)
+            self._version = table.version
+        places, ts, start = self._places, block.ts, block.since
+        value, read, seen = table.value[places], table.read[places], table.seen[places]
+        if start[0] < ts[0]:
+            gone = seen < start[0]
+            read[gone] = NEVER
+            seen[gone] = NEVER
+        cut = _cuts(ts, start)
+        if missing is None and cut is None:
+            table.value[places] = values[-1]
+            table.read[places] = table.seen[places] = ts[-1]
+            if len(ts) == 1:
+                return Steps(value[None], read[None])
+            since = np.empty(values.shape, np.int64)
+            since[0] = read
+            since[1:] = ts[:-1, None]
+            return Steps(np.concatenate([value[None], values[:-1]]), since)
+        return self._gaps(ts, values, missing, cut, (value, read, seen))
+
+    def _gaps(
+        self, ts: Array, values: Array, missing: Array | None, cut: Array | None, past: tuple[Array, Array, Array]
+    ) -> Steps:
+        """The same where cells or whole rows are missing."""
+        value, read, seen = past
+        row = np.arange(len(ts))[:, None]
+        # The first row of each run without a cut; nothing before it counts.
+        first = np.zeros_like(row) if cut is None else np.maximum.accumulate(np.where(cut, row[:, 0], 0))[:, None]
+        good = np.broadcast_to(row, values.shape) if missing is None else np.where(missing, -1, row)
+        last = np.maximum.accumulate(good, axis=0)
+        prior = np.concatenate([np.full((1, values.shape[1]), -1), last[:-1]])
+        inside = prior >= first
+        earlier = first == 0
+        before = np.where(
+            inside, np.take_along_axis(values, prior.clip(0), axis=0), np.where(earlier, value, value.dtype.type(0))
+        )
+        since = np.where(inside, ts[prior.clip(0)], np.where(earlier, read, NEVER))
+        if missing is not None:
+            shown = np.empty(values.shape, np.int64)
+            shown[0] = seen
+            shown[1:] = np.where(row == first, NEVER, np.concatenate([ts[:1], ts[:-1]])[:, None])[1:]
+            since = np.where(missing, shown, since)
+        kept = last[-1] >= first[-1]
+        outside = np.where(earlier[-1], read, NEVER)
+        table, places = self._table, self._places
+        table.value[places] = np.where(kept, values[last[-1].clip(0), np.arange(values.shape[1])], value)
+        table.read[places] = np.where(kept, ts[last[-1].clip(0)], outside)
+        table.seen[places] = ts[-1]
+        return Steps(before, since)
+
+    def give(
+        self,
+        block: Block,
+        values: Array,
+        since: Array,
+        missing: Array | None,
+        reasons: Mapping[tuple[int, int], str],
+    ) -> Iterator[Block]:
+        """Blocks of what the selection gives: one for each group of columns that have the same spans.
+
+        Nearly always that is one. Cells whose `since` is `NEVER` are in none.
+        """
+        if (since == since[:, :1]).all():
+            groups = [tuple(range(since.shape[1]))]
+        else:
+            alike: dict[bytes, list[int]] = {}
+            for column, spans in enumerate(since.T.copy()):
+                alike.setdefault(spans.tobytes(), []).append(column)
+            groups = [tuple(columns) for columns in alike.values()]
+        for columns in groups:
+            starts = since[:, columns[0]]
+            whole = len(groups) == 1
+            taken, gaps, told = values, missing, reasons
+            if not whole:
+                taken = values[:, columns]
+                gaps = None if missing is None else missing[:, columns]
+                place = {column: at for at, column in enumerate(columns)}
+                told = {(row, place[column]): why for (row, column), why in reasons.items() if column in place}
+            rows = (starts != NEVER).nonzero()[0]
+            ts = block.ts
+            if len(rows) < len(ts):
+                if not len(rows):
+                    continue
+                taken, ts, starts = taken[rows], ts[rows], starts[rows]
+                gaps = None if gaps is None else gaps[rows]
+                order = {row: at for at, row in enumerate(rows.tolist())}
+                told = {(order[row], column): why for (row, column), why in told.items() if row in order}
+            selection = self.selection if whole else self._part(columns, block.layout)
+            yield selection.give(taken, ts=ts, since=starts.copy(), missing=gaps, reasons=dict(told))
+
+    def _part(self, columns: tuple[int, ...], layout: Layout) -> Selection:
+        """The selection of some columns only."""
+        found = self._parts.get(columns)
+        if found is None:
+            if len(self._parts) >= _PARTS_REMEMBERED:
+                self._parts.clear()
+            found = self._parts[columns] = narrow(self.selection, columns, layout)
+        return found
+
+
+class History:
+    """The last good reading of each series that a filter has seen.
+
+    Of more than 65,536 series, those that were not seen for the longest time are forgotten; each is a new one when it
+    comes back, so that nothing wrong is counted.
+    """
+
+    __slots__ = ("_tables",)
+
+    def __init__(self) -> None:
+        self._tables: dict[str, _Table] = {}
+
+    def track(self, selection: Selection) -> Track:
+        """The past of the columns of a selection."""
+        type_ = selection.inputs[0].metric.type
+        table = self._tables.get(type_)
+        if table is None:
+            table = self._tables[type_] = _Table(type_)
+        return Track(selection, table)
+
+
+class _Table:
+    """One line for each series of a type: its last good value, when that was read, and when the series was last seen."""
+
+    __slots__ = ("_lines", "read", "seen", "value", "version")
+
+    def __init__(self, type_: str) -> None:
+        self._lines: dict[str, int] = {}
+        self.value: Array = np.zeros(0, DTYPES[type_])
+        self.read: Array = np.zeros(0, np.int64)
+        self.seen: Array = np.zeros(0, np.int64)
+        self.version = 0
+        """Grows when lines have moved."""
+
+    def places(self, keys: Sequence[Key]) -> Array:
+        """The lines of some series; new ones have no past."""
+        new = [key.name for key in keys if key.name not in self._lines]
+        if new:
+            if len(self._lines) + len(new) > max(_REMEMBERED, 2 * len(keys)):
+                self._forget({key.name for key in keys})
+            size = len(self._lines)
+            self._lines.update((name, size + at) for at, name in enumerate(new))
+            never = np.full(len(new), NEVER)
+            self.value = np.concatenate([self.value, np.zeros(len(new), self.value.dtype)])
+            self.read = np.concatenate([self.read, never])
+            self.seen = np.concatenate([self.seen, never])
+        return np.array([self._lines[key.name] for key in keys], np.intp)
+
+    def _forget(self, needed: set[str]) -> None:
+        """Keep the series that are needed now, and the half that was seen last."""
+        names = list(self._lines)
+        latest = np.argsort(self.seen)[-(_REMEMBERED // 2) :]
+        kept = sorted({*latest.tolist(), *(self._lines[name] for name in needed if name in self._lines)})
+        self._lines = {names[line]: at for at, line in enumerate(kept)}
+        self.value, self.read, self.seen = self.value[kept], self.read[kept], self.seen[kept]
+        self.version += 1
+
+
+def rise(values: Array, before: Array) -> Array:
+    """By how much values have grown: exact, in u64 for integers of any type; without meaning where they fell."""
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.subtract(values, before)
+    # Two's complement: the difference of two i64 that rose is right as a u64, even where it is no i64.
+    return np.subtract(values.view(np.uint64), before.view(np.uint64))
+
+
+def narrow(selection: Selection, columns: Sequence[int], layout: Layout) -> Selection:
+    """A selection of some of the columns of another, on the layout that it was bound to."""
+    inputs = [selection.inputs[column] for column in columns]
+    return Selection(selection.place, selection.rule, layout, inputs, [selection.outputs[column] for column in columns])
+
+
+def _cuts(ts: Array, start: Array) -> Array | None:
+    """The rows, of those after the first, before which there was a poll without them; None where there is none."""
+    if len(ts) == 1:
+        return None
+    cut = np.zeros(len(ts), bool)
+    cut[1:] = (start[1:] > ts[:-1]) & (start[1:] < ts[1:])
+    return cut if cut.any() else None
