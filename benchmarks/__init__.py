@@ -1,0 +1,1 @@
+"""Benchmarks: figures beside a control or a peer, measured side by side in one run."""
