@@ -19,7 +19,7 @@ from meter.contracts.instances import Instance, configure, strangers
 from meter.contracts.language import language
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
-from meter.contracts.request import Request
+from meter.contracts.request import At, Request
 from meter.contracts.resolve import host_fault, resolve
 
 
@@ -41,7 +41,11 @@ class Checked:
 
 
 def _end(found: Sequence[Diagnostic], plan: Plan | None = None) -> Checked:
-    return Checked(plan=plan, diagnostics=tuple(sorted(found, key=Diagnostic.order)))
+    once: list[Diagnostic] = []
+    for diagnostic in sorted(found, key=Diagnostic.order):
+        if diagnostic not in once[-1:]:  # two instances of one plugin have one contract
+            once.append(diagnostic)
+    return Checked(plan=plan, diagnostics=tuple(once))
 
 
 def _failed(found: Sequence[Diagnostic]) -> bool:
@@ -87,12 +91,14 @@ def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnosti
         if option.access is None or value is None:
             continue
         question = WRITE if option.access == "write" else READ
-        for place, path in enumerate(value if isinstance(value, list) else [value]):
+        paths: dict[At, str] = {(): value}
+        if isinstance(value, list | dict):
+            paths = {(p,): path for p, path in (value.items() if isinstance(value, dict) else enumerate(value))}
+        for at, path in paths.items():
             why = host.answer(question, path)
             if not why:
                 continue
             given = request.config.get(instance.label, {}).get(name)
-            at = (place,) if isinstance(value, list) else ()
             span = instance.span if given is None else given.locate(at)
             short, _, help_ = why.partition("; ")
             facts = {"option": name, "instance": instance.label, "path": path, "why": short, "short": short}

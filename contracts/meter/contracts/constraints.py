@@ -83,7 +83,7 @@ def _factor(text: str, word: str) -> Factor:
         return Factor("count", found[1], Fraction(0))
     if found := _CONFIG.fullmatch(word):
         return Factor("config", found[1], Fraction(0))
-    if re.fullmatch(r"\d+(\.\d+)?", word):
+    if re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", word):
         return Factor("number", "", Fraction(word))
     for parse in (parse_duration, parse_size):
         try:
@@ -117,6 +117,7 @@ def _value(term: tuple[tuple[Factor, ...], ...], config: Mapping[str, Any], inte
                 value = config.get(factor.name)
                 if value is None:
                     return None
-                result *= len(value) if factor.form == "count" else Fraction(value)
+                # A float stands for the decimal number that was written: 0.1 is 1/10.
+                result *= len(value) if factor.form == "count" else Fraction(str(value))
         total += result
     return total

@@ -7,6 +7,7 @@ is unknown from there on and causes no further diagnostic: one cause, one diagno
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -32,6 +33,18 @@ class Flow:
     diagnostics: tuple[Diagnostic, ...]
 
 
+Shape = tuple[str, str, str]
+"""Type, unit and kind."""
+
+
+class Clash(NamedTuple):
+    """Two instances that give one metric, sorted by label; the least clash of a metric is said."""
+
+    givers: tuple[str, str]
+    why: str
+    help: str
+
+
 @frozen
 class _Walk:
     catalogue: Catalogue
@@ -40,6 +53,8 @@ class _Walk:
     unknown: set[str] = field(factory=set)
     read: set[tuple[str, str]] = field(factory=set)
     made: dict[tuple[str, str], Instance] = field(factory=dict)
+    shapes: dict[str, dict[Shape, str]] = field(factory=dict)
+    clashing: dict[str, list[Clash]] = field(factory=dict)
 
     def say(self, code: str, spans: Sequence[Span], clause: str, notes: tuple[str, ...] = (), **facts: str) -> None:
         diagnostic = Diagnostic(code=code, facts=facts, spans=tuple(spans), clause=clause, notes=notes)
@@ -62,32 +77,44 @@ class _Walk:
         given: list[Variant] = []
         taken: list[Variant] = []
         wrong: dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]] = {}
+        doubtful: set[str] = set()  # unknown behind this instance, not yet for its own other parts
         for hit in applied:
             compiled = instance.rules[hit.rule]
             self.read.add((hit.part.origin, hit.part.metric))
-            if hit.part.metric in self.unknown:
-                continue
-            fault = next(iter(faults(compiled.rule, hit.part, commensurable)), None)
-            if fault is not None:
-                wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
             if compiled.rule.keeps:
                 passing.append(hit.part)
             new = give(compiled.rule, hit.part, instance.label, worst_quality())
-            if fault is not None or not self.requires(instance, compiled, hit.part):
-                self.unknown.add(hit.part.metric)
-                if new is not None:
-                    self.unknown.add(new.metric)
-                continue
-            taken.append(hit.part)
-            if new is not None and self.unit(instance, compiled, new):
+            names = {hit.part.metric} | ({new.metric} if new is not None else set())
+            if hit.part.metric in self.unknown:
+                doubtful |= names
+            elif fault := self.wrong(compiled, hit.part):
+                wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
+                doubtful |= names
+            elif not self.requires(instance, compiled, hit.part):
+                doubtful |= names
+            else:
+                taken.append(hit.part)
+            if new is not None:
                 given.append(new)
                 self.made[instance.label, new.metric] = instance
+                if new.metric not in doubtful and not self.unit(instance, compiled, new):
+                    doubtful.add(new.metric)
         for (rule, item, _, _), group in wrong.items():
             self.fault(instance, instance.rules[rule], item, group)
+        self.unknown.update(doubtful)
         if role != "filter":
             return taken
         self.clashes(instance, given, passing)
         return passing + given
+
+    def wrong(self, compiled: Compiled, part: Variant) -> Fault | None:
+        """The first demand that a part does not meet."""
+        rule = compiled.rule
+        for fault in faults(rule, part, commensurable):
+            return fault
+        if rule.unit and language().units.parse(rule.unit).offset != language().units.parse(part.unit).offset:
+            return Fault("unit", part.unit, (rule.unit,))  # no factor leads from one to the other
+        return None
 
     def unit(self, instance: Instance, compiled: Compiled, new: Variant) -> bool:
         """Whether the unit of a new metric is one."""
@@ -95,9 +122,8 @@ class _Walk:
             language().units.parse(new.unit)
         except UnitError:
             span = instance.contract.source.value("needs", "metrics", compiled.place, "gives", "unit")
-            self.unknown.add(new.metric)
             self.say(
-                "E-FLOW-UNIT", (instance.span, span), "needs.metrics.gives.unit",
+                "E-FLOW-UNIT", (instance.span, span._replace(label="makes it")), "needs.metrics.gives.unit",
                 instance=instance.label, metric=f"`{new.metric}`", got=new.unit, wanted="a unit",
                 help="mend the template",
             )  # fmt: skip
@@ -109,7 +135,10 @@ class _Walk:
     def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
         """Where the selector stands that took something: the user's item, else the instance."""
         given = self.config.get(instance.label, {}).get(compiled.option)
-        return instance.span if given is None else given.locate((item,) if item >= 0 else ())
+        if given is None:
+            return instance.span
+        many = given.words or isinstance(given.raw, list)
+        return given.locate((item,) if many and item >= 0 else ())
 
     def requires(self, instance: Instance, compiled: Compiled, part: Variant) -> bool:
         """Whether a part keeps the rule's constraints; says which it does not."""
@@ -125,9 +154,9 @@ class _Walk:
 
     def fault(self, instance: Instance, compiled: Compiled, item: int, group: Sequence[tuple[Fault, Variant]]) -> None:
         """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
+        group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
-        key = "gives" if fault.clause == "gives" else fault.clause
-        demanded = instance.contract.source.key("needs", "metrics", compiled.place, key)
+        demanded = instance.contract.source.key("needs", "metrics", compiled.place, fault.clause)
         spans = (self.place(instance, compiled, item), demanded._replace(label="demanded here"))
         clause = f"needs.metrics.{fault.clause}"
         parts = {each.metric: each for _, each in group}
@@ -137,12 +166,14 @@ class _Walk:
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
         if fault.clause == "unit":
             help_ = f"select metrics of its dimension: `*{{unit={fault.wanted[0]}}}`"
+            if commensurable(part.unit, fault.wanted[0]):
+                help_ = f"no factor leads from `{part.unit}` to `{fault.wanted[0]}`: convert it before"
             facts |= {"got": part.unit, "wanted": fault.wanted[0], "help": help_}
             self.say("E-FLOW-UNIT", spans, clause, notes, **facts)
         elif fault.clause in ("type", "kind"):
             wanted = " or ".join(f"`{word}`" for word in fault.wanted)
             facts |= {"got": f"`{fault.got}`", "wanted": wanted, "help": self.way(instance, fault)}
-            self.say(f"E-FLOW-{fault.clause.upper()}", spans, clause, notes, **facts)
+            self.say("E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE", spans, clause, notes, **facts)
         elif fault.clause == "additive":
             words = ("an additive metric", "a metric that is not additive")
             got, wanted = reversed(words) if fault.wanted[0] == "true" else words
@@ -176,11 +207,11 @@ class _Walk:
         return f"select metrics of another {fault.clause}: `*{{{fault.clause}={'|'.join(fault.wanted)}}}`"
 
     def empty(self, instance: Instance, live: Sequence[Variant]) -> None:
-        """E-FLOW-EMPTY: each item that the user wrote has to mean something."""
+        """E-FLOW-EMPTY: each item that the user wrote has to mean something, and each metric that a rule names."""
         for compiled in instance.rules:
-            if not compiled.asked:
-                continue
             for item, selector in enumerate(compiled.rule.select):
+                if not compiled.asked and (compiled.option or not selector.literal):
+                    continue
                 positive = selector._replace(excludes=False)
                 if any(split(variant, positive, commensurable)[0] is not None for variant in live):
                     continue
@@ -193,6 +224,7 @@ class _Walk:
     ) -> None:
         names = sorted({variant.metric for variant in live})
         named = [variant for variant in live if matches(selector.glob, variant.metric)]
+        named.sort(key=lambda variant: str(variant.to_json()))  # not in the order that the sources were asked
         notes: tuple[str, ...] = ()
         if named:
             notes = (f"`{named[0].metric}` is there, but {_says(named)}",)
@@ -212,35 +244,49 @@ class _Walk:
     # ---------------------------------------------------------------------------------------------------- clashes
 
     def clashes(self, instance: Instance, new: Iterable[Variant], live: Iterable[Variant]) -> None:
-        """E-FLOW-CLASH: one name has one type, unit and kind, and one giver for each series."""
-        seen = [variant for variant in live if variant.metric not in self.unknown]
+        """Note clashes: one name has one type, unit and kind in a backend, and one giver for each series."""
+        seen = list(live)
         for variant in new:
-            for other in seen:
-                if other.metric != variant.metric:
-                    continue
-                mine = (variant.type, variant.unit, variant.kind)
-                theirs = (other.type, other.unit, other.kind)
-                if mine != theirs:
-                    why = f" as {', '.join(theirs)} and as {', '.join(mine)}"
+            metric, shape = variant.metric, (variant.type, variant.unit, variant.kind)
+            if metric in self.unknown and metric not in self.clashing:
+                continue
+            found: list[Clash] = []
+            for other, label in self.shapes.setdefault(metric, {}).items():
+                if other != shape:
+                    (one, this), (two, that) = sorted([(label, other), (instance.label, shape)])
+                    why = f" as {', '.join(this)} and as {', '.join(that)}"
                     help_ = "a name has one type, unit and kind in a backend: leave one out or rename it"
-                elif variant.meets(other):
-                    why = ": the same series twice"
+                    found.append(Clash((one, two), why, help_))
+            for each in seen:
+                if each.metric == metric and variant.meets(each) and not found:
+                    one, two = sorted((each.origin, instance.label))
                     help_ = "leave one out, or give them configurations that keep their series apart"
-                else:
-                    continue
-                first = self.made.get((other.origin, other.metric), instance)
-                givers = sorted({first.label, instance.label})
-                spans = [instance.span, first.span._replace(label=f"gives `{variant.metric}` too")]
-                self.unknown.add(variant.metric)
-                self.say(
-                    "E-FLOW-CLASH", sorted(spans), "provides.metrics",
-                    metric=variant.metric, first=givers[0], second=givers[-1], why=why, help=help_,
-                )  # fmt: skip
-                break
+                    found.append(Clash((one, two), ": the same series twice", help_))
+            if found:
+                self.clashing.setdefault(metric, []).extend(found)
+                self.unknown.add(metric)
+            known = self.shapes[metric].get(shape, instance.label)
+            self.shapes[metric][shape] = min(known, instance.label)
             seen.append(variant)
+
+    def collisions(self) -> None:
+        """E-FLOW-CLASH, once for each metric: of several clashes the least, whatever the order of the chain."""
+        for metric, clashes in sorted(self.clashing.items()):
+            clash = min(clashes)
+            makers = [self.made[label, metric] for label in clash.givers]
+            spans = sorted(maker.span for maker in makers)
+            spans[1] = spans[1]._replace(label=f"gives `{metric}` too")
+            emits = all(maker.emits for maker in makers)
+            first, second = clash.givers
+            self.say(
+                "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
+                metric=metric, first=first, second=second, why=clash.why, help=clash.help,
+            )  # fmt: skip
 
     def unread(self) -> None:
         """E-FLOW-UNREAD for the metrics of an instance that end nowhere."""
+        if any(diagnostic.code == "E-FLOW-EMPTY" for diagnostic in self.found):
+            return  # what the empty selector was meant to read is not known
         ends: dict[str, list[str]] = {}
         for label, metric in sorted(set(self.made) - self.read):
             if metric not in self.unknown:
@@ -277,5 +323,6 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, config: Mapping[st
         schema[instance.label] = tuple(after)
         if language().words["placement"][instance.contract.placement]["role"] in ("source", "filter"):
             live = after
+    walk.collisions()
     walk.unread()
     return Flow(schema=schema, diagnostics=tuple(walk.found))

@@ -12,7 +12,7 @@ from meter.contracts import options, selectors
 from meter.contracts.constraints import Constraint, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, language
-from meter.contracts.model import Contract, MetricClause, RuleClause
+from meter.contracts.model import Contract, MetricClause, Option, RuleClause
 from meter.contracts.quantities import format_duration
 from meter.contracts.request import Given, Request
 from meter.contracts.rules import Gives, Rule
@@ -135,17 +135,18 @@ def _shown(instance: Instance, name: str) -> str:
     return options.describe(value)
 
 
-def holds_when(guard: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether a guard holds: each option has the value, or one of the list."""
+def holds_when(guard: Mapping[str, Any], config: Mapping[str, Any], declared: Mapping[str, Option]) -> bool:
+    """Whether a guard holds: each option has the value, or one of the list; values are written as a request does."""
     return all(
-        config.get(name) in value if isinstance(value, list) else config.get(name) == value
-        for name, value in guard.items()
+        config.get(name)
+        in [options.canonical(declared[name], value) for value in (values if isinstance(values, list) else [values])]
+        for name, values in guard.items()
     )
 
 
 def _emits(instance: Instance) -> Iterator[Variant]:
     for clause in instance.contract.provides.metrics:
-        if not holds_when(clause.when, instance.config):
+        if not holds_when(clause.when, instance.config, instance.contract.config):
             continue
         for name in _names(clause, instance.config):
             additive = clause.additive
@@ -189,7 +190,7 @@ def _domain(domain: Any, config: Mapping[str, Any]) -> Domain:
 
 def _rules(instance: Instance) -> Iterator[Compiled]:
     for place, clause in enumerate(instance.contract.needs.metrics):
-        if not holds_when(clause.when, instance.config):
+        if not holds_when(clause.when, instance.config, instance.contract.config):
             continue
         option = _CONFIG.fullmatch(clause.metric)
         if option is None:

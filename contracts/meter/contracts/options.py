@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from meter.contracts import quantities, selectors
 from meter.contracts.diagnostics import listed, nearest
 from meter.contracts.language import ABSENT, language
@@ -38,6 +40,11 @@ def parse_type(text: str) -> tuple[str, str]:
     if found is None or bool(found[1]) != bool(found[3]) or found[2] not in language().words["option"]:
         raise ValueError(text)
     return found[1] or "", found[2]
+
+
+def item_of(option: Option) -> Option:
+    """The option that takes one item of a list or map, else the option itself; `min` and `max` bound items."""
+    return evolve(option, type=parse_type(option.type)[1])
 
 
 def canonical(option: Option, raw: Any) -> Any:
@@ -82,13 +89,16 @@ def from_words(option: Option, texts: list[str]) -> Any:
     if container == "map":
         pairs = [text.partition("=") for text in texts]
         return {name: _scalar(item, value) for name, _, value in pairs}
-    return _scalar(item, texts[-1])
+    if len(texts) > 1:
+        help_ = "leave the others out"
+        raise OptionError("E-CONFIG-TYPE", (1,), got=f"given {len(texts)} times", wanted="one value", help=help_)
+    return _scalar(item, texts[0])
 
 
 def _scalar(item: str, text: str) -> Any:
     if item == "bool" and text in ("true", "false"):
         return text == "true"
-    if item == "int" and re.fullmatch(r"[+-]?\d+", text):
+    if item == "int" and re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         return int(text)
     if item == "float":
         try:
@@ -161,6 +171,8 @@ def _bool(raw: Any, at: tuple[str | int, ...]) -> bool:
 def _int(raw: Any, at: tuple[str | int, ...]) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int):
         raise _wrong(raw, at, "a whole number", "write digits without quotes")
+    if not -(2**63) <= raw < 2**63:
+        raise _wrong(raw, at, "a whole number of 64 bits", "write a number below 2^63")
     return raw
 
 
@@ -208,9 +220,27 @@ def _unit(raw: Any, at: tuple[str | int, ...]) -> str:
     return str(raw)
 
 
+def check_selector(text: str) -> None:
+    """Read a selector and the words in its conditions.
+
+    Raises: SelectorError, it is malformed, or a kind, type, unit, resource or consumer is not one.
+    """
+    for key, values in selectors.parse(text).conditions:
+        family = "number" if key == "type" else key
+        for value in values:
+            if key == "unit":
+                try:
+                    language().units.parse(value)
+                except UnitError:
+                    raise selectors.SelectorError(text, f"`{value}` is not a unit") from None
+            elif family in ("kind", "number", "resource", "consumer") and value not in language().words[family]:
+                words = listed(language().values(family))
+                raise selectors.SelectorError(text, f"`{value}` is not a {key}, which is one of {words}")
+
+
 def _metric(raw: Any, at: tuple[str | int, ...]) -> str:
     try:
-        selectors.parse(raw if isinstance(raw, str) else "")
+        check_selector(raw if isinstance(raw, str) else "")
     except selectors.SelectorError as error:
         raise _wrong(raw, at, "a selector of metrics", f'{error.why}; write it as "system.*{{kind=gauge}}"') from None
     return str(raw)

@@ -49,11 +49,15 @@ class Ordered:
 
 
 def commensurable(one: str, other: str) -> bool:
-    """Whether two unit texts measure the same dimension."""
+    """Whether two unit texts measure the same dimension; a text that is no unit measures none."""
+    from meter.contracts.units import UnitError
     from meter.contracts.units import commensurable as same  # named alike; this one takes texts
 
     units = language().units
-    return one == other or same(units.parse(one), units.parse(other))
+    try:
+        return one == other or same(units.parse(one), units.parse(other))
+    except UnitError:  # made by a template; the flow says so where it is made
+        return False
 
 
 def worst_quality() -> WorstQuality:
@@ -62,7 +66,10 @@ def worst_quality() -> WorstQuality:
 
 
 class Reach(NamedTuple):
-    """What a filter could do to a variant: read a part, perhaps remove it."""
+    """What a filter could do to a variant: read a part, perhaps remove it or change it in place.
+
+    `changed`: the variant itself was made by a change in place; `place` is that of the rule in `needs.metrics`.
+    """
 
     reader: str
     variant: Variant
@@ -70,6 +77,8 @@ class Reach(NamedTuple):
     literal: bool
     removes: bool
     changes: bool
+    changed: bool
+    place: int
 
 
 def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
@@ -79,12 +88,12 @@ def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
     """
     instances = list(instances)
     filters = [i for i in instances if language().words["placement"][i.contract.placement]["role"] == "filter"]
-    pool: dict[Variant, None] = {variant: None for instance in instances for variant in instance.emits}
+    pool: dict[Variant, bool] = {variant: False for instance in instances for variant in instance.emits}
     reaches: dict[Reach, None] = {}
     fresh = list(pool)
     quality = worst_quality()
     while fresh:
-        made: dict[Variant, None] = {}
+        made: dict[Variant, bool] = {}
         for instance in filters:
             rules = [compiled.rule for compiled in instance.rules]
             seen = [variant for variant in fresh if instance.label not in variant.via]
@@ -94,10 +103,12 @@ def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
                     literal = hit.item >= 0 and rule.select[hit.item].literal
                     given = give(rule, hit.part, instance.label, quality)
                     changes = given is not None and given.metric == hit.part.metric
-                    reach = Reach(instance.label, variant, hit.part, literal, not rule.keeps, changes)
+                    removes = not rule.keeps
+                    place = instance.rules[hit.rule].place
+                    reach = Reach(instance.label, variant, hit.part, literal, removes, changes, pool[variant], place)
                     reaches[reach] = None
                     if given is not None and given not in pool:
-                        made[given] = None
+                        made[given] = changes and made.get(given, True)
         pool.update(made)
         fresh = list(made)
         if len(pool) > LIMIT:
@@ -105,17 +116,23 @@ def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
     return list(reaches), False
 
 
-def flow_edges(instances: Sequence[Instance], reaches: Iterable[Reach]) -> tuple[list[Edge], list[Diagnostic]]:
+def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple[list[Edge], list[Diagnostic]]:
     """Edges between filters of one placement, by what they add, remove and read."""
     by_label = {instance.label: instance for instance in instances}
     found: list[Diagnostic] = []
     edges: dict[tuple[str, str, bool], Edge] = {}
 
-    def add(first: str, then: str, because: str, *, strong: bool) -> None:
+    def add(first: str, then: str, because: str, reach: Reach, *, strong: bool) -> None:
         key = (first, then, strong)
-        if key not in edges or because < edges[key].because:
-            edges[key] = Edge(first, then, because, strong)
+        span = by_label[reach.reader].contract.source.key("needs", "metrics", reach.place)
+        edge = Edge(first, then, because, strong, span)
+        edges[key] = min(edges.get(key, edge), edge)
 
+    timely = {
+        (reach.reader, reach.variant.metric)
+        for reach in reaches
+        if rank(by_label[reach.variant.origin]) <= rank(by_label[reach.reader])
+    }
     of: dict[Variant, list[Reach]] = {}
     for reach in reaches:
         of.setdefault(reach.variant, []).append(reach)
@@ -124,8 +141,14 @@ def flow_edges(instances: Sequence[Instance], reaches: Iterable[Reach]) -> tuple
         for reach in group:
             reader = by_label[reach.reader]
             if maker.contract.placement == reader.contract.placement:
-                add(maker.label, reader.label, f"flow: {variant.metric}", strong=reach.literal)
-            elif reach.literal and rank(maker) > rank(reader):
+                add(
+                    maker.label,
+                    reader.label,
+                    f"flow: {variant.metric}",
+                    reach,
+                    strong=reach.literal and not reach.changed,
+                )
+            elif reach.literal and rank(maker) > rank(reader) and (reader.label, variant.metric) not in timely:
                 found.append(_late(maker, reader, variant.metric))
         for one, other in itertools.permutations(group, 2):
             if one.reader == other.reader or not one.removes or not one.part.meets(other.part):
@@ -135,9 +158,9 @@ def flow_edges(instances: Sequence[Instance], reaches: Iterable[Reach]) -> tuple
                 continue
             strong = other.literal and not one.changes
             verb = "changes" if one.changes else "removes"
-            add(first.label, second.label, f"flow: `{second.label}` {verb} {variant.metric}", strong=strong)
+            add(first.label, second.label, f"flow: `{second.label}` {verb} {variant.metric}", one, strong=strong)
             if one.changes:
-                add(second.label, first.label, f"flow: {variant.metric}", strong=False)
+                add(second.label, first.label, f"flow: {variant.metric}", other, strong=False)
     sure = {(edge.first, edge.then) for edge in edges.values() if edge.strong}
     return [e for e in edges.values() if e.strong or (e.first, e.then) not in sure], found
 
@@ -155,7 +178,8 @@ def _late(maker: Instance, reader: Instance, metric: str) -> Diagnostic:
         "second_placement": reader.contract.placement,
         "help": f"`{reader.label}` reads `{metric}`, which `{maker.label}` gives: take another metric",
     }
-    return Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=(reader.span, maker.span), clause="needs.metrics")
+    spans = (reader.span, maker.span._replace(label="gives it"))
+    return Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=spans, clause="needs.metrics")
 
 
 def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[Edge], list[Diagnostic]]:
@@ -185,14 +209,21 @@ def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[E
     span = request.order_span or request.span
     for chain in request.order:
         found += [
-            Diagnostic(code="W-ORDER-INERT", facts={"label": label, "mountpoint": request.mountpoint}, spans=(span,))
+            Diagnostic(
+                code="W-ORDER-INERT",
+                facts={"label": label, "mountpoint": request.mountpoint},
+                spans=(span,),
+                clause="order",
+            )
             for label in chain
             if label not in labels
         ]
-        known = [label for label in chain if label in labels]
-        edges += [
-            Edge(first, then, "asked: order", strong=True, span=span) for first, then in itertools.pairwise(known)
-        ]
+        for earlier, later in itertools.pairwise(label for label in chain if label in labels):
+            if earlier == later:
+                facts = {"plugin": earlier, "relation": "before", "target": later}
+                found.append(Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause="order"))
+            else:
+                edges.append(Edge(earlier, later, "asked: order", strong=True, span=span))
     by_label = {instance.label: instance for instance in instances}
     kept = []
     for edge in edges:
@@ -207,8 +238,10 @@ def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[E
             "second_placement": then.contract.placement,
             "help": "placement comes first: remove the clause",
         }
+        clause = "order" if edge.because.startswith("asked") else "ordering"
+        spans = (edge.span or first.span,)
         found.append(
-            Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=(edge.span or first.span,), notes=(edge.because,))
+            Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=spans, clause=clause, notes=(edge.because,))
         )
     return kept, found
 
@@ -261,7 +294,8 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
 def _order_asked(one: Instance, other: Instance) -> Diagnostic:
     first, second = sorted((one, other), key=lambda instance: instance.rank)
     facts = {"first": first.label, "second": second.label}
-    return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=(first.span, second.span), clause="order")
+    spans = (first.span, second.span._replace(label="works on the same metrics"))
+    return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=spans, clause="order")
 
 
 def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Instance]) -> Diagnostic:

@@ -10,26 +10,30 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import cattrs
+from attrs import evolve
 
-from meter.contracts import options, selectors
+from meter.contracts import options
 from meter.contracts.constraints import ConstraintError, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, Clause, language
-from meter.contracts.model import Contract, MetricClause, RuleClause, Source
+from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
 from meter.contracts.versions import parse_version, satisfies
 
 LIMIT: Final = 1 << 20
 """A contract or mount file of more bytes is refused unread."""
+DEEPEST: Final = 32
+"""Tables and lists nested deeper than this are refused; what walks a document need not fear for its stack."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
-_METRIC: Final = re.compile(r"(?:[A-Za-z0-9_./-]|\$\{[^}\s]+\})+")
+_METRIC: Final = re.compile(r"[A-Za-z0-9_./-]+")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
 _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -62,11 +66,11 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        span = Span(file, line, column)
+        start = data.rfind(b"\n", 0, error.start) + 1
+        span = Span(file, line, len(data[start : error.start].decode("utf-8")) + 1)
         return problem("it is not UTF-8", "not UTF-8", "save it in UTF-8", span)
     try:
-        return tomllib.loads(text), text
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         why = str(error)
         place = _PLACE.search(why)
@@ -78,6 +82,37 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
         return problem("it is nested too deeply", "too deep", "write it flatter")
     except ValueError as error:  # a date that does not exist, an integer of thousands of digits
         return problem(f"it has a value that cannot be: {error}", "cannot be", "mend the value")
+    if path := _too_large(document):
+        span = Source(file, text).value(*path)
+        return problem(f"`{path[-1]}` is beyond 64 bits", "too large", "write a number below 2^63", span)
+    if _depth(document) > DEEPEST:
+        return problem(f"it is nested more than {DEEPEST} deep", "too deep", "write it flatter")
+    return document, text
+
+
+def _depth(document: Any) -> int:
+    """How deep tables and lists are nested; more than `DEEPEST` is not counted further."""
+    depth, level = 0, [document]
+    while level and depth <= DEEPEST:
+        below = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [entry for values in below for entry in values if isinstance(entry, dict | list)]
+        depth += 1
+    return depth
+
+
+def _too_large(document: dict[str, Any]) -> Path:
+    """The place of a whole number that no i64 holds; empty where there is none."""
+    level: list[tuple[Path, Any]] = [((), document)]
+    for _ in range(DEEPEST):
+        below: list[tuple[Path, Any]] = []
+        for path, value in level:
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            below += [((*path, name), entry) for name, entry in pairs]
+        for path, value in below:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                return path
+        level = [(path, value) for path, value in below if isinstance(value, dict | list)]
+    return ()
 
 
 def script_block(text: str) -> tuple[str, int] | None:
@@ -85,7 +120,7 @@ def script_block(text: str) -> tuple[str, int] | None:
     found = _BLOCK.search(text)
     if found is None:
         return None
-    body = "".join(line[2:] if line.startswith("# ") else line[1:] for line in found[1].splitlines(keepends=True))
+    body = re.sub(r"(?m)^# ?", "", found[1])  # not splitlines, which also ends lines at characters that TOML allows
     return body, text.count("\n", 0, found.start(1)) + 1
 
 
@@ -96,10 +131,10 @@ def read(data: bytes, file: str, stem: str = "plugin") -> ReadContract:
     """
     first_line, first_column = 1, 1
     if file.endswith(".py"):
-        block = script_block(data[:LIMIT].decode("utf-8", errors="replace"))
+        block = script_block(data[:LIMIT].decode("utf-8", errors="surrogateescape"))
         if block is None:
             return ReadContract(None, (_missing_contract(file),))
-        data, first_line, first_column = block[0].encode(), block[1], 3
+        data, first_line, first_column = block[0].encode("utf-8", errors="surrogateescape"), block[1], 3
     parsed = parse_toml(data, file)
     if isinstance(parsed, Diagnostic):
         shifted = [
@@ -126,7 +161,9 @@ class _Reader:
         self.found: list[Diagnostic] = []
         name = document.get("name")
         self.subject = f"`{name}`" if isinstance(name, str) else f"the contract in `{source.file}`"
-        self.placement = document.get("placement")
+        placement = document.get("placement")
+        known = isinstance(placement, str) and placement in language().words["placement"]
+        self.placement: str | None = placement if known else None
 
     def say(self, code: str, span: Span, clause: str, **facts: str) -> None:
         """Note a diagnostic at a place of the document."""
@@ -137,8 +174,8 @@ class _Reader:
         )
 
     def read(self) -> ReadContract:
-        if self.placement in language().words["placement"]:
-            implied = tomllib.loads(language().words["placement"][str(self.placement)].get("implied", ""))
+        if self.placement is not None:
+            implied = tomllib.loads(language().words["placement"][self.placement].get("implied", ""))
             _imply(self.document, implied)
         body = self.table((), (), self.document)
         if self.failed:
@@ -176,7 +213,8 @@ class _Reader:
                 continue
             if clause.obligatory in ("yes", self.placement):
                 self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
-            elif clause.obligatory == "lint":
+                continue
+            if clause.obligatory == "lint":
                 unstated.append(clause)
             if clause.default is not ABSENT:
                 out[name] = self.value(clause, (*path, name), clause.default)
@@ -188,8 +226,7 @@ class _Reader:
 
     def belongs(self, clause: Clause) -> bool:
         """Whether a clause may stand in a contract of this placement; an unknown placement is another fault."""
-        known = self.placement in language().words["placement"]
-        return not known or not clause.placements or self.placement in clause.placements
+        return self.placement is None or not clause.placements or self.placement in clause.placements
 
     def value(self, clause: Clause, path: Path, raw: Any) -> Any:
         """One value along its clause's type."""
@@ -287,37 +324,92 @@ class _Reader:
         if not satisfies(parse_version(speaks.interface), contract.interface):
             facts = {"what": "plugin interface", "wanted": contract.interface, "got": speaks.interface}
             self.say("E-INTERFACE", self.source.value("interface"), "interface", **facts)
-        for name, option in contract.config.items():
-            for field in ("default", "min", "max"):
-                value = getattr(option, field)
-                if value is ABSENT or (field != "default" and _is_item(option.type)):
-                    continue
-                try:
-                    options.canonical(option, value)
-                except options.OptionError as problem:
-                    self.say(
-                        problem.code,
-                        self.source.value("config", name, field, *problem.at),
-                        f"config.*.{field}",
-                        option=name,
-                        instance=contract.name,
-                        **problem.facts,
-                    )
-        for path, clause, option_name in _named_options(contract):
-            if option_name not in contract.config:
-                near = nearest(option_name, contract.config)
+        sound = {name for name, option in contract.config.items() if self.option(contract, name, option)}
+        if contract.placement == "source" and contract.config["interval"].type != "duration":
+            self.misused(contract, Use(("config", "interval", "type"), "config.*.type", "interval", ("duration",)))
+        for use in _named_options(contract):
+            if use.option not in contract.config:
+                near = nearest(use.option, contract.config)
                 declared = "options are " + (", ".join(sorted(contract.config)) or "none")
-                facts = {"plugin": contract.name, "option": option_name, "near": near, "options": declared}
-                self.say("E-CONFIG-UNKNOWN", self.source.value(*path), clause, **facts)
+                facts = {"plugin": contract.name, "option": use.option, "near": near, "options": declared}
+                self.say("E-CONFIG-UNKNOWN", self.source.value(*use.path), use.clause, **facts)
+            elif not any(fnmatchcase(contract.config[use.option].type, pattern) for pattern in use.types):
+                self.misused(contract, use)
+            elif use.guard is not ABSENT and use.option in sound:
+                values = use.guard if isinstance(use.guard, list) else [use.guard]
+                for value in values:
+                    self.fits(contract, use.option, value, use.path, use.clause)
+
+    def option(self, contract: Contract, name: str, option: Option) -> bool:
+        """Whether the clauses of one option fit each other; says which do not."""
+        path: Path = ("config", name)
+        if option.type.endswith(("enum", "enum>")) and not option.values:
+            values = language().clauses["config", "*", "values"]
+            self.say("E-CLAUSE-MISSING", self.source.key(*path), values.name, description=values.description)
+            return False
+        if option.access is not None and not option.type.endswith(("path", "path>")):
+            use = Use((*path, "access"), "config.*.access", name, ("path", "list<path>", "map<path>"))
+            self.misused(contract, use)
+        bounds = {bound: getattr(option, bound) for bound in ("min", "max")}
+        item = options.item_of(option)
+        free = evolve(item, min=ABSENT, max=ABSENT)
+        for bounded in (free, item):  # first what each bound is, then how they stand to each other
+            for bound, limit in bounds.items():
+                place, clause = (*path, bound), f"config.*.{bound}"
+                if limit is not ABSENT and not self.fits(contract, name, limit, place, clause, bounded):
+                    return False
+        place = (*path, "default")
+        return option.default is ABSENT or self.fits(contract, name, option.default, place, "config.*.default", option)
+
+    def fits(
+        self, contract: Contract, name: str, value: Any, path: Path, clause: str, option: Option | None = None
+    ) -> bool:
+        """Whether a value in the contract is one of an option; says why it is not."""
+        try:
+            options.canonical(option or contract.config[name], value)
+        except options.OptionError as problem:
+            span = self.source.value(*path, *problem.at)
+            self.say(problem.code, span, clause, option=name, instance=contract.name, **problem.facts)
+            return False
+        return True
+
+    def misused(self, contract: Contract, use: Use) -> None:
+        """Note that an option of this type cannot stand here."""
+        wanted = f"one of type {' or '.join(use.types).replace('<*>', '<T>')}"
+        got = f"the option `{use.option}` of type {contract.config[use.option].type}"
+        help_ = language().clauses[tuple(use.clause.split("."))].description
+        self.say("E-CLAUSE-TYPE", self.source.value(*use.path), use.clause, got=got, wanted=wanted, help=help_)
 
 
-def _is_item(type_: str) -> bool:
-    """`min` and `max` of a list bound its items: they are no lists themselves."""
-    return "<" in type_
+class Use(NamedTuple):
+    """A place of a contract that names an option: which clause, which types it may have, the value of a guard."""
+
+    path: Path
+    clause: str
+    option: str
+    types: tuple[str, ...]
+    guard: Any = ABSENT
 
 
-def _named_options(contract: Contract) -> Iterator[tuple[Path, str, str]]:
-    """Every option that a guard or a template names: place, clause, option."""
+_WORDS: Final = ("str", "enum", "list<str>", "list<enum>")
+_METRICS: Final = ("metric", "list<metric>")
+_NUMBERS: Final = ("int", "float", "duration", "size")
+_SCALAR: Final = ("bool", "int", "float", "str", "duration", "size", "unit", "enum", "path", "metric")
+_MANY: Final = ("list<*>", "map<*>")
+
+
+def _constrained(base: Path, clause: str, texts: Iterable[str]) -> Iterator[Use]:
+    """The options that constraints name."""
+    for place, text in enumerate(texts):
+        constraint = parse_constraint(text)
+        for factor in (f for side in (constraint.left, constraint.right) for product in side for f in product):
+            if factor.name:
+                yield Use((*base, place), clause, factor.name, _MANY if factor.form == "count" else _NUMBERS)
+
+
+def _named_options(contract: Contract) -> Iterator[Use]:
+    """Every option that a guard, a template or a constraint names."""
+    yield from _constrained(("require",), "require", contract.require)
     entries: list[tuple[str, int, MetricClause | RuleClause]] = [
         ("provides", place, clause) for place, clause in enumerate(contract.provides.metrics)
     ]
@@ -326,15 +418,18 @@ def _named_options(contract: Contract) -> Iterator[tuple[Path, str, str]]:
         base: Path = (family, "metrics", place)
         named = "name" if isinstance(entry, MetricClause) else "metric"
         template = entry.name if isinstance(entry, MetricClause) else entry.metric
-        for name in entry.when:
-            yield (*base, "when", name), f"{family}.metrics.when", name
+        for name, guard in entry.when.items():
+            yield Use((*base, "when", name), f"{family}.metrics.when", name, _SCALAR, guard)
         for name in _CONFIG.findall(template):
-            yield (*base, named), f"{family}.metrics.{named}", name
+            types = _WORDS if isinstance(entry, MetricClause) else _METRICS
+            yield Use((*base, named), f"{family}.metrics.{named}", name, types)
         if not isinstance(entry, MetricClause):
+            yield from _constrained((*base, "require"), "needs.metrics.require", entry.require)
             continue
         for attribute, domain in entry.attributes.items():
             for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
-                yield (*base, "attributes", attribute), "provides.metrics.attributes", name
+                path = (*base, "attributes", attribute)
+                yield Use(path, "provides.metrics.attributes", name, ("list<*>",))
 
 
 def _imply(document: dict[str, Any], implied: dict[str, Any]) -> None:
@@ -411,7 +506,7 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
 
     def selector(raw: str) -> bool:
         if not _CONFIG.fullmatch(raw):
-            selectors.parse(raw)
+            options.check_selector(raw)
         return True
 
     def constraint(raw: Any) -> str | None:
@@ -436,8 +531,16 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         ),
         "unit": unit,
         "template": text(
-            "a name of letters, digits and `.`, with placeholders ${…}",
-            lambda raw: bool(_METRIC.fullmatch(raw) or "{" in raw),
+            "a name of letters, digits and `.`, with at most one ${config.NAME}",
+            lambda raw: bool(_METRIC.fullmatch(_CONFIG.sub("x", raw, count=1))),
+        ),
+        "metric-template": text(
+            "a name of letters, digits and `.`, with ${metric} for the input's name",
+            lambda raw: bool(_METRIC.fullmatch(raw.replace("${metric}", "x"))),
+        ),
+        "unit-template": text(
+            "a unit in UCUM's form, with ${unit} for the input's",
+            lambda raw: language().units.parse(raw.replace("${unit}", "1")),
         ),
         "selector": text('a selector such as "system.*{kind=gauge}"', selector),
         "guard": plain("a table OPTION = value", lambda raw: isinstance(raw, dict)),

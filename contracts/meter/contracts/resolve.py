@@ -86,7 +86,8 @@ class _Resolver:
             self.say("E-DUPLICATE", asked.span, name=asked.name, help=help_)
             return
         if entries and entries[0].contract is None:
-            self.found += [each for each in entries[0].diagnostics if each.level == "error"]
+            faults = [each for each in entries[0].diagnostics if each.level == "error"]
+            self.found += [each for each in faults if each not in self.found]
             return
         contract = entries[0].contract if entries else self.choose(asked.name, "*", asked.span)
         if contract is None:
@@ -103,9 +104,16 @@ class _Resolver:
             help_ = f"leave one out, or give it a label of its own: `{asked.name}#other`"
             self.say("E-DUPLICATE", asked.span, taken.span._replace(label="first here"), name=asked.text, help=help_)
         else:
-            first, second = sorted((taken.contract.name, contract.name))
-            spans = (asked.span, taken.span._replace(label="first here"))
-            self.say("E-LABEL-CLASH", *spans, label=asked.label, first=first, second=second)
+            self.clash(taken, contract, asked.label, asked.span)
+
+    def clash(self, taken: Instance, contract: Contract, label: str, span: Span) -> None:
+        """E-LABEL-CLASH: a label is wanted for a second plugin; said once for the two."""
+        if (label, contract.name) in self.unmet:
+            return
+        self.unmet.add((label, contract.name))
+        first, second = sorted((taken.contract.name, contract.name))
+        spans = (span, taken.span._replace(label="first here"))
+        self.say("E-LABEL-CLASH", *spans, label=label, first=first, second=second)
 
     def add(self, instance: Instance) -> None:
         """Take an instance in; warnings about its contract come with it."""
@@ -156,7 +164,8 @@ class _Resolver:
             if rule.when or rule.metric.startswith("${"):
                 continue
             selector = selectors.parse(rule.metric)
-            if selector.literal and not any(metric_of(other, selector.glob) for other in self.instances.values()):
+            others = [other for other in self.instances.values() if other is not instance]
+            if selector.literal and not any(metric_of(other, selector.glob) for other in others):
                 yield True, selector.glob, "*", word, "needs.metrics"
 
     def meets(self, instance: Instance, name: str, wanted: str) -> bool:
@@ -182,19 +191,25 @@ class _Resolver:
             instance = self.instances[label]
             if not is_metric and any(self.meets(other, name, wanted) for other in self.instances.values()):
                 continue
-            if is_metric and any(metric_of(other, name) for other in self.instances.values()):
+            others = [other for other in self.instances.values() if other is not instance]
+            if is_metric and any(metric_of(other, name) for other in others):
                 continue
             span = instance.contract.source.key(*clause.split("."), *((word,) if is_metric else (name,)))
             pool = None
             if is_metric:
-                pool = [c for c in self.catalogue.contracts() if is_automatic(c) and gives_metric(c, name)]
+                makers = [c for c in self.catalogue.contracts() if c is not instance.contract and is_automatic(c)]
+                pool = [c for c in makers if gives_metric(c, name)]
             contract = self.choose(name, wanted, span, pool)
-            if contract is None or name in self.instances:
+            if contract is None:
                 self.unmet_need(instance, name, wanted, span, clause, is_metric=is_metric)
+                continue
+            chosen = contract.name if is_metric else name
+            if chosen in self.instances:
+                self.clash(self.instances[chosen], contract, chosen, span)
                 continue
             because = f"needed by `{label}` for `{name}`"
             new = Instance(
-                label=contract.name if is_metric else name,
+                label=chosen,
                 contract=contract,
                 span=instance.span,
                 because=because,
@@ -217,10 +232,13 @@ class _Resolver:
             for contract in self.catalogue.contracts()
             if answers(contract, name, "*")
         )
-        broken = [entry for entry in self.catalogue.entries.get(name, ()) if entry.contract is None]
+        entries = self.catalogue.entries.get(name, ())
         notes: tuple[str, ...] = (self.chain(instance, name),)
-        if broken:
-            notes += (f"`{broken[0].path}` cannot be read: {broken[0].diagnostics[0].message}",)
+        for entry in entries:
+            faults = [each.message for each in entry.diagnostics if each.level == "error"]
+            notes += tuple(f"`{entry.path}` cannot be read: {fault}" for fault in faults[:1])
+        if len(entries) > 1:
+            notes += (f"the name is in {' and '.join(f'`{entry.path}`' for entry in entries)}",)
         near = nearest(name, self.catalogue.names())
         help_ = f"{', '.join(others)}; {wanted} is wanted" if others else f"{near}add a plugin that provides it"
         spans = (instance.span, span._replace(label="needed here"))
@@ -282,6 +300,8 @@ def metric_of(instance: Instance, name: str) -> bool:
     for template in templates:
         head, placeholder, rest = template.partition("${")
         tail = rest.partition("}")[2]
+        if head == tail == "":  # changed in place: no name that is not there already
+            continue
         if placeholder and name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail):
             return True
     return False

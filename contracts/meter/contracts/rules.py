@@ -43,7 +43,7 @@ class Rule(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """A JSON value; `from_json` reads it."""
         return {
-            **self._asdict(),
+            **{name: list(item) if isinstance(item, tuple) else item for name, item in self._asdict().items()},
             "select": [selector.text for selector in self.select],
             "gives": None if self.gives is None else self.gives._asdict(),
         }
@@ -123,13 +123,19 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
     return part._replace(
         metric=gives.name.replace("${metric}", part.metric),
         type=gives.type or part.type,
-        unit=(gives.unit or "${unit}").replace("${unit}", rule.unit or part.unit),
+        unit=_unit(gives.unit or "${unit}", rule.unit or part.unit),
         kind=gives.kind or part.kind,
         additive=part.additive if gives.additive is None else gives.additive,
         quality=part.quality if gives.quality is None else worst_quality(part.quality, gives.quality),
         origin=label,
         via=part.via | {label},
     )
+
+
+def _unit(template: str, unit: str) -> str:
+    """A unit put into a template; behind a `/` a unit of several parts needs parentheses."""
+    whole = f"({unit})" if set(unit) & {"/", "."} else unit
+    return template.replace("/${unit}", f"/{whole}").replace("${unit}", unit)
 
 
 class WorstQuality:

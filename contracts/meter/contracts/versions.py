@@ -11,11 +11,12 @@ from typing import Final
 
 from attrs import field, frozen
 
-_SHORT: Final = re.compile(r"(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?(?:\.(0|[1-9]\d*))?")
+_SHORT: Final = re.compile(r"(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?(?:\.(0|[1-9]\d*))?", re.ASCII)
 _WHOLE: Final = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*))?"
-    r"(?:\+[\dA-Za-z-]+(?:\.[\dA-Za-z-]+)*)?"
+    r"(?:\+[\dA-Za-z-]+(?:\.[\dA-Za-z-]+)*)?",
+    re.ASCII,
 )
 _COMPARISON: Final = re.compile(r"(<=|>=|==|!=|<|>)\s*(\S+)")
 _OPERATORS: Final = {

@@ -1,0 +1,99 @@
+"""Constraints: relations between options and intervals."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meter.contracts.constraints import ConstraintError, holds, parse_constraint
+from tests.contracts.build import one, ordered, output, pointed, run, source
+from tests.strategies import steady
+
+SECOND = 10**9
+
+
+class TestHolds:
+    """What a constraint says of values."""
+
+    @pytest.mark.parametrize(
+        ("text", "config", "interval", "answer"),
+        [
+            ("1 <= 2", {}, None, True),
+            ("2 < 2", {}, None, False),
+            ("1 + 2 * 3 == 7", {}, None, True),
+            ("2 != 2.0", {}, None, False),
+            ("1kB < 1KiB", {}, None, True),
+            ("config.a >= 2 * config.b", {"a": 4, "b": 2}, None, True),
+            ("config.window >= 2 * interval", {"window": 2 * SECOND}, SECOND, True),
+            ("config.window >= 2 * interval", {"window": SECOND}, SECOND, False),
+            ("config.window >= 90s", {"window": 90 * SECOND}, None, True),
+            ("count(config.names) == 2", {"names": ["a", "b"]}, None, True),
+            ("count(config.names) == 1", {"names": {"a": 1}}, None, True),
+            ("config.ratio <= 0.1", {"ratio": 0.1}, None, True),  # 0.1 is 1/10, as it was written
+            ("config.ratio == 0.3", {"ratio": 0.3}, None, True),
+            ("config.ratio < 0.0000001", {"ratio": 1e-8}, None, True),
+            ("config.a > 1", {}, None, None),  # not set: not evaluated
+            ("interval > 1s", {}, None, None),  # not known
+            ("interval > 1s", {}, 0, None),
+        ],
+    )
+    def test_relations(self, text: str, config: dict[str, Any], interval: int | None, answer: bool | None) -> None:  # noqa: FBT001 one column of a table
+        """Exact, with units; `None` where something is not known."""
+        assert holds(parse_constraint(text), config, interval) is answer
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "1", "1 <", "< 1", "1 < 2 < 3", "a < 1", "config.a and 1 < 2", "1 / 2 < 1", "-1 < 1", "1 =< 2", "1 = 1",
+         "config. < 1", "count(a) < 1", "1s2s < 1", "interval(x) < 1", "1 < " + "9" * 5000],
+    )  # fmt: skip
+    def test_what_is_none(self, text: str) -> None:
+        """Two constraints say it better than one with `and`."""
+        with pytest.raises(ConstraintError) as error:
+            parse_constraint(text)
+        assert error.value.why
+
+    @given(st.text(alphabet="0123456789 +*<>=!.sconfigcount()Ki", max_size=30))
+    @steady
+    def test_any_text(self, text: str) -> None:
+        """A text is a constraint or not, and what is one has an answer."""
+        try:
+            constraint = parse_constraint(text)
+        except ConstraintError:
+            return
+        assert holds(constraint, {}) in (True, False, None)
+
+    @given(st.integers(0, 10**6), st.integers(0, 10**6))
+    @steady
+    def test_operators_agree_with_numbers(self, a: int, b: int) -> None:
+        """The relation is that of the numbers."""
+        config = {"a": a, "b": b}
+        assert holds(parse_constraint("config.a < config.b"), config) == (a < b)
+        assert holds(parse_constraint("config.a + 1 >= config.b"), config) == (a + 1 >= b)
+
+
+TEXT = source(
+    "p",
+    more='require = ["count(config.names) <= 2", "config.window >= 2 * config.interval"]\n'
+    'config.names = { type = "list<str>", default = [] }\nconfig.window = { type = "duration", default = "2s" }\n',
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "at", "words"),
+    [
+        ("config.p.names = ['a', 'b', 'c']\n", "names", "`names` is a list of 3"),
+        ("config.p.interval = '2s'\n", "interval", "`interval` is `2s` and `window` is `2s`"),
+    ],
+)
+def test_what_is_not_kept(more: str, at: str, words: str) -> None:
+    """The option that the request gave is pointed at, the demand is shown, with the values."""
+    document = one(run("p sink", TEXT, output(), more=more), "E-CONSTRAINT")
+    assert pointed(document, "p sink", more) == at
+    assert words in document["message"]
+    assert document["spans"][1]["file"] == "p/contract.toml"
+
+
+def test_what_is_kept() -> None:
+    """Defaults keep what a contract demands."""
+    assert ordered(run("p sink", TEXT, output()))

@@ -1,0 +1,245 @@
+"""The contract language: every section of CONTRACT.ini is complete, true of the code and tried by its own examples."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from meter.contracts import language as module
+from meter.contracts import model
+from meter.contracts.check import check
+from meter.contracts.host import Recorded
+from meter.contracts.language import Clause, language
+from tests.contracts.build import catalogue, faults, output, request, shown, source
+
+ROOT = Path(module.__file__).parents[3]
+STAGES = ("read", "resolve", "order", "flow", "config", "host", "start")
+VARIANCES = ("invariant", "covariant", "contravariant", "behaviour", "ignored")
+HOST = Recorded({("readable", "/proc/stat"): "", ("write", "/dev/null"): "", ("read", "/dev/null"): ""})
+BASE = 'name = "example"\nversion = "1.0.0"\nplacement = "source"\n'
+METRIC = [{"name": "demo.a", "type": "f64", "unit": "1", "kind": "gauge", "resource": ["machine"]}]
+
+NOT_RAISED_HERE = {
+    "E-IO": "said by the command line when the world fails",
+    "E-PLUGIN-RAISED": "said by the engine when code fails",
+    "E-EXPORT-MISSING": "said when the engine loads a plugin",
+    "E-BREACH": "said by the engine at a hop",
+    "E-MOUNT-TAKEN": "said by `meter mount`",
+    "E-MOUNT-UNKNOWN": "said by commands that take a mountpoint",
+    "E-LOCK-STALE": "said when a lock is compared with its request",
+    "E-DRIFT": "said when a lock is compared with the contracts",
+}
+
+CLAUSES = list(language().clauses.values())
+
+
+def toml(value: Any) -> str:
+    """An inline TOML value."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "{ " + ", ".join(f'"{key}" = {toml(entry)}' for key, entry in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(toml(entry) for entry in value) + "]"
+        case str():
+            return "'" + value + "'"
+    return str(value)
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables joined, anything else replaced."""
+    out = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merged(out[key], value) if both else value
+    return out
+
+
+def example(clause: Clause, text: str) -> str:
+    """An example put over a small contract."""
+    above = tomllib.loads(text)
+    below = tomllib.loads(BASE)
+    if above.get("placement", "source") == "source":
+        below["provides"] = {"metrics": METRIC}
+    document = merged(below, above)
+    if clause.name in ("name", "version", "placement") and not above:
+        del document[clause.name]
+    return "".join(f"{key} = {toml(value)}\n" for key, value in document.items())
+
+
+def said(text: str) -> set[str]:
+    """Every code that reading a contract and checking it in a small backend gives."""
+    found = faults(text)
+    if any(diagnostic.level == "error" for diagnostic in found):
+        return {diagnostic.code for diagnostic in found if shown(diagnostic)}
+    name = tomllib.loads(text)["name"]
+    contracts = [text, *(source(other) for other in ("probe",)), output("sink")]
+    result = check(request(f"probe {name} sink"), catalogue(*contracts), HOST)
+    return {diagnostic.code for diagnostic in result.diagnostics if shown(diagnostic)}
+
+
+@pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.name)
+class TestClause:
+    """One section `[clause …]`."""
+
+    def test_is_complete(self, clause: Clause) -> None:
+        """A clause says its type, obligation, stage and variance, in words that there are."""
+        known = set(language().words["placement"])
+        assert clause.type
+        assert clause.obligatory in {"yes", "lint", "no"} | known
+        assert clause.stage in STAGES
+        assert clause.variance in VARIANCES
+        assert set(clause.placements) <= known
+        assert clause.description.endswith(".")
+        assert clause.codes
+        assert set(clause.codes) <= set(language().codes)
+        assert len(set(clause.codes)) == len(clause.codes)
+
+    def test_has_words_exactly_if_it_takes_words(self, clause: Clause) -> None:
+        """`values` stands where the type is an enum, and nowhere else."""
+        assert ("enum" in clause.type) == bool(clause.values)
+
+    def test_stands_below_a_table(self, clause: Clause) -> None:
+        """A dotted clause has a parent that holds tables."""
+        if len(clause.path) == 1:
+            return
+        path = clause.path[:-1]
+        parent = language().clauses[path if path in language().clauses else path[:-1]]
+        assert parent.type in ("table", "tables", "map<table>")
+
+    def test_example_pass(self, clause: Clause) -> None:
+        """The example is a contract without error, that a small backend takes."""
+        assert not {code for code in said(example(clause, clause.passes)) if code.startswith("E-")}
+
+    def test_example_fail(self, clause: Clause) -> None:
+        """The counter-example is refused with a code of the clause."""
+        assert said(example(clause, clause.fails)) & set(clause.codes)
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """The Python files of the product."""
+    for room in ("contracts", "core", "cli", "plugins"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield path, path.read_text(encoding="utf-8")
+
+
+def test_every_code_that_is_raised_has_its_texts() -> None:
+    """No diagnostic can leave without a section of CONTRACT.ini."""
+    for path, text in sources():
+        raised = set(re.findall(r'"([EW]-[A-Z]+(?:-[A-Z]+)*)"', text))
+        assert raised <= set(language().codes), path
+
+
+def test_every_text_belongs_to_a_code_that_is_raised() -> None:
+    """A code that nothing raises is said to be one, with the reason."""
+    raised = {code for _, text in sources() for code in re.findall(r'"([EW]-[A-Z]+(?:-[A-Z]+)*)"', text)}
+    assert set(language().codes) - raised <= set(NOT_RAISED_HERE)
+    assert set(NOT_RAISED_HERE) <= set(language().codes)
+
+
+def test_every_code_of_reading_and_checking_is_named_by_a_clause_or_by_the_request() -> None:
+    """Whoever reads a clause learns what it can cause: no code of the checker is unknown to all clauses."""
+    of_requests = {
+        "E-PLUGIN-UNKNOWN", "E-CONTRACT-MISSING", "E-DUPLICATE", "E-LABEL-CLASH", "E-OPTION", "E-ROLE-COUNT",
+        "E-FLOW-UNREAD", "E-FLOW-LIMIT", "E-FILE", "E-CONFIG-MISSING", "E-CONFIG-CLASH", "E-MOUNT-NAME",
+        "W-ORDER-ASKED", "W-ORDER-INERT",
+    }  # fmt: skip
+    named = {code for clause in CLAUSES for code in clause.codes}
+    assert set(language().codes) - set(NOT_RAISED_HERE) - of_requests <= named
+
+
+def test_no_text_of_the_language_stands_in_the_code() -> None:
+    """Messages, helps and descriptions are written once."""
+    texts = {clause.description for clause in CLAUSES}
+    for code in language().codes.values():
+        texts |= {code.message, code.help}
+    long = {text for text in texts if len(text) > 25}
+    for path, text in sources():
+        literals = {
+            node.value
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        assert not literals & long, path
+
+
+def test_facts_of_a_message_are_words() -> None:
+    """`${fact}` is the only placeholder form, so that nothing stays unfilled."""
+    for code in language().codes.values():
+        assert code.message
+        assert code.label
+        assert code.help
+        for text in (code.message, code.label, code.help):
+            rest = re.sub(r"\$\{\w+\}", "", text)
+            assert "${" not in rest, code.name
+            assert not text.endswith("."), code.name
+
+
+def fields(cls: type) -> set[str]:
+    """Names of the clauses that a model class holds."""
+    return {field.name for field in attrs.fields(cls)} - {"digest", "source"}
+
+
+@pytest.mark.parametrize(
+    ("path", "cls"),
+    [
+        ((), model.Contract),
+        (("provides",), model.Provides),
+        (("provides", "metrics"), model.MetricClause),
+        (("needs",), model.Needs),
+        (("needs", "host"), model.HostNeed),
+        (("needs", "metrics"), model.RuleClause),
+        (("needs", "metrics", "gives"), model.GivesClause),
+        (("ordering",), model.Ordering),
+        (("config", "*"), model.Option),
+    ],
+    ids=str,
+)
+def test_the_model_has_a_field_for_each_clause(path: tuple[str, ...], cls: type) -> None:
+    """Adding a clause to CONTRACT.ini and not to the model, or the other way, is noticed."""
+    assert fields(cls) == {clause.path[-1] for clause in language().children(path)}
+
+
+def test_defaults_are_values_of_their_clause() -> None:
+    """What stands for a missing clause would be accepted if it were written."""
+    for clause in CLAUSES:
+        if clause.default is module.ABSENT or clause.obligatory == "source":
+            continue
+        if len(clause.path) == 1 and clause.name != "durability":
+            text = BASE + f"provides.metrics = {toml(METRIC)}\n"
+            text += "" if clause.name == "provides" else f"{clause.name} = {toml(clause.default)}\n"
+            assert not [d.message for d in faults(text) if d.level == "error"], clause.name
+
+
+def test_implied_clauses_are_clauses() -> None:
+    """What a placement implies is read like any other clause."""
+    for word, says in language().words["placement"].items():
+        implied = tomllib.loads(says.get("implied", ""))
+        assert set(implied) <= {clause.name for clause in language().children(())}, word
+
+
+def test_words_have_descriptions() -> None:
+    """Every word of an enumeration says what it means."""
+    for family, words in language().words.items():
+        if family in ("clause", "code"):
+            continue
+        for word, says in words.items():
+            assert says["description"], (family, word)
+
+
+def test_parents_of_resources_and_consumers_are_there() -> None:
+    """Resource and consumer kinds form trees that end at `machine`."""
+    for family in ("resource", "consumer"):
+        words = language().words[family]
+        for word in words:
+            seen = [word]
+            while parent := words[seen[-1]].get("parent"):
+                assert parent not in seen
+                seen.append(parent)
+            assert seen[-1] == "machine"

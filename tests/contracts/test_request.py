@@ -1,0 +1,215 @@
+"""Requests: what a mount file or the words of a command line ask for."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meter.contracts.check import check
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.host import Assumed
+from meter.contracts.model import Source
+from meter.contracts.reader import parse_toml
+from meter.contracts.request import Request, from_document, from_words
+from tests.contracts.build import FILE, at, catalogue, output, request, requests, shown, source
+from tests.strategies import steady
+
+NAMES = ["mounts", "/h", "plugins", "config", "order", "prefer", "durability", "x-a"]
+BEFORE = ["meter", "mount", "/host"]
+
+
+def words(*texts: str, mountpoint: str = "/host") -> Request:
+    """The request of a command line that has to be understood."""
+    found, diagnostics = from_words(mountpoint, texts, BEFORE)
+    assert found is not None, [d.message for d in diagnostics]
+    assert not diagnostics
+    return found
+
+
+class TestWords:
+    """`meter mount MOUNTPOINT PLUGIN[#label] [key=value]…`."""
+
+    def test_options_belong_to_the_plugin_before_them(self) -> None:
+        """Values given twice are a list."""
+        found = words("cpu#fast", "interval=1s", "csv", "path=a=b", "tag=x", "tag=y")
+        assert [(asked.name, asked.label) for asked in found.plugins] == [("cpu", "fast"), ("csv", "csv")]
+        assert found.config["fast"]["interval"].raw == ("1s",)
+        assert found.config["csv"]["path"].raw == ("a=b",)
+        assert found.config["csv"]["tag"].raw == ("x", "y")
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("interval=1s", "E-OPTION"),
+            ("=1", "E-OPTION"),
+            ("CPU", "E-NAME"),
+            ("cpu#", "E-NAME"),
+            ("cpu#a#b", "E-NAME"),
+            ("", "E-NAME"),
+            ("1cpu", "E-NAME"),
+            ("cpu\n", "E-NAME"),
+        ],
+    )
+    def test_words_that_are_not_understood(self, text: str, code: str) -> None:
+        """The word is the place."""
+        found, (diagnostic,) = from_words("/host", [text], BEFORE)
+        assert found is None
+        assert diagnostic.code == code
+        assert shown(diagnostic)["spans"][0]["column"] == len("meter mount /host ") + 1
+
+    def test_an_option_name(self) -> None:
+        """Behind a plugin a word with `=` has to name an option."""
+        _, (diagnostic,) = from_words("/host", ["cpu", "a b=1"], BEFORE)
+        assert diagnostic.code == "E-OPTION"
+
+    @pytest.mark.parametrize("name", ["/", "/host", "/a/b", "/A.b-c_d"])
+    def test_mountpoints(self, name: str) -> None:
+        """A path of names."""
+        assert words("cpu", mountpoint=name).mountpoint == name
+
+    @pytest.mark.parametrize("name", ["", "host", "/host/", "//", "/a b", "/a\n", "/ä"])
+    def test_no_mountpoints(self, name: str) -> None:
+        """Anything else."""
+        _, (diagnostic,) = from_words(name, ["cpu"], ["meter", "mount", name])
+        assert shown(diagnostic)["code"] == "E-MOUNT-NAME"
+
+    @given(st.lists(st.text(max_size=8), max_size=4), st.text(max_size=6))
+    @steady
+    def test_any_words(self, texts: list[str], mountpoint: str) -> None:
+        """A request or errors, and a request can be checked."""
+        found, diagnostics = from_words(mountpoint, texts, BEFORE)
+        assert (found is None) == bool(diagnostics)
+        for diagnostic in diagnostics:
+            shown(diagnostic)
+        if found is not None:
+            for diagnostic in check(found, catalogue(source(), output()), Assumed()).diagnostics:
+                shown(diagnostic)
+
+
+GOOD = """# mounts
+[mounts."/host"]
+plugins = ["probe", "sink#a"]
+prefer = ["probe"]
+durability = "process"
+order = [["a", "b"], ["c"]]
+x-mine = 1
+[mounts."/host".config.a]
+path = "x"
+"""
+
+
+class TestDocument:
+    """`meter.toml`."""
+
+    def test_everything(self) -> None:
+        """Each clause of a mount has its field."""
+        found, diagnostics = requests(GOOD)
+        assert not diagnostics
+        host = found["/host"]
+        assert [asked.text for asked in host.plugins] == ["probe", "sink#a"]
+        assert (host.prefer, host.durability, host.order) == (("probe",), "process", (("a", "b"), ("c",)))
+        assert host.config["a"]["path"].raw == "x"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "code", "pointed"),
+        [
+            ('"/host"', '"host"', "E-MOUNT-NAME", '"host"'),
+            ('plugins = ["probe", "sink#a"]\n', "", "E-CLAUSE-MISSING", '"/host"'),
+            ('["probe", "sink#a"]', '"probe"', "E-CLAUSE-TYPE", '"probe"'),
+            ('["probe", "sink#a"]', '["probe", 1]', "E-CLAUSE-TYPE", '["probe", 1]'),
+            ('"sink#a"', '"sink a"', "E-NAME", '"sink a"'),
+            ("prefer", "prefers", "E-CLAUSE-UNKNOWN", "prefers"),
+            ("# mounts\n", "mount = 1\n", "E-CLAUSE-UNKNOWN", "mount"),
+            ('"process"', '"proces"', "E-CLAUSE-TYPE", '"proces"'),
+            ('"process"', "1", "E-CLAUSE-TYPE", "1"),
+            ('[["a", "b"], ["c"]]', '["a", "b"]', "E-CLAUSE-TYPE", '["a", "b"]'),
+            ("x-mine = 1", "config = 1", None, ""),
+            ('.config.a]\npath = "x"', ".config]\na = 1", "E-CLAUSE-TYPE", '[mounts."/host".config]'),
+        ],
+    )
+    def test_faults(self, old: str, new: str, code: str | None, pointed: str) -> None:
+        """One fault, one diagnostic at the smallest place."""
+        text = GOOD.replace(old, new)
+        assert text != GOOD
+        if code is None:
+            assert isinstance(parse_toml(text.encode(), FILE), Diagnostic)
+            return
+        found, diagnostics = requests(text)
+        assert [code] == [diagnostic.code for diagnostic in diagnostics]
+        assert pointed == at(shown(diagnostics[0]), text)
+        assert bool(found) == (pointed == "mount")
+
+    def test_near_names(self) -> None:
+        """A slip is answered with what was meant."""
+        (diagnostic,) = requests(GOOD.replace("prefer", "prefers"))[1]
+        assert "did you mean `prefer`?" in diagnostic.help
+
+    @pytest.mark.parametrize("text", ["mounts = 1", 'mounts = ["/host"]', '[mounts]\n"/host" = 1', "[[mounts]]\na = 1"])
+    def test_mounts_of_other_types(self, text: str) -> None:
+        """A mount is a table in a table."""
+        found, diagnostics = requests(text)
+        assert not found
+        assert [d.code for d in diagnostics] == ["E-CLAUSE-TYPE"]
+        shown(diagnostics[0])
+
+    def test_a_broken_mount_leaves_the_others(self) -> None:
+        """Each mount is judged for itself."""
+        found, diagnostics = requests('[mounts."/a"]\nplugins = 1\n[mounts."/b"]\nplugins = []\n')
+        assert list(found) == ["/b"]
+        assert len(diagnostics) == 1
+
+    @given(
+        st.recursive(
+            st.booleans() | st.integers(-9, 9) | st.text(max_size=6),
+            lambda below: (
+                st.lists(below, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(NAMES),
+                    below,
+                )
+            ),
+            max_leaves=8,
+        )
+    )
+    @steady
+    def test_any_document(self, value: object) -> None:
+        """Requests or complete diagnostics, whatever the types."""
+        document = value if isinstance(value, dict) else {"mounts": value}
+        for shape in (document, {"mounts": document}, {"mounts": {"/h": document}}):
+            found, diagnostics = from_document(shape, Source(FILE, ""))
+            for diagnostic in diagnostics:
+                shown(diagnostic)
+            for each in found.values():
+                check(each, catalogue(source(), output()), Assumed())
+
+
+class TestDigest:
+    """A digest tells requests apart, wherever they were written."""
+
+    def test_layout_does_not_count(self) -> None:
+        """Comments, order of keys and free keys are not the request."""
+        other = (
+            '[mounts]\n"/host" = { config = { a = { path = "x" } }, order = [["a", "b"], ["c"]], '
+            'durability = "process", prefer = ["probe"], plugins = ["probe", "sink#a"] }'
+        )
+        assert tomllib.loads(other)
+        assert requests(GOOD)[0]["/host"].digest() == requests(other)[0]["/host"].digest()
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ('"probe", "sink#a"', '"sink#a", "probe"'),
+            ('path = "x"', 'path = "y"'),
+            ("process", "power"),
+            ('["a", "b"], ["c"]', '["a", "b"]'),
+        ],
+    )
+    def test_content_counts(self, old: str, new: str) -> None:
+        """Everything that a plan depends on."""
+        assert requests(GOOD)[0]["/host"].digest() != requests(GOOD.replace(old, new))[0]["/host"].digest()
+
+    def test_words_are_digested(self) -> None:
+        """Also those of a command line."""
+        assert words("cpu", "a=1").digest() == words("cpu", "a=1").digest() != words("cpu", "a=2").digest()
+        assert request("cpu").digest() == words("cpu").digest()

@@ -1,0 +1,199 @@
+"""Hypothesis strategies that the tests share: variants, selectors, rules, catalogues and requests."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from meter.contracts.rules import Gives, Rule
+from meter.contracts.selectors import parse
+from meter.contracts.variants import Variant
+
+steady = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+"""The same examples in every run."""
+
+METRICS = ("a.x", "a.y", "b.x")
+KINDS = ("gauge", "delta", "counter")
+RESOURCES = ("machine", "cpu_core", "gpu")
+CONSUMERS = ("machine", "process")
+ATTRIBUTES = {"p": ("1", "2", "3"), "q": ("u", "v")}
+UNITS = ("J", "kJ", "W", "1")
+
+
+def sets(words: tuple[str, ...]) -> st.SearchStrategy[frozenset[str]]:
+    """Non-empty sets of words."""
+    return st.sets(st.sampled_from(words), min_size=1).map(frozenset)
+
+
+@st.composite
+def variants(draw: st.DrawFn, *, open_: bool = True) -> Variant:
+    """Any variant over the small vocabulary; with `open_` some attributes take any text."""
+    names = sorted(draw(st.sets(st.sampled_from(sorted(ATTRIBUTES)))))
+    domains = [sets(ATTRIBUTES[name]) | (st.none() if open_ else st.nothing()) for name in names]
+    return Variant(
+        metric=draw(st.sampled_from(METRICS)),
+        type=draw(st.sampled_from(("f64", "u64"))),
+        unit=draw(st.sampled_from(UNITS)),
+        kind=draw(st.sampled_from(KINDS)),
+        additive=draw(st.booleans()),
+        resource=draw(sets(RESOURCES)),
+        consumer=draw(sets(CONSUMERS)),
+        attributes=tuple((name, draw(domain)) for name, domain in zip(names, domains, strict=True)),
+        origin=draw(st.sampled_from(("s", "t"))),
+    )
+
+
+def series(variant: Variant) -> Iterator[Variant]:
+    """Every series of a variant, as variants of one member; of an open attribute three values."""
+    domains = [sorted(values) if values is not None else ["1", "u", "other"] for _, values in variant.attributes]
+    for resource, consumer, *values in itertools.product(sorted(variant.resource), sorted(variant.consumer), *domains):
+        yield variant._replace(
+            resource=frozenset({resource}),
+            consumer=frozenset({consumer}),
+            attributes=tuple(
+                (name, frozenset({value})) for (name, _), value in zip(variant.attributes, values, strict=True)
+            ),
+        )
+
+
+@st.composite
+def selectors(draw: st.DrawFn, *, excludes: bool = True) -> str:
+    """The text of a selector."""
+    glob = draw(st.sampled_from(("*", "a.*", "a.x", "b.x", "*.x", "?.y", "[ab].x", "c")))
+    choices = {
+        "kind": KINDS,
+        "type": ("f64", "u64"),
+        "unit": UNITS,
+        "resource": RESOURCES,
+        "consumer": CONSUMERS,
+        "origin": ("s", "t"),
+        **ATTRIBUTES,
+    }
+    conditions = []
+    for key in draw(st.lists(st.sampled_from(sorted(choices)), max_size=2)):
+        values = sorted(draw(sets(choices[key])))
+        conditions.append(f"{key}={'|'.join(values)}")
+    bang = "!" if excludes and draw(st.integers(0, 3)) == 0 else ""
+    return bang + glob + (f"{{{','.join(conditions)}}}" if conditions else "")
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rule:
+    """A resolved rule."""
+    names = ("${metric}.n", "${metric}", "new")
+    gives = st.builds(
+        Gives,
+        name=st.sampled_from(names),
+        type=st.none() | st.just("f64"),
+        unit=st.none() | st.sampled_from(("${unit}/s", "1")),
+        kind=st.none() | st.sampled_from(KINDS),
+        additive=st.none() | st.booleans(),
+        quality=st.none() | st.just("derived"),
+    )
+    texts = draw(st.lists(selectors(), min_size=1, max_size=3))
+    return Rule(
+        select=tuple(parse(text) for text in texts),
+        type=draw(st.sampled_from(((), ("f64",)))),
+        kind=draw(st.sampled_from(((), ("delta",)))),
+        unit=draw(st.sampled_from(("", "J"))),
+        resource=draw(st.sampled_from(((), ("machine", "gpu")))),
+        consumer=draw(st.sampled_from(((), ("process",)))),
+        attributes=draw(st.sampled_from(((), ("p",)))),
+        additive=draw(st.none() | st.booleans()),
+        keeps=draw(st.booleans()),
+        gives=draw(st.none() | gives),
+    )
+
+
+class Scene(NamedTuple):
+    """Contract texts, the words of `plugins`, and more lines of the request."""
+
+    contracts: tuple[str, ...]
+    plugins: tuple[str, ...]
+    more: str = ""
+
+
+def quoted(words: list[str]) -> str:
+    """A TOML array of texts."""
+    return "[" + ", ".join(f"'{word}'" for word in words) + "]"
+
+
+@st.composite
+def sources(draw: st.DrawFn, name: str) -> str:
+    """The text of a source that gives one to three metrics."""
+    lines = [f'name = "{name}"', 'version = "1.0.0"', 'placement = "source"']
+    if draw(st.booleans()):
+        lines.append('provides.capabilities = { "cap.one" = "1.0" }')
+    if draw(st.integers(0, 9)) == 0:
+        lines.append('needs.capabilities = { "cap.two" = "*" }')
+    for place in range(draw(st.integers(1, 2))):
+        shared = draw(st.integers(0, 9)) == 0
+        attributes = draw(st.sampled_from(("", 'attributes = { p = ["1", "2"] }\n', 'attributes = { q = "str" }\n')))
+        lines.append(
+            f"[[provides.metrics]]\n{attributes}"
+            f'name = "{"shared" if shared else name}.m{place}"\n'
+            f'type = "{draw(st.sampled_from(("f64", "f64", "u64")))}"\n'
+            f'unit = "{draw(st.sampled_from(("J", "J", "W", "W", "%", "{packet}", "Cel")))}"\n'
+            f'kind = "{draw(st.sampled_from(KINDS))}"\n'
+            f"resource = {quoted(sorted(draw(sets(RESOURCES))))}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+FORMS = (
+    "gives = { name = '${metric}.delta', kind = 'delta' }",
+    "gives = { name = '${metric}.rate', type = 'f64', unit = '${unit}/s', kind = 'gauge' }",
+    "gives = { name = '${metric}.conv', unit = '1', type = 'f64' }",
+    "gives = { name = '${metric}' }\nkeeps = false",
+    "gives = { name = 'made.m0' }",
+    "keeps = false",
+    "",
+)
+SELECTORS = ("*", "*", "*{kind=counter}", "*{kind=delta}", "*.m0", "s0.m0", "s1.*", "shared.m0", "*.delta", "*{unit=J}")
+
+
+@st.composite
+def filters(draw: st.DrawFn, name: str) -> str:
+    """The text of a filter with one or two rules, some of them with an option for the selectors."""
+    placement = draw(st.sampled_from(("filter", "filter", "filter", "prefilter", "postfilter")))
+    lines = [f'name = "{name}"', 'version = "1.0.0"', f'placement = "{placement}"']
+    if draw(st.booleans()):
+        lines.append("config.metrics = { type = 'list<metric>', default = ['*'] }")
+    if draw(st.booleans()):
+        lines.append('provides.capabilities = { "cap.two" = "1.0" }')
+    if draw(st.integers(0, 5)) == 0:
+        lines.append('needs.capabilities = { "cap.one" = "*" }')
+    if draw(st.integers(0, 2)) == 0:
+        target = draw(st.sampled_from([word for word in ("f0", "f1", "f2", "cap.two") if word != name]))
+        lines.append(f'ordering.{draw(st.sampled_from(("before", "after")))} = ["{target}"]')
+    for _ in range(draw(st.sampled_from((1, 1, 2)))):
+        option = "config.metrics" in "\n".join(lines) and draw(st.booleans())
+        selector = "${config.metrics}" if option else draw(st.sampled_from(SELECTORS))
+        must = draw(st.sampled_from((*[""] * 9, "kind = ['delta']\n", "unit = 'J'\n", "attributes = ['p']\n")))
+        lines.append(f"[[needs.metrics]]\nmetric = '{selector}'\n{must}{draw(st.sampled_from(FORMS))}")
+    return "\n".join(lines) + "\n"
+
+
+OUTPUT = 'name = "sink"\nversion = "1.0.0"\nplacement = "output"\n'
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> Scene:
+    """A catalogue of sources, filters and an output, and a request for some of them."""
+    names = [f"s{place}" for place in range(draw(st.integers(1, 3)))]
+    texts = [draw(sources(name)) for name in names]
+    chosen = [f"f{place}" for place in range(draw(st.integers(0, 3)))]
+    texts += [draw(filters(name)) for name in chosen]
+    plugins = ["sink", *names, *chosen]
+    plugins = plugins if draw(st.integers(0, 4)) else plugins[: draw(st.integers(1, len(plugins)))]
+    lines = []
+    if draw(st.integers(0, 4)) == 0 and len(chosen) > 1:
+        lines.append(f"order = [{quoted(draw(st.permutations(chosen))[:2])}]")
+    if draw(st.integers(0, 3)) == 0:
+        asked = draw(st.lists(st.sampled_from(SELECTORS), min_size=1, max_size=2))
+        lines.append(f"config.sink = {{ metrics = {quoted(asked)} }}")
+    return Scene((*texts, OUTPUT), tuple(draw(st.permutations(plugins))), "\n".join(lines) + "\n")
