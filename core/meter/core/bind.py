@@ -41,7 +41,8 @@ class Selection:
         ]
         self._factor = _factors(rule, inputs)
         self.layout: Final = Layout.of(KeySet(outputs)) if outputs else None
-        order = [] if self.layout is None else [self.outputs.index(key) for key in self.layout.keys]
+        place_of = {key: column for column, key in enumerate(self.outputs)}
+        order = [] if self.layout is None else [place_of[key] for key in self.layout.keys]
         self._order = None if order == list(range(len(order))) else np.array(order, dtype=np.intp)
 
     def read(self, block: Block) -> Array:
@@ -74,15 +75,17 @@ class Selection:
         Args: `values` [n, k] with one column for each of `outputs`; `ts` and `since` int64[n], those of the
         block where the rows
             are the same; `missing` bool[n, k]; `reasons` by row and column. In f64, NaN and infinities are missing.
-        Raises: ValueError, the rule gives nothing, or shape or type is not what it promises.
+        Raises: ContractBreach, the rule gives nothing, or shape or type is not what it promises.
         """
         layout = self.layout
         if layout is None:
-            raise ValueError("the rule gives nothing")
+            raise ContractBreach("", "needs.metrics.gives", "it gave something for a rule that gives nothing")
         dtype = DTYPES[layout.dtypes[0]]
-        if values.dtype != dtype or values.shape != (len(ts), len(self.outputs)):
-            wanted = f"{layout.dtypes[0]}[{len(ts)}, {len(self.outputs)}]"
-            raise ValueError(f"{values.dtype}{list(values.shape)} was given, {wanted} is promised")
+        shape = (len(ts), len(self.outputs))
+        if values.dtype != dtype or values.shape != shape or (missing is not None and missing.shape != shape):
+            got = values if missing is None or values.dtype != dtype or values.shape != shape else missing
+            detail = f"{got.dtype}{list(got.shape)} was given, {layout.dtypes[0]}{list(shape)} is promised"
+            raise ContractBreach(self.outputs[0].metric.origin, "needs.metrics.gives", detail)
         if dtype.kind == "f" and not np.isfinite(values).all():
             bad = ~np.isfinite(values)
             missing = bad if missing is None else missing | bad
@@ -98,9 +101,20 @@ class Selection:
         if reasons and missing is not None:
             position = [layout.keys.position(key) for key in self.outputs]
             moved = {(row, position[column]): why for (row, column), why in reasons.items()}
-        if missing is not None and dtype.kind == "f":
-            values = np.where(missing, np.nan, values)
+        if missing is not None:
+            # Whoever forgets the mask must see that nothing is there: what stood in the cell is no measurement.
+            values = np.where(missing, dtype.type(np.nan if dtype.kind == "f" else 0), values)
         return Block(layout, ts, since, (values,), (missing,), moved)
+
+
+def beside(rules: Sequence[Rule], layout: Layout) -> Layout | None:
+    """What passes a plugin by itself, whatever becomes of the rest: what no rule selects, and what a rule keeps."""
+    passing = []
+    for key in layout.keys:
+        applied, rest = apply(rules, [key.variant()], same_dimension)
+        if rest or any(rules[hit.rule].keeps for hit in applied):
+            passing.append(key)
+    return layout.restrict(KeySet(passing)) if passing else None
 
 
 class Bound(NamedTuple):
@@ -153,6 +167,11 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
             given = give(rule, hit.part, label, worst_quality)
             if given is not None:
                 outputs.append(_key(given, key))
+    for inputs, outputs in taken.values():
+        if len(set(outputs)) < len(outputs):
+            twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
+            detail = f"`{twice.name}` would be made of more than one of {len(inputs)} series"
+            raise ContractBreach(label, "needs.metrics.gives", detail)
     selections = tuple(
         Selection(place, rules[place], layout, inputs, outputs)
         for (place, _), (inputs, outputs) in sorted(taken.items())

@@ -152,7 +152,10 @@ class Track:
                 order = {row: at for at, row in enumerate(rows.tolist())}
                 told = {(order[row], column): why for (row, column), why in told.items() if row in order}
             selection = self.selection if whole else self._part(columns, block.layout)
-            yield selection.give(taken, ts=ts, since=starts.copy(), missing=gaps, reasons=dict(told))
+            # The very array of the block where it says the same, so that both are seen to have the same rows.
+            same = ts is block.ts and np.array_equal(starts, block.since)
+            since_ = block.since if same else starts.copy()
+            yield selection.give(taken, ts=ts, since=since_, missing=gaps, reasons=dict(told))
 
     def _part(self, columns: tuple[int, ...], layout: Layout) -> Selection:
         """The selection of some columns only."""
@@ -186,7 +189,7 @@ class History:
 
 
 class _Table:
-    """One line for each series of a type: its last good value, when that was read, and when the series was last seen."""
+    """A line for each series of a type: its last good value, when that was read, when the series was last seen."""
 
     __slots__ = ("_lines", "read", "seen", "value", "version")
 

@@ -1,0 +1,158 @@
+"""A chain of real plugins after a made source: checked as `meter mount` checks it, driven without an engine."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import meter.plugins.cpu
+from meter.contracts.catalogue import Catalogue
+from meter.contracts.check import Checked, check
+from meter.contracts.host import Assumed
+from meter.contracts.request import from_words
+from meter.contracts.rules import Rule, WorstQuality
+from meter.contracts.variants import Variant
+from meter.core.batch import Anchor, Batch, Block, build
+from meter.core.bind import Bound, bind
+from meter.core.keys import KeySet
+from meter.core.plugin import Context, Missing
+from meter.core.readings import Columns, Declared, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from meter.core.keys import Key
+    from meter.core.layout import Layout
+    from meter.core.plugin import Filter, Output
+
+PLUGINS = Path(meter.plugins.cpu.__file__).parent.parent
+SECOND = 1_000_000_000
+ANCHOR = Anchor(0, 1_700_000_000 * SECOND)
+
+METRIC = """
+[[provides.metrics]]
+name = "{name}"
+type = "{type_}"
+unit = "{unit}"
+kind = "{kind}"
+resource = ["machine", "network_interface", "filesystem"]
+consumer = ["machine", "cgroup"]
+attributes = {attributes}
+"""
+
+
+def metric(
+    name: str, kind: str = "counter", type_: str = "u64", unit: str = "By", attributes: str = '{ "of" = "str" }'
+) -> str:
+    """A table of the made source's contract."""
+    return METRIC.format(name=name, kind=kind, type_=type_, unit=unit, attributes=attributes)
+
+
+def checked(metrics: Sequence[str], *words: str) -> Checked:
+    """What the check says of a source `made`, the plugins and options that the words name, and `collect`."""
+    made = "\n".join(['name = "made"', 'version = "1.0.0"', 'placement = "source"', *metrics])
+    names = {word for word in words if "=" not in word} | {"collect"}
+    files = [("made", "made/contract.toml", made.encode())]
+    files += [
+        (name, f"{name}/contract.toml", (PLUGINS / name / "contract.toml").read_bytes()) for name in sorted(names)
+    ]
+    request, diagnostics = from_words("/test", ["made", *words, "collect"], ["meter", "mount", "/test"])
+    assert request is not None, diagnostics
+    return check(request, Catalogue.of(files), Assumed())
+
+
+def refusals(metrics: Sequence[str], *words: str) -> list[str]:
+    """The codes of the errors that the check finds."""
+    return [found.code for found in checked(metrics, *words).diagnostics if found.level == "error"]
+
+
+class Element:
+    """One started plugin with its resolved rules."""
+
+    def __init__(self, plan: dict[str, Any], label: str) -> None:
+        (said,) = [said for said in plan["plugins"] if said["instance"] == label]
+        module, _, attribute = said["exports"]["plugin"].partition(":")
+        plugin = getattr(import_module(f"meter.plugins.{said['plugin']}.{module}"), attribute)
+        self.label = label
+        self.plugin: Any = plugin(said["config"])
+        self.rules = [Rule.from_json(rule) for rule in said["rules"]]
+        self.worst = WorstQuality(plan["qualities"])
+        self.bindings: dict[Layout, Bound] = {}
+        self.plugin.start(Context(label))
+
+    def bound(self, layout: Layout) -> Bound:
+        """The rules on a layout; the filter is told once of each."""
+        if layout not in self.bindings:
+            self.bindings[layout] = bind(self.label, self.rules, layout, self.worst)
+        return self.bindings[layout]
+
+    def hop(self, block: Block) -> list[Block]:
+        """What a filter makes of a block: what passes it, then what it gives, which must be what its rules promise."""
+        bound = self.bound(block.layout)
+        filter_: Filter = self.plugin
+        given = list(filter_.run(bound.selections, block))
+        promised = {key.name: key.metric for selection in bound.selections for key in selection.outputs}
+        for made in given:
+            made.verify()
+            assert made.rows
+            assert all(promised[key.name] == key.metric for key in made.layout.keys)
+        passing = [] if bound.passing is None else [block.select(bound.passing)]
+        return passing + given
+
+    def routed(self, block: Block) -> list[Block]:
+        """What an output gets of a block."""
+        keys = KeySet(key for selection in self.bound(block.layout).selections for key in selection.inputs)
+        return [block.select(block.layout.restrict(keys))] if len(keys) else []
+
+
+class Chain:
+    """A source `made` with some metrics, and the plugins that the words name, in the order of the plan."""
+
+    def __init__(self, metrics: Sequence[str], *words: str) -> None:
+        plan = checked(metrics, *words).require().document
+        roles = {said["instance"]: said["role"] for said in plan["plugins"]}
+        emits = next(said["emits"] for said in plan["plugins"] if said["instance"] == "made")
+        self.declared = Declared("made", [Variant.from_json(variant) for variant in emits])
+        self.filters = [Element(plan, label) for label in plan["order"] if roles[label] == "filter"]
+        self.outputs = {label: Element(plan, label) for label in plan["order"] if roles[label] == "output"}
+        self.schema: dict[str, Any] = plan["schema"]
+        self.seq = 0
+
+    def key(self, name: str, of: str = "a", nic: str | None = None) -> Key:
+        """A series of the source."""
+        resource = "machine" if nic is None else "network_interface"
+        return self.declared.key(name, nic, None, resource, "machine", {"of": of})
+
+    def columns(self, *keys: Key) -> Columns:
+        """The columns of some series."""
+        return self.declared.interned(keys)
+
+    def blocks(self, rows: Iterable[Row]) -> list[Block]:
+        """What the filters make of rows."""
+        blocks = list(build(list(rows)))
+        for element in self.filters:
+            blocks = [made for block in blocks for made in element.hop(block)]
+        return blocks
+
+    def batch(self, rows: Iterable[Row]) -> Batch:
+        """The same as a batch."""
+        self.seq += 1
+        return Batch(tuple(self.blocks(rows)), ANCHOR, self.seq)
+
+    def write(self, rows: Iterable[Row], label: str = "collect") -> None:
+        """Give an output what it gets of the rows."""
+        element, batch = self.outputs[label], self.batch(rows)
+        output: Output = element.plugin
+        output.write(batch._replace(blocks=tuple(part for block in batch.blocks for part in element.routed(block))))
+
+
+def cells(blocks: Iterable[Block], name: str) -> list[tuple[Any, int, int]]:
+    """Value (for a missing one its reason, in brackets), since and ts of a metric's cells, by time and key."""
+    found = []
+    for block in blocks:
+        for row, key, value in block.points():
+            if key.metric.name == name:
+                shown = f"({value.reason})" if isinstance(value, Missing) else value
+                found.append((int(block.ts[row]), key, shown, int(block.since[row])))
+    return [(shown, since, ts) for ts, _, shown, since in sorted(found, key=lambda cell: cell[:2])]

@@ -1,0 +1,147 @@
+"""The output `collect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meter.core.plugin import Missing
+from meter.core.readings import Row
+from meter.plugins.collect.plugin import Collect, Series
+from tests.plugins.chain import ANCHOR, SECOND, Chain, metric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+NAME = "m/machine/%/machine/%/of=a"
+
+
+def collected(kind: str, type_: str, polls: Sequence[tuple[float, Any]], *, since: float = 0) -> Collect:
+    """One series: ends of rows in seconds and values, each a batch of its own; the first row begins at `since`."""
+    chain = Chain([metric("m", kind, type_)])
+    columns = chain.columns(chain.key("m"))
+    begin = int(since * SECOND)
+    for second, value in polls:
+        end = int(second * SECOND)
+        chain.write([Row(columns, end, begin, [value])])
+        begin = end
+    made: Collect = chain.outputs["collect"].plugin
+    return made
+
+
+def test_it_keeps_everything() -> None:
+    """Batches as they came, and each point with its span, key and anchor."""
+    made = collected("gauge", "f64", [(1, 20.0), (3, Missing("EIO"))])
+
+    assert [batch.seq for batch in made.batches] == [1, 2]
+    first, second = made.points()
+    assert (first.ts, first.since, first.key.name, first.value, first.anchor) == (SECOND, 0, NAME, 20.0, ANCHOR)
+    assert second[:2] == (3 * SECOND, SECOND)
+    assert isinstance(second.value, Missing)
+    assert second.value.reason == "EIO"
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "polls", "value", "span_s"),
+    [
+        ("delta", "u64", [(1, 2**63), (2, 2**63), (3, 1)], 2**64 + 1, 3),  # more than any matrix holds, and exact
+        ("delta", "f64", [(nth, 0.1) for nth in range(1, 11)], 1.0, 10),  # rounded once, not ten times
+        ("delta", "u64", [(1, 5), (2, None), (4, 5)], 10, 3),
+        ("delta", "u64", [(1, 0)], 0, 1),
+        ("gauge", "f64", [(1, 20.0), (4, 40.0)], 35.0, 4),  # 40 for three of four seconds
+        ("gauge", "f64", [(1, 20.0), (4, None), (5, 40.0)], 30.0, 2),
+        ("gauge", "u64", [(0, 10), (0, 20)], 15.0, 0),  # instants: the plain mean
+        ("gauge", "u64", [(0, 10), (1, 20)], 20.0, 1),
+        ("gauge", "f64", [(0.1, 0.1), (0.3, 0.1), (0.7, 0.1)], 0.1, 0.7),  # the mean of equal values is that value
+        ("counter", "u64", [(0, 2**64 - 5), (2, None), (3, 2**64 - 1)], 4, 3),
+        ("counter", "f64", [(1, 0.5), (2, 0.5)], 0.0, 1),
+    ],
+)
+def test_what_a_series_came_to(
+    kind: str, type_: str, polls: list[tuple[float, Any]], value: float, span_s: float
+) -> None:
+    """Deltas are summed, counters subtracted, gauges averaged over time; missing cells stand for nothing."""
+    (series,) = collected(kind, type_, polls).table()
+
+    assert (value, {"delta": "sum", "gauge": "mean", "counter": "difference"}[kind]) == (series.value, series.statistic)
+    assert type(value) is type(series.value)
+    assert span_s == series.span_s
+    assert len(polls) == series.rows
+    assert sum(value is None for _, value in polls) == series.missing
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "polls", "reasons"),
+    [
+        ("gauge", "f64", [(1, Missing("EIO")), (2, Missing("EPERM")), (3, Missing("EIO"))], ("EIO", "EPERM")),
+        ("delta", "u64", [(1, None)], ()),
+        ("counter", "u64", [(1, 5)], ("a difference needs two readings",)),
+        ("counter", "u64", [(1, 5), (2, Missing("EIO"))], ("EIO", "a difference needs two readings")),
+        ("counter", "u64", [(1, 5), (2, 3), (3, 9)], ("the counter went back",)),
+        ("delta", "f64", [(1, 1.7e308), (2, 1.7e308)], ("the result is too great for a float",)),
+        ("gauge", "f64", [(1, 1.7e308), (2, 1.7e308)], ("the result is too great for a float",)),
+    ],
+)
+def test_what_has_no_value_has_its_reasons(
+    kind: str, type_: str, polls: list[tuple[float, Any]], reasons: tuple[str, ...]
+) -> None:
+    """None and never 0; each reason once, in the order in which it came."""
+    (series,) = collected(kind, type_, polls).table()
+
+    assert (None, reasons) == (series.value, series.reasons)
+
+
+def test_last_low_and_high_are_of_what_was_read() -> None:
+    """Missing cells are no lows."""
+    (series,) = collected("gauge", "u64", [(1, 7), (2, 3), (3, 9), (4, 5), (5, None)]).table()
+    (nothing,) = collected("gauge", "u64", [(1, None)]).table()
+
+    assert (series.last, series.low, series.high) == (5, 3, 9)
+    assert (nothing.last, nothing.low, nothing.high) == (None, None, None)
+
+
+def test_series_of_all_layouts_stand_in_one_table() -> None:
+    """A series is one wherever its column lay; the table is sorted by key, and numbers as numbers."""
+    chain = Chain([metric("m", "delta"), metric("n", "gauge", "f64")])
+    two, ten, other = chain.key("m", nic="2"), chain.key("m", nic="10"), chain.key("n")
+    chain.write([Row(chain.columns(ten, other), 1, 0, [1, 0.5])])
+    chain.write([Row(chain.columns(two, ten), 2, 1, [10, 100])])
+
+    made: Collect = chain.outputs["collect"].plugin
+    table = made.table()
+
+    assert [(two, 10), (ten, 101), (other, 0.5)] == [(series.key, series.value) for series in table]
+    assert all(isinstance(series, Series) for series in table)
+    assert Chain([metric("m")]).outputs["collect"].plugin.table() == []
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 10**6), st.none() | st.floats(-1e6, 1e6)), min_size=1, max_size=20),
+)
+def test_a_mean_is_what_the_integral_says(rows: list[tuple[int, float | None]]) -> None:
+    """The mean times the span is the sum of value times length, and lies between the lowest and the highest."""
+    ends, total = [], 0
+    for length, value in rows:
+        total += length
+        ends.append((total / SECOND, value))
+
+    (series,) = collected("gauge", "f64", ends).table()
+
+    if series.value is None:
+        assert all(value is None for _, value in rows)
+        return
+    assert series.low is not None
+    assert series.high is not None
+    assert series.low <= series.value <= series.high
+    starts = [0, *(int(end * SECOND) for end, _ in ends)]
+    integral = sum(
+        value * (int(end * SECOND) - start)
+        for start, (end, value) in zip(starts, ends, strict=False)
+        if value is not None
+    )
+    assert series.value * series.span_s * SECOND == pytest.approx(integral, rel=1e-9, abs=1e-3)
