@@ -81,7 +81,7 @@ def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) ->
             return None
 
     text = render.diagnostics_text(diagnostics, colour=colour, width=width(), read=read)
-    click.echo(text, err=True, color=colour)
+    say(text, colour=colour)
 
 
 def fail(diagnostics: Iterable[Any], words: Sequence[str] = ()) -> int:
@@ -102,10 +102,43 @@ def exit_code(diagnostics: Iterable[Mapping[str, Any]], *, strict: bool = False)
 
 
 def dump_json(document: Any) -> None:
-    """Print a JSON document to stdout."""
+    """Print a JSON document to stdout, in UTF-8 whatever the terminal has."""
     import json  # tables need none
 
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:  # a word of a command line that is no UTF-8
+        data = json.dumps(document, indent=2).encode()
+    click.echo(data)
+
+
+def say(text: str, *, colour: bool | None = None) -> None:
+    """Print a text to stderr; that nobody reads it stops nothing."""
+    try:
+        click.echo(text, err=True, color=colour)
+    except OSError:
+        silence()
+
+
+def refusal(error: OSError, otherwise: str) -> str:
+    """What the system refused, in half a sentence; `otherwise` says it where no file is named."""
+    why = (error.strerror or str(error)).lower()
+    try:
+        os.getcwd()
+    except OSError:
+        return "the working folder is gone; change to another one"
+    return f"`{error.filename}`: {why}" if error.filename else f"{otherwise}: {why}"
+
+
+def silence() -> None:
+    """Lead what else is printed nowhere, so that a broken stream does not complain again at the end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def chain_text(plan: Mapping[str, Any]) -> str:

@@ -59,9 +59,9 @@ class LazyGroup(click.Group):
         """The command that the first word names; an unknown word is a usage error that suggests near names."""
         name = str(args[0])
         normal = ctx.token_normalize_func(name) if ctx.token_normalize_func else name
-        # A word that is written like an option is click's, which knows the options.
-        if ctx.resilient_parsing or not name[:1].isalnum() or {name, normal} & set(self.list_commands(ctx)):
+        if ctx.resilient_parsing or {name, normal} & set(self.list_commands(ctx)):
             return super().resolve_command(ctx, args)
+        # Raised here for all words, as click 8.1 takes `/host` for an option and shows the help instead.
         raise click.UsageError(f"No such command {name!r}.{self._suggestion(ctx, normal)}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -33,26 +34,54 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; a reader that has gone away (`| head`) and Ctrl-C are no errors of meter."""
+    _open_streams()
+    stdout = sys.stdout
     try:
         status = group.main(prog_name="meter", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit:
+        if sys.stdout is not stdout:  # click's answer to a broken pipe, with 1, which would mean contract errors
+            raise SystemExit(141) from None
+        raise
     except click.exceptions.Abort:
         raise SystemExit(130) from None
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):  # nobody reads it
+            error.show()
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
         _silence()
         raise SystemExit(141) from None
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _silence()
-        raise SystemExit(141) from None
+    except OSError as error:
+        raise SystemExit(_failed(error)) from None
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
+def _open_streams() -> None:
+    """Stand in for standard streams that were closed (`>&-`), which Python has as None.
+
+    /dev/null takes their numbers, so that no file that is opened later gets what is printed. A command that is started
+    still finds them closed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (it stays open to the end)
+    if sys.stdout.errors == "strict":  # a terminal that is not in UTF-8 has no `…`
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper
+
+
+def _failed(error: OSError) -> int:
+    """Say what the system refused, such as a full disk below stdout; the exit code."""
+    from meter.cli import common  # only this error needs it
+
+    common.silence()
+    common.say(f"meter: {common.refusal(error, 'the output cannot be written')}")
+    return common.FAILED
+
+
 def _silence() -> None:
-    """Keep Python from complaining about the broken pipe a second time at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from meter.cli import common  # as in _failed
+
+    common.silence()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 from unicodedata import category, east_asian_width
@@ -99,9 +98,17 @@ def _slice(text: str, left: int, right: int) -> str:
     return "".join(found)
 
 
-def _fitting(text: str, width: int) -> int:
-    """How many characters of a text fit into these columns; one does."""
-    return max(1, bisect_right([*accumulate(map(_char_columns, text))], width))
+def _pieces(word: str, width: int) -> list[str]:
+    """A text cut into pieces of at most so many columns, each of one character at least."""
+    pieces = []
+    start = used = 0
+    for at, char in enumerate(word):
+        wide = _char_columns(char)
+        if used + wide > width and at > start:
+            pieces.append(word[start:at])
+            start, used = at, 0
+        used += wide
+    return [*pieces, word[start:]]
 
 
 def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
@@ -123,11 +130,8 @@ def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
             if line or room < full:
                 lines.append(f"{indent}{line}".rstrip())
                 room = full
-            line = word.lstrip(" ")
-            while columns(line) > room:
-                end = _fitting(line, room)
-                lines.append(indent + line[:end])
-                line = line[end:]
+            *pieces, line = _pieces(word.lstrip(" "), room)
+            lines.extend(indent + piece for piece in pieces)
         lines.append(f"{indent}{line}".rstrip())
     return lines
 

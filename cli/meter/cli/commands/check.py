@@ -50,23 +50,20 @@ def check(
     Exit: 0 sound, 1 contract errors, 3 warnings with --strict, 4 drift or stale lock, 5 a file cannot be read.
     """
     mountpoint, folder = None, None
-    if target is not None and os.path.isfile(target) and not target.endswith("meter.toml"):
-        if os.path.basename(target) == "contract.toml" or target.endswith(".py"):
-            folder = target
-        else:
-            file = target
-    elif target is not None and os.path.isdir(target):
+    if target is None or not (os.path.exists(target) or target.endswith((".toml", ".py"))):
+        mountpoint = target
+    elif os.path.isdir(target):
         inside = os.path.join(target, "meter.toml")
         folder = target
         file = inside if os.path.isfile(inside) else None
-    elif target is not None and os.path.isfile(target):
-        file = target
+    elif os.path.basename(target) == "contract.toml" or target.endswith(".py"):
+        folder = target
     else:
-        mountpoint = target
+        file = target
     backends: list[dict[str, Any]] = []
     diagnostics: list[Mapping[str, Any]] = []
     if folder is not None:
-        diagnostics += _contracts(folder)
+        diagnostics += [d for d in _contracts(folder) if file is None or d["code"] != "E-CONTRACT-MISSING"]
         plugin_dirs = (*plugin_dirs, folder) if os.path.isdir(folder) else plugin_dirs
     if folder is None or file is not None:
         found = _mounts(common.mount_file(file), mountpoint, plugin_dirs, sysroot, locked=locked, host=host)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -9,7 +13,7 @@ import click
 from meter.cli import common, render
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("argv", nargs=-1, required=True, metavar="-- COMMAND [ARGUMENT]...", type=click.UNPROCESSED)
 @click.option("--out", metavar="FILE", help="Write every reading to a file; its suffix chooses the output (.csv).")
 @click.option("-i", "--interval", metavar="DURATION", help="Time between two polls of every source.  [default: 1s]")
@@ -25,49 +29,76 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
     from meter.core.command import CommandNotExecutable, CommandNotFound  # a help text needs none
     from meter.core.execute import Asked, execute
 
-    if argv[0] == "--":
-        argv = argv[1:]
-    elif argv[0].startswith("-"):
-        raise click.NoSuchOption(argv[0], possibilities=["--out", "--interval", "--format", "--sysroot"])
-    if not argv:
-        raise click.UsageError("there is no command to measure; write it behind `--`")
     faults: list[Any] = []
     try:
         measured = execute(argv, Asked(out, interval, sysroot), faults.append)
     except CommandNotFound as error:
         near = f"; did you mean {' or '.join(f'`{name}`' for name in error.near)}?" if error.near else ""
-        click.echo(f"meter: {error}{near}", err=True)
+        common.say(f"meter: {error}{near}")
         return error.exit_code
     except CommandNotExecutable as error:
-        click.echo(f"meter: {error}" + (f"; {error.hint}" if error.hint else ""), err=True)
+        common.say(f"meter: {error}" + (f"; {error.hint}" if error.hint else ""))
         return error.exit_code
     except OSError as error:
-        click.echo(f"meter: the command could not be started: {error.strerror or error}", err=True)
+        common.say(f"meter: {common.refusal(error, 'the command could not be started')}")
         return 125
     except Exception as error:
         if type(error).__name__ != "ContractError":  # imported only where a plan had to be made
             raise
-        common.fail(error.diagnostics, ["meter", "exec"])  # type: ignore[attr-defined]  # it is a ContractError
+        _refuse(error.diagnostics, argv, {"out": out, "interval": interval})  # type: ignore[attr-defined]  # it is one
         return 125
     common.show([common.fault_json(fault) for fault in faults])
-    if format_ == "json":
+    if format_ == "text":
+        common.say(report(measured.document, common.width()))
+        return measured.exit_code
+    try:
         common.dump_json(measured.document)
-    else:
-        click.echo(report(measured.document, common.width()), err=True)
+        sys.stdout.flush()
+    except OSError as error:  # the exit code stays that of the command
+        common.silence()
+        if not isinstance(error, BrokenPipeError):
+            common.say(f"meter: {common.refusal(error, 'the output cannot be written')}")
     return measured.exit_code
+
+
+def _refuse(diagnostics: Sequence[Any], argv: Sequence[str], options: Mapping[str, str | None]) -> None:
+    """Say why the chain cannot be built, at the option of the command line that asked for it; each option once."""
+    from meter.contracts.spans import Words  # loaded by now: there are diagnostics
+
+    given = {name: value for name, value in options.items() if value is not None}
+    words = ["meter", "exec", *(f"--{name}={value}" for name, value in given.items()), "--", *argv]
+    places = {name: place for place, name in enumerate(given, start=2)}
+    line = Words(words)
+    shown: dict[str, dict[str, Any]] = {}
+    for diagnostic in diagnostics:
+        document = diagnostic.to_json()
+        option = diagnostic.facts.get("option", "")
+        option = "out" if option == "path" else option
+        spans = [span for span in document["spans"] if span["file"] not in (common.COMMAND_LINE, "--out")]
+        if option in places:
+            first = document["spans"][0]
+            spans = [{**first, **line.span(places[option])._asdict(), "label": first["label"]}, *spans]
+        shown.setdefault(option or document["message"], {**document, "spans": spans})
+    common.show(list(shown.values()), words)
 
 
 def report(document: dict[str, Any], width: int) -> str:
     """The table at the end: what is the command's, then what is the machine's."""
-    rows = [["command", name, text, quality] for name, text, quality in _command_rows(document)]
-    rows += [["machine", name, text, quality] for name, text, quality in _machine_rows(document)]
+    found = [("command", *row) for row in _command_rows(document)]
+    found += [("machine", *row) for row in _machine_rows(document)]
+    rows: list[list[str]] = []
     last = ""
-    for row in rows:
-        row[0], last = ("" if row[0] == last else row[0]), row[0]
-    head = f"{' '.join(document['command'])}: {_ending(document)}"
+    for scope, name, text, quality, _ in found:
+        rows.append(["" if scope == last else scope, name, text, quality])
+        last = scope
+    ending = f": {_ending(document)}"
+    head = render.clip(render.visible(shlex.join(document["command"])), max(20, width - len(ending))) + ending
     lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="llrl", width=width)]
+    missing = [f"{name} is missing: {render.visible(reason)}" for _, name, _, _, reason in found if reason]
+    if missing:
+        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in missing)]
     if document["left_running"]:
-        names = ", ".join(f"{left['name']} ({left['pid']})" for left in document["left_running"])
+        names = ", ".join(f"{render.visible(left['name'])} ({left['pid']})" for left in document["left_running"])
         lines += ["", f"still running: {names}; what they use from here on is not in the table"]
     if document["missed_ticks"]:
         lines += ["", f"{document['missed_ticks']} polls came too late and were joined with the next; no time is lost"]
@@ -81,7 +112,8 @@ def _ending(document: dict[str, Any]) -> str:
     return f"exit {document['exit_code']} after {seconds}"
 
 
-def _command_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _command_rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name, value, quality and why it is missing."""
     rows = [
         ("duration", document["duration"]),
         ("cpu time, user", document["cpu"]["user"]),
@@ -91,18 +123,13 @@ def _command_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("storage, written", document["io"]["written"]),
         ("energy", document["energy"]["total"]),
     ]
-    return [(name, _text(value), _quality(value)) for name, value in rows]
+    return [
+        (name, render.quantity(value["value"], value["unit"]), value["quality"], value["reason"] or "")
+        for name, value in rows
+    ]
 
 
-def _text(value: dict[str, Any]) -> str:
-    return render.quantity(value["value"], value["unit"])
-
-
-def _quality(value: dict[str, Any]) -> str:
-    return f"{value['quality']}: {value['reason']}" if value["reason"] else str(value["quality"])
-
-
-def _machine_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _machine_rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """The machine's metrics, summed over resources where they may be: one row for each metric and attribute."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for metric in document["metrics"]:
@@ -119,6 +146,7 @@ def _machine_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     out = []
     for (name, attributes), row in rows.items():
         how = {"mean": ", mean", "sum": ""}.get(row["statistic"], f", {row['statistic']}")
-        quality = row["quality"] + (f": {row['reason']}" if row["quality"] == "missing" and row["reason"] else "")
-        out.append((f"{name} {attributes}".strip() + how, render.quantity(row["value"], row["unit"]), quality))
+        reason = row["reason"] or "" if row["quality"] == "missing" else ""
+        value = render.quantity(row["value"], row["unit"])
+        out.append((f"{name} {attributes}".strip() + how, value, row["quality"], reason))
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -41,12 +43,37 @@ def mount(
     try:
         if mountpoint is None:
             return _list(mounts.overview(), format_)
+        _refuse(words, before, plugin_dirs)
         ready = mounts.mount(mountpoint, words, before) if words else mounts.refresh(mountpoint, Words(before).span(2))
     except ContractError as error:
         return common.fail(error.diagnostics, [*before, *words])
     common.show([diagnostic.to_json() for diagnostic in ready.diagnostics], [*before, *words])
     click.echo(f"{mountpoint}: {common.chain_text(ready.plan)}")
     return common.OK
+
+
+def _refuse(words: Sequence[str], before: Sequence[str], plugin_dirs: Sequence[str]) -> None:
+    """What would be noticed too late: after the mount, or by the file that cannot hold it.
+
+    Raises: ContractError.
+    """
+    from meter.contracts.diagnostics import ContractError, Diagnostic  # as in mount
+    from meter.contracts.spans import Span, Words
+
+    found: list[Diagnostic] = []
+    line = Words([*before, *words])
+    for place, word in enumerate(words, start=len(before)):
+        if "=" in word and any("\udc80" <= char <= "\udcff" for char in word):
+            help_ = "a mount file holds UTF-8 only: rename the file, or take another path"
+            facts = {"word": word, "help": help_}
+            found.append(Diagnostic(code="E-OPTION", facts=facts, spans=(line.span(place),)))
+    for folder in plugin_dirs:
+        if not os.path.isdir(folder):
+            why = "no such folder"
+            facts = {"path": folder, "why": why, "short": why, "help": "name a folder with plugins"}
+            found.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(folder, 1, 1),)))
+    if found:
+        raise ContractError(found)
 
 
 def _list(rows: list[dict[str, Any]], format_: str) -> int:

@@ -17,14 +17,16 @@ def plugin() -> None:
     """List and inspect plugins; no plugin is imported."""
 
 
-@plugin.command("list")
+@plugin.command("list", short_help="List plugins, or those that provide a capability.")
 @click.argument("capability", required=False)
 @common.format_option
 @common.plugin_dir_option
 def list_(capability: str | None, format_: str, plugin_dirs: tuple[str, ...]) -> int:
     """List plugins; with CAPABILITY those that provide it, the best first."""
     from meter.contracts.catalogue import is_listed, score  # the contract language, which a help text does not need
+    from meter.contracts.diagnostics import Diagnostic, nearest
     from meter.contracts.language import language
+    from meter.contracts.spans import Words
     from meter.core.discovery import discover
 
     catalogue, problems = discover(plugin_dirs)
@@ -41,10 +43,17 @@ def list_(capability: str | None, format_: str, plugin_dirs: tuple[str, ...]) ->
             for c in contracts
         ]
         common.dump_json({"format": "meter-plugins/1", "plugins": rows, "broken": [entry.path for entry in broken]})
-    else:
+    elif contracts:
         table = [[c.name, c.placement, c.version, c.summary] for c in contracts]
         click.echo(render.table(table, ["plugin", "placement", "version", "summary"], width=common.width()))
     shown = [d.to_json() for d in problems]
+    if capability is not None and not contracts:
+        words = ["meter", "plugin", "list", capability]
+        names = {name for c in catalogue.contracts() if is_listed(c) for name in (c.name, *c.provides.capabilities)}
+        facts = {"name": capability, "near": nearest(capability, names)}
+        unknown = Diagnostic(code="E-PLUGIN-UNKNOWN", facts=facts, spans=(Words(words).span(3),))
+        common.show([unknown.to_json()], words)
+        return common.exit_code([unknown.to_json()])
     shown += [d.to_json() for entry in broken for d in entry.diagnostics if d.level == "error"]
     common.show(shown)
     return common.exit_code(shown)
@@ -76,7 +85,7 @@ def info(name: str, format_: str, plugin_dirs: tuple[str, ...]) -> int:
     return common.OK
 
 
-@plugin.command("check")
+@plugin.command("check", short_help="Check the contract of a plugin.")
 @click.argument("target")
 @click.option("--strict", is_flag=True, help="Warnings count: exit 3.")
 def check_(target: str, strict: bool) -> int:  # noqa: FBT001  (click hands options over by name)

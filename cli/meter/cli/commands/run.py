@@ -65,7 +65,7 @@ def run(
     for engine in engines:
         engine.start()
     for (plan, _), engine in zip(plans, engines, strict=True):
-        click.echo(f"running {plan['mountpoint']}: {common.chain_text(plan)}", err=True)
+        common.say(f"running {plan['mountpoint']}: {common.chain_text(plan)}")
         engine.go()
     _wait(engines, stopped, for_)
     for engine in engines:
@@ -74,7 +74,7 @@ def run(
         lost = f", {tally.lost} rows lost" if tally.lost else ""
         spent = time.monotonic() - started
         name = engine.plan["mountpoint"]
-        click.echo(f"ran {name} for {spent:.1f} s: {tally.polls} polls, {tally.rows} rows{late}{lost}", err=True)
+        common.say(f"ran {name} for {spent:.1f} s: {tally.polls} polls, {tally.rows} rows{late}{lost}")
     return common.FAILED if any(engine.failed for engine in engines) else common.OK
 
 
@@ -115,6 +115,8 @@ def _on_signals(stopped: threading.Event) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, handle)  # the terminal was closed
 
 
 def _wait(engines: list[Engine], stopped: threading.Event, for_ns: int | None) -> None:
