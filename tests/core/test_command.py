@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -457,6 +458,17 @@ class TestSignals:
             running.wait()
 
             assert running.finish().exit_code == 0
+
+    def test_a_signal_that_came_with_the_end_does_not_end_meter(self) -> None:
+        """Ctrl-C ends the command and is noted; the process that measures goes on to its table."""
+        with command.signals():
+            running = command.start(["true"])
+            os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            running.wait()
+            running.finish()
+
+        assert running.received == [signal.SIGINT]
 
     def test_a_stopped_command_is_waited_for(self) -> None:
         """Ctrl-Z and `fg` do not end a measurement."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.reader import LIMIT, read
 from meter.contracts.spans import Span
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 CONTRACT = "contract.toml"
 MARK = b"# /// meter"
@@ -120,12 +124,25 @@ def _has_block(path: str) -> bool:
 
 def _installed() -> Iterator[tuple[str, str]]:
     """Contracts of distributions with an entry point in the group `meter.plugins`: the folder of the named package."""
-    from importlib.metadata import entry_points  # 4 bare interpreter starts; only the cold path asks
-
-    for entry in sorted(entry_points(group="meter.plugins")):
+    for entry in sorted(_entry_points()):
         parts = entry.value.partition(":")[0].split(".")
         for root in sys.path:
             path = os.path.join(root or ".", *parts, CONTRACT)
             if os.path.isfile(path):
                 yield entry.name, path
                 break
+
+
+def _entry_points() -> Iterable[EntryPoint]:
+    """The entry points of the group `meter.plugins`; a distribution that does not say its own well has none."""
+    from importlib.metadata import distributions, entry_points  # 4 bare interpreter starts; only the cold path asks
+
+    try:
+        return entry_points(group="meter.plugins")
+    except Exception:  # noqa: BLE001  (what a malformed file raises is not documented)
+        found: dict[str, tuple[EntryPoint, ...]] = {}
+        for distribution in distributions():
+            with contextlib.suppress(Exception):
+                mine = tuple(entry for entry in distribution.entry_points if entry.group == "meter.plugins")
+                found.setdefault(distribution.name, mine)
+        return [entry for entries in found.values() for entry in entries]

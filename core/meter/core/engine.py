@@ -7,6 +7,8 @@ prints, never exits.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import heapq
 import queue
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from meter.core.breach import ContractBreach
+from meter.core.keys import KeyClash
 from meter.core.loading import ExportMissing, load
 from meter.core.plugin import Context, Gone, Retry
 from meter.core.readings import BoundSourceContext, Declared, Readings
@@ -35,6 +38,8 @@ HAND_OVER_NS: Final = 100_000_000
 RAW_LIMIT: Final = 64
 QUEUE_LIMIT: Final = 1024
 BINDINGS_LIMIT: Final = 1024
+GRACE_S: Final = 0.5
+"""How long beyond the deadline of `stop` a thread may take to see it."""
 BACK_OFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -97,7 +102,10 @@ def described(error: BaseException) -> str:
         if not file.startswith("<frozen"):
             place = f" ({Path(file).name}:{trace.tb_lineno})"
         trace = trace.tb_next
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  (the text of a plugin's own error is the plugin's code, too)
+        text = ""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, TimeoutError):
         name = f" `{error.filename}`" if error.filename else ""
         return f"{error.strerror}{name}{place}"
@@ -132,34 +140,55 @@ class FilterElement:
         self.quality = quality
         self.live = False
         self.bindings: dict[Layout, Bound] = {}
-        self.promised: set[Layout] = set()
+        self.told: dict[Layout, Bound] = {}
+        """Of which of these the filter was told."""
+        self.promised: dict[Layout, None] = {}
+        """Layouts that the rules give, and parts of these that the filter gave; the oldest ones are forgotten."""
 
-    def bound(self, layout: Layout) -> Bound:
-        """The rules on a layout, resolved once."""
+    def bound(self, layout: Layout) -> tuple[Bound, ContractBreach | None]:
+        """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why."""
         found = self.bindings.get(layout)
+        breach = None
         if found is None:
-            from meter.core.bind import bind  # numpy
+            from meter.core.bind import Bound, beside, bind  # numpy
 
-            found = bind(self.label, self.rules, layout, self.quality)
-            if self.live and found.selections:
-                self.filter.bind(found.selections)
-            if len(self.bindings) >= BINDINGS_LIMIT:
-                self.bindings.clear()
-            self.bindings[layout] = found
-            self.promised.update(s.layout for s in found.selections if s.layout is not None)
-        return found
+            try:
+                found = bind(self.label, self.rules, layout, self.quality)
+            except ContractBreach as error:
+                found, breach = Bound(beside(self.rules, layout), ()), error
+            _remember(self.bindings, layout, found)
+            for selection in found.selections:
+                if selection.layout is not None:
+                    _remember(self.promised, selection.layout, None)
+        return found, breach
 
     def verify(self, block: Block) -> None:
-        """Whether a block is one that the rules promise.
+        """Whether a block is one that the rules promise, or a part of one.
 
         Raises: ContractBreach.
         """
-        if getattr(block, "layout", None) not in self.promised:
-            raise ContractBreach(self.label, "needs.metrics.gives", "it gave series that none of its rules gives")
+        layout = getattr(block, "layout", None)
+        if layout not in self.promised:
+            if layout is None or not any(_has(promised, layout) for promised in self.promised):
+                raise ContractBreach(self.label, "needs.metrics.gives", "it gave series that none of its rules gives")
+            _remember(self.promised, layout, None)
         try:
             block.verify()
         except ValueError as error:
             raise ContractBreach(self.label, "needs.metrics.gives", str(error)) from error
+
+
+def _remember(known: dict[Layout, Any], layout: Layout, what: Any) -> None:
+    """Remember something of a layout; key sets that churn make new ones for as long as meter runs."""
+    if len(known) >= BINDINGS_LIMIT:
+        del known[next(iter(known))]
+    known[layout] = what
+
+
+def _has(promised: Layout, layout: Layout) -> bool:
+    """Whether a layout has no other series than one that is promised, each as it is there."""
+    known = [promised.keys.lookup(key) for key in layout.keys]
+    return all(k is not None and k.metric == key.metric for k, key in zip(known, layout.keys, strict=True))
 
 
 class OutputElement:
@@ -172,7 +201,10 @@ class OutputElement:
         self.quality = quality
         self.live = False
         self.failing = False
+        self.started = False
         self.lost = 0
+        self.held = 0
+        """Rows of the batch that is being written."""
         self.queue: queue.Queue[Batch | None] = queue.Queue(QUEUE_LIMIT)
         self.thread: threading.Thread | None = None
         self.routes: dict[Layout, Layout | None] = {}
@@ -188,9 +220,7 @@ class OutputElement:
             bound = bind(self.label, self.rules, block.layout, self.quality)
             keys = KeySet(key for selection in bound.selections for key in selection.inputs)
             layout = block.layout.restrict(keys) if len(keys) else None
-            if len(self.routes) >= BINDINGS_LIMIT:
-                self.routes.clear()
-            self.routes[block.layout] = layout
+            _remember(self.routes, block.layout, layout)
         return None if layout is None else block.select(layout)
 
 
@@ -233,6 +263,10 @@ class Engine:
         self.outputs: list[OutputElement] = []
         self.ended = threading.Event()
         self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._stopped = False
+        self._asked: collections.deque[int] = collections.deque()
+        self._polling = ""
         self._lock = threading.Lock()
         self._started: list[tuple[str, Any]] = []
         self._rows: list[tuple[str, list[Row]]] = []
@@ -293,21 +327,23 @@ class Engine:
                 output = OutputElement(label, plugin, rules, quality)
                 self.outputs.insert(0, output)
                 output.live = plugin is not None and self._start(label, plugin, Context(label, self.sysroot))
+                output.started = output.live
         for label, plugin in self._started:
-            self._guarded(label, "pre_pipeline_start", plugin.pre_pipeline_start)
-        self._heap = [(0, place) for place, source in enumerate(self.sources) if source.live]
-        heapq.heapify(self._heap)
+            if not self._guarded(label, "pre_pipeline_start", plugin.pre_pipeline_start):
+                self._quarantine(label)
 
     def _construct(self, entry: dict[str, Any]) -> Any:
         label = entry["instance"]
         config = {**entry["config"], **self.overrides.get(label, {})}
         for name in entry["paths"]:
             config[name] = self._absolute(config[name])
+        phase = "load"
         try:
             made = load(entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"])
+            phase = "__init__"
             return made(config)
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
-            self.raised(label, "load", error)
+            self.raised(label, phase, error)
             return None
 
     def _absolute(self, value: Any) -> Any:
@@ -346,32 +382,58 @@ class Engine:
         for thread in self._threads:
             thread.start()
         for label, plugin in self._started:
-            self._guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, self))
+            if not self._guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, self)):
+                self._quarantine(label)
 
     def stop(self, deadline_s: float = 5.0) -> Tally:
-        """Poll a last time, drain the chain, close everything; what cannot be delivered in time is counted, named."""
+        """Poll a last time, drain the chain, close everything; what cannot be delivered in time is counted, named.
+
+        Whoever hangs in its own code is left behind, and what it holds with it; the others are closed.
+        """
+        if self._stopped:
+            return self.tally()
+        self._stopped = True
         self._give_up_ns = time.monotonic_ns() + int(deadline_s * 1e9)
+        self._stopping.set()
         self._wake.set()
+        behind = set()
         for thread in self._threads:
-            self._join(thread)
+            if not self._join(thread):
+                behind.add(self._left_behind(thread))
         for output in self.outputs:
-            if output.thread is not None:
-                self._join(output.thread)
+            if output.thread is not None and not self._join(output.thread):
+                behind.add(self._left_behind(output.thread))
+                output.lost += output.held
         for output in self.outputs:
             self._left_over(output)
         for label, plugin in self._started:
-            self._guarded(label, "stop", plugin.stop)
+            if label not in behind:
+                self._guarded(label, "stop", plugin.stop)
         self._started.clear()
         return self.tally()
 
-    def _join(self, thread: threading.Thread) -> None:
+    def _join(self, thread: threading.Thread) -> bool:
+        """Whether a thread ended in time."""
         assert self._give_up_ns is not None
-        thread.join(max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9) + 0.5)
-        if thread.is_alive():
-            name = thread.name.removeprefix("meter-")
-            why = "it did not end in time and was left behind"
-            self.failed = True
-            self.fault("E-IO", name, subject=f"`{name}`", why=why, help="what it held back is lost")
+        thread.join(max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9) + GRACE_S)
+        return not thread.is_alive()
+
+    def _left_behind(self, thread: threading.Thread) -> str:
+        """Name who did not end; where it is a source, what was polled before goes on to the outputs."""
+        name = thread.name.removeprefix("meter-")
+        if thread is self._threads[0]:
+            name = self._polling or name
+            self._end_of_rows()
+        self.failed = True
+        why = "it did not end in time and was left behind"
+        self.fault("E-IO", name, subject=f"`{name}`", why=why, help="what it held back is lost")
+        return name
+
+    def _end_of_rows(self) -> None:
+        """What the poll thread does at its end, in its place."""
+        with contextlib.suppress(queue.Full):
+            self._raw.put_nowait(self._raw_of(self._rows))
+            self._raw.put_nowait(None)
 
     def _left_over(self, output: OutputElement) -> None:
         """Count what an output never got round to."""
@@ -401,10 +463,13 @@ class Engine:
     # --------------------------------------------------------------------------------------------------------- poll
 
     def trigger(self, label: str) -> None:
-        """Poll a source at the next wake-up, beside its schedule."""
-        place = next(place for place, source in enumerate(self.sources) if source.label == label)
-        with self._lock:
-            heapq.heappush(self._heap, (0, place))
+        """Poll a source now, beside its schedule.
+
+        Raises: KeyError, there is no such source.
+        """
+        places = {source.label: place for place, source in enumerate(self.sources)}
+        self._asked.append(places[label])
+        self._wake.set()
 
     def poll_now(self) -> None:
         """Poll every live source once, and set its schedule by it: deadlines are whole intervals after this."""
@@ -422,6 +487,10 @@ class Engine:
 
         A late source is polled once; the ticks that passed are counted and their span falls into this poll's row.
         """
+        while self._asked:
+            asked = self.sources[self._asked.popleft()]
+            if asked.live:
+                self._poll(asked)
         heap = self._heap
         while heap and heap[0][0] <= now:
             deadline, place = heapq.heappop(heap)
@@ -437,6 +506,7 @@ class Engine:
 
     def _poll(self, source: SourceElement) -> None:
         readings = source.readings
+        self._polling = source.label
         readings.begin(self.clock.now())
         rows: list[Row] = []
         try:
@@ -453,6 +523,7 @@ class Engine:
             readings.drop()
             self.raised(source.label, "poll", error)
         source.polls += 1
+        self._polling = ""
         if rows:
             self._rows.append((source.label, rows))
 
@@ -466,24 +537,29 @@ class Engine:
 
     def _hand_over(self, now: int) -> None:
         if self._rows:
-            anchor = min(_anchor_readings(), key=lambda reading: reading[2] - reading[0])
-            self._raw.put(Raw(self._rows, ((anchor[0] + anchor[2]) // 2, anchor[1])))
+            self._raw.put(self._raw_of(self._rows))
             self._rows = []
         self._handed = now
+
+    @staticmethod
+    def _raw_of(rows: list[tuple[str, list[Row]]]) -> Raw:
+        anchor = min(_anchor_readings(), key=lambda reading: reading[2] - reading[0])
+        return Raw(rows, ((anchor[0] + anchor[2]) // 2, anchor[1]))
 
     def _poll_loop(self) -> None:
         if not self._polled:
             self.poll_now()
         try:
             self._hand_over(self.clock.now())
-            while not self._wake.is_set():
+            while not self._stopping.is_set():
                 deadline = self._heap[0][0] if self._heap else None
                 if deadline is None or not self._somebody_takes():
                     self.ended.set()
-                    self._wake.wait()
+                    self._stopping.wait()
                     break
                 self.clock.sleep_until(deadline, self._wake)
-                if self._wake.is_set():
+                self._wake.clear()
+                if self._stopping.is_set():
                     break
                 now = self.clock.now()
                 upcoming = self.tick(now)
@@ -511,8 +587,27 @@ class Engine:
         for place, filter_ in enumerate(self.filters):
             if filter_.live:
                 self._deliver(self._chain(self._finish(filter_), place + 1), anchor)
-        for output in self.outputs:
-            output.queue.put(None)
+        self._close()
+
+    def _close(self) -> None:
+        """Tell each output that nothing follows; one whose queue stays full does not keep the others from it."""
+        waiting = list(self.outputs)
+        while waiting:
+            for output in list(waiting):
+                try:
+                    output.queue.put_nowait(None)
+                    waiting.remove(output)
+                except queue.Full:
+                    if self._past_deadline():
+                        self._drop_oldest(output)
+            if waiting:
+                time.sleep(0.01)
+
+    @staticmethod
+    def _drop_oldest(output: OutputElement) -> None:
+        with contextlib.suppress(queue.Empty):
+            oldest = output.queue.get_nowait()
+            output.lost += oldest.rows if oldest is not None else 0
 
     def _blocks(self, raw: Raw) -> list[Block]:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
@@ -533,9 +628,10 @@ class Engine:
         return blocks
 
     def _quarantine(self, label: str) -> None:
-        for source in self.sources:
-            if source.label == label:
-                source.live = False
+        elements: list[SourceElement | FilterElement | OutputElement] = [*self.sources, *self.filters, *self.outputs]
+        for element in elements:
+            if element.label == label:
+                element.live = False
 
     def _chain(self, blocks: list[Block], begin: int) -> list[Block]:
         """Run blocks through the filters from one on."""
@@ -545,30 +641,26 @@ class Engine:
 
     def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:
         """One block through one filter. A filter that failed gives nothing; what passes beside it goes on."""
-        try:
-            bound = filter_.bound(block.layout)
-        except BaseException as error:  # noqa: BLE001  (as in _construct)
-            filter_.live = False
-            self.raised(filter_.label, "bind", error)
-            return []
+        bound, breach = filter_.bound(block.layout)
         passing = None if bound.passing is None else block.select(bound.passing)
-        given: list[Block] = []
+        if breach is not None and filter_.live:
+            filter_.live = False
+            self.raised(filter_.label, "bind", breach)
         if bound.selections and filter_.live:
+            phase = "bind"
             try:
+                if filter_.told.get(block.layout) is not bound:
+                    filter_.filter.bind(bound.selections)
+                    _remember(filter_.told, block.layout, bound)
+                phase = "run"
                 given = list(filter_.filter.run(bound.selections, block))
                 for made in given:
                     filter_.verify(made)
+                return _together(filter_.label, passing, given)
             except BaseException as error:  # noqa: BLE001  (as in _construct)
                 filter_.live = False
-                given = []
-                self.raised(filter_.label, "run", error)
-        out: list[Block] = []
-        for made in given:
-            if passing is not None and made.ts is passing.ts and made.since is passing.since:
-                passing = passing.join(made)
-            elif made.rows:
-                out.append(made)
-        return out if passing is None else [passing, *out]
+                self.raised(filter_.label, phase, error)
+        return [] if passing is None else [passing]
 
     def _finish(self, filter_: FilterElement) -> list[Block]:
         try:
@@ -590,9 +682,11 @@ class Engine:
         for output in self.outputs:
             try:
                 routed = tuple(part for block in blocks if (part := output.route(block)) is not None)
-            except BaseException as error:  # noqa: BLE001  (as in _construct)
-                output.live = False
-                self.raised(output.label, "bind", error)
+            except ContractBreach as error:
+                if output.live:
+                    output.live = False
+                    self.raised(output.label, "bind", error)
+                output.lost += sum(block.rows for block in blocks)
                 continue
             if routed:
                 self._enqueue(output, Batch(routed, anchor, self._seq))
@@ -603,15 +697,12 @@ class Engine:
             output.lost += batch.rows
             return
         while True:
+            over = self._past_deadline()
             try:
-                output.queue.put(batch, timeout=0.1)
+                output.queue.put(batch, block=not over, timeout=0.1)
             except queue.Full:
-                if output.failing or self._past_deadline():
-                    try:
-                        oldest = output.queue.get_nowait()
-                        output.lost += oldest.rows if oldest is not None else 0
-                    except queue.Empty:
-                        pass
+                if output.failing or over:
+                    self._drop_oldest(output)
             else:
                 return
 
@@ -623,10 +714,12 @@ class Engine:
     def _output_loop(self, output: OutputElement) -> None:
         while (batch := output.queue.get()) is not None:
             if output.live:
+                output.held = batch.rows
                 self._write(output, batch)
+                output.held = 0
             else:
                 output.lost += batch.rows
-        if output.live:
+        if output.started:  # also one that was quarantined: what it took before is delivered
             self._guarded(output.label, "flush", output.output.flush)
 
     def _write(self, output: OutputElement, batch: Batch) -> None:
@@ -646,14 +739,33 @@ class Engine:
                 return
             pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
             attempt += 1
-            if self._wake.is_set():
+            if self._stopping.is_set():
                 # While stopping, a few more tries in the time that is left.
                 if attempt > 3 or self._past_deadline():
                     output.lost += batch.rows
                     return
                 time.sleep(min(pause, 0.1))
             else:
-                self._wake.wait(pause)
+                self._stopping.wait(pause)
+
+
+def _together(label: str, passing: Block | None, given: list[Block]) -> list[Block]:
+    """What passes beside a filter with what it gave: one block where the rows are the same.
+
+    Raises: ContractBreach, a series is in both, or was given twice.
+    """
+    out: list[Block] = []
+    whole = passing
+    for made in given:
+        if whole is not None and made.ts is whole.ts and made.since is whole.since:
+            try:
+                whole = whole.join(made)
+            except KeyClash as error:
+                detail = f"it gave `{error.key.name}`, which is there already"
+                raise ContractBreach(label, "needs.metrics.gives", detail) from error
+        elif made.rows:
+            out.append(made)
+    return out if whole is None else [whole, *out]
 
 
 def _anchor_readings() -> Iterable[tuple[int, int, int]]:

@@ -25,12 +25,13 @@ class Probe:
 
     def readable(self, pattern: str) -> str:
         """At least one path matches, and each match can be read."""
-        shown = f"{self.sysroot or ''}{pattern}" if pattern.startswith(("/proc/", "/sys/")) else pattern
+        root = (self.sysroot or "") if pattern.startswith(("/proc/", "/sys/")) else ""
+        shown = f"{root}{pattern}"
         found = [shown]
-        if set(shown) & set("*?["):
+        if set(pattern) & set("*?["):
             import glob  # brings `re`; most needs are plain paths
 
-            found = sorted(glob.glob(shown))
+            found = [path for path in sorted(glob.glob(glob.escape(root) + pattern)) if os.path.exists(path)]
         if not found or not os.path.exists(found[0]):
             return f"`{shown}` does not exist"
         denied = [path for path in found if not os.access(path, os.R_OK)]

@@ -45,8 +45,9 @@ def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
     builtin = importlib.import_module("meter.plugins")
     if any(Path(root) == folder.parent for root in builtin.__path__):
         return _imported(plugin, f"meter.plugins.{folder.name}.{name}", export)
-    file = contract if contract.suffix == ".py" else folder.joinpath(*name.split(".")).with_suffix(".py")
-    if not file.is_file():
+    place = folder.joinpath(*name.split("."))
+    file = contract if contract.suffix == ".py" else place.with_suffix(".py")
+    if not file.is_file() and not (place / "__init__.py").is_file():
         raise ExportMissing(plugin, export, f"there is no file `{file}`")
     # The folder is a package, so that a plugin's own modules import each other relatively.
     mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]

@@ -8,6 +8,7 @@ size and time of change, the answers of the host, meter's version.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ from meter.core.host import Probe
 from meter.core.version import __version__
 
 FORMAT: Final = "meter-lock/1"
+LIMIT: Final = 1 << 28
+"""A lock of more bytes was not written by meter."""
 
 
 class LockError(Exception):
@@ -25,7 +28,8 @@ class LockError(Exception):
 
 def lock_path(mount_file: str) -> str:
     """Where the lock of a mount file lies: beside it."""
-    return os.path.splitext(mount_file)[0] + ".lock"
+    stem, suffix = os.path.splitext(mount_file)
+    return f"{mount_file}.lock" if suffix == ".lock" else f"{stem}.lock"
 
 
 def digest(data: bytes) -> str:
@@ -45,30 +49,54 @@ def find_mount_file(explicit: str | None, environ: dict[str, str]) -> str | None
 
 
 def read(path: str) -> dict[str, Any]:
-    """The document of a lock file; an empty one where there is none.
+    """The document of a lock file; an empty one where there is none. Entries that somebody has edited are left out.
 
-    Raises: LockError, it is unreadable, no JSON, or of another format.
+    Raises: LockError, it is unreadable, too large, no JSON, or of another format.
     """
     try:
         with open(path, "rb") as file:
-            document = json.loads(file.read())
+            data = file.read(LIMIT + 1)
+        if len(data) > LIMIT:
+            raise LockError(f"it has more than {LIMIT} bytes")
+        document = json.loads(data)
     except FileNotFoundError:
-        return {"format": FORMAT, "file": "", "mounts": {}}
+        return empty()
     except OSError as error:
         raise LockError(error.strerror or str(error)) from error
     except (ValueError, RecursionError):
         raise LockError("it is no JSON") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise LockError(f"it is not of the format {FORMAT}")
-    return document
+    file_digest, mounts = document.get("file"), document.get("mounts")
+    if not isinstance(file_digest, str) or not isinstance(mounts, dict):
+        raise LockError("its `file` or its `mounts` were edited")
+    sound = {name: entry for name, entry in mounts.items() if is_sealed(entry)}
+    return {"format": FORMAT, "file": file_digest if sound.keys() == mounts.keys() else "", "mounts": sound}
+
+
+def empty() -> dict[str, Any]:
+    """The document of a lock that holds nothing."""
+    return {"format": FORMAT, "file": "", "mounts": {}}
+
+
+def _seal(entry: dict[str, Any]) -> str:
+    """A digest of all that an entry says, so that an edited one is made anew and never run."""
+    said = {name: value for name, value in entry.items() if name != "seal"}
+    return digest(json.dumps(said, sort_keys=True, separators=(",", ":")).encode())
+
+
+def is_sealed(entry: Any) -> bool:
+    """Whether an entry is as it was made."""
+    return isinstance(entry, dict) and entry.get("seal") == _seal(entry)
 
 
 def write_together(files: dict[str, bytes]) -> None:
     """Write files so that each is old or new, never torn; all are on disk before the first one is renamed.
 
-    Raises: OSError, nothing was changed.
+    Raises: OSError, nothing was changed; what was renamed before the fault is renamed back.
     """
     made: list[tuple[str, str]] = []
+    kept: list[tuple[str, str]] = []
     try:
         for path, data in files.items():
             real = os.path.realpath(path)
@@ -80,12 +108,37 @@ def write_together(files: dict[str, bytes]) -> None:
                 os.fsync(file.fileno())
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(temporary, os.stat(real).st_mode & 0o7777)
-        for temporary, real in made:
-            os.replace(temporary, real)
+        for _, real in made:
+            if os.path.isdir(real):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), real)
+        _rename(made, kept)
     finally:
-        for temporary, _ in made:
+        for temporary, _ in (*made, *kept):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def _rename(made: list[tuple[str, str]], kept: list[tuple[str, str]]) -> None:
+    """Put new files in the place of old ones, or none of them; `kept` gets copies of old ones."""
+    done: list[str] = []
+    try:
+        for temporary, real in made:
+            if real != made[-1][1] and os.path.exists(real):
+                old = f"{temporary}.old"
+                kept.append((old, real))
+                with open(real, "rb") as before, open(old, "wb") as after:
+                    after.write(before.read())
+                os.chmod(old, os.stat(real).st_mode & 0o7777)
+            os.replace(temporary, real)
+            done.append(real)
+    except OSError:
+        copies = {real: old for old, real in kept}
+        for real in done:
+            if real in copies:
+                os.replace(copies[real], real)
+            else:
+                os.unlink(real)
+        raise
 
 
 def stamp(path: str) -> list[Any]:
@@ -101,7 +154,7 @@ def make_entry(
     plan: dict[str, Any], request: str, contracts: dict[str, str], probe: Probe, diagnostics: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """An entry for a plan that was just checked."""
-    return {
+    entry = {
         "request": request,
         "meter": __version__,
         "files": {plugin: stamp(path) for plugin, path in sorted(contracts.items())},
@@ -111,10 +164,13 @@ def make_entry(
         "diagnostics": diagnostics,
         "plan": plan,
     }
+    return {**entry, "seal": _seal(entry)}
 
 
 def stale(entry: dict[str, Any], *, folder: str, sysroot: str | None) -> str:
     """Why an entry has to be checked anew, apart from its request; the empty text where it still holds."""
+    if not is_sealed(entry):
+        return "it was edited"
     if entry["meter"] != __version__:
         return f"it was made by meter {entry['meter']}"
     if entry["folder"] != folder or entry["sysroot"] != sysroot:
@@ -151,8 +207,5 @@ def warm(mount_file: str, sysroot: str | None) -> dict[str, Any] | None:
     folder = os.path.dirname(os.path.abspath(mount_file))
     if not document["file"] or document["file"] != digest(data):
         return None
-    try:
-        held = all(not stale(entry, folder=folder, sysroot=sysroot) for entry in mounts.values())
-    except (KeyError, TypeError, ValueError):  # somebody has edited the lock
-        return None
+    held = all(not stale(entry, folder=folder, sysroot=sysroot) for entry in mounts.values())
     return mounts if held else None

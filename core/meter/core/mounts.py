@@ -19,7 +19,7 @@ from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, nearest
 from meter.contracts.host import Assumed, Host
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
+from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.request import Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import Span, Words
 from meter.core import lock
@@ -70,7 +70,7 @@ class Mounts:
         """
         try:
             with open(self.path, "rb") as file:
-                data = file.read()
+                data = file.read(LIMIT + 1)
         except FileNotFoundError as error:
             if missing_is_empty:
                 return "", {}, []
@@ -90,12 +90,12 @@ class Mounts:
         try:
             return lock.read(lock.lock_path(self.path))
         except lock.LockError:
-            return {"format": lock.FORMAT, "file": "", "mounts": {}}
+            return lock.empty()
 
     def entry(self, mountpoint: str) -> dict[str, Any] | None:
         """The lock's entry of a mountpoint."""
-        found = self.lock()["mounts"].get(mountpoint)
-        return found if isinstance(found, dict) else None
+        entry: dict[str, Any] | None = self.lock()["mounts"].get(mountpoint)
+        return entry
 
     def unknown(self, mountpoint: str, mounted: Sequence[str], span: Span) -> Diagnostic:
         """E-MOUNT-UNKNOWN."""
@@ -106,7 +106,7 @@ class Mounts:
 
     def catalogue(self) -> tuple[Catalogue, tuple[Diagnostic, ...]]:
         """Every contract: built-in, of the plugin folders, installed, and those that the lock knows."""
-        known = [stamped[0] for entry in self.lock()["mounts"].values() for stamped in entry.get("files", {}).values()]
+        known = [stamped[0] for entry in self.lock()["mounts"].values() for stamped in entry["files"].values()]
         return discover(self.plugin_dirs, known)
 
     def probe(self) -> Probe:
@@ -127,10 +127,9 @@ class Mounts:
         A plugin that is new in the catalogue never changes a mounted backend: an unchanged request is checked
         against the plugins of its plan.
         """
-        _, requests, found = self.read()
+        text, requests, found = self.read()
         if mountpoint not in requests:
-            mine = [d for d in found if d.facts.get("subject") == f"`{mountpoint}`" or not requests]
-            return None, mine or [*found, self.unknown(mountpoint, sorted(requests), Span(self.path, 1, 1))]
+            return None, self.refused(mountpoint, text, found)
         request = requests[mountpoint]
         entry = self.entry(mountpoint)
         same_request = entry is not None and entry["request"] == request.digest()
@@ -160,6 +159,13 @@ class Mounts:
         if record and not locked and not self.assume:
             self.record(request, checked, contracts, probe)
         return ready, found
+
+    def refused(self, mountpoint: str, text: str, found: list[Diagnostic]) -> list[Diagnostic]:
+        """Why there is no request of that mountpoint: what is wrong with it, else E-MOUNT-UNKNOWN."""
+        mounted = _mounted(text)
+        if mountpoint not in mounted:
+            return [*found, self.unknown(mountpoint, sorted(mounted), Span(self.path, 1, 1))]
+        return from_document({"mounts": {mountpoint: mounted[mountpoint]}}, Source(self.path, text))[1]
 
     def ready(self, mountpoints: Sequence[str], *, locked: bool = False) -> list[Ready]:
         """The plans of some mountpoints, of all where none is named.
@@ -219,7 +225,8 @@ class Mounts:
                 state = "changed"
             else:
                 state = "changed" if lock.stale(entry, folder=self.folder, sysroot=self.sysroot) else "checked"
-            plugins = body.get("plugins", []) if isinstance(body, dict) else []
+            asked = body.get("plugins") if isinstance(body, dict) else None
+            plugins = asked if isinstance(asked, list) else []
             rows.append({"mountpoint": mountpoint, "state": state, "plugins": [str(word) for word in plugins]})
         return rows
 
@@ -384,12 +391,11 @@ def _mounted(text: str) -> dict[str, Any]:
 
 
 def _with_mount(text: str, request: Request, catalogue: Catalogue, checked: Checked) -> str:
-    """The text of a mount file with one more mount; comments and order stay."""
+    """The text of a mount file with one more mount behind what stands there."""
     import tomlkit  # three bare interpreter starts; only a change needs it
 
     assert checked.plan is not None
     plugin_of = {plugin["instance"]: plugin["plugin"] for plugin in checked.plan.document["plugins"]}
-    document = tomlkit.parse(text)
     table = tomlkit.table()
     table.add("plugins", [asked.text for asked in request.plugins])
     configured = {label: given for label, given in request.config.items() if given}
@@ -404,22 +410,93 @@ def _with_mount(text: str, request: Request, catalogue: Catalogue, checked: Chec
                 inner.add(name, raw)
             config.add(label, inner)
         table.add("config", config)
-    if "mounts" not in document:
-        if text.strip():
-            document.add(tomlkit.nl())
-        document.add("mounts", tomlkit.table(is_super_table=True))
-    mounts: Any = document["mounts"]
-    mounts[request.mountpoint] = table
-    return tomlkit.dumps(document)
+    whole = tomlkit.document()
+    mounts = tomlkit.table(is_super_table=True)
+    mounts.add(request.mountpoint, table)
+    whole.add("mounts", mounts)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    closed = "" if not text or text.endswith("\n") else newline
+    blank = newline if text.strip() else ""
+    behind = text + closed + blank + tomlkit.dumps(whole).replace("\n", newline)
+    try:
+        tomllib.loads(behind)
+    except tomllib.TOMLDecodeError:  # `mounts` is an inline table, behind which nothing can be added to it
+        inline: Any = tomlkit.parse(text)
+        inline["mounts"][request.mountpoint] = _inline(table.unwrap())
+        return tomlkit.dumps(inline)
+    return behind
+
+
+def _inline(value: dict[str, Any]) -> Any:
+    """A table on one line."""
+    import tomlkit  # as in _with_mount
+
+    table = tomlkit.inline_table()
+    for name, each in value.items():
+        table.append(name, _inline(each) if isinstance(each, dict) else each)
+    return table
 
 
 def _without_mount(text: str, mountpoint: str) -> str:
-    """The text of a mount file without one mount; comments and order stay."""
+    """The text of a mount file without one mount; whatever else stands in it stays as it is."""
+    wanted = tomllib.loads(text)
+    del wanted["mounts"][mountpoint]
+    cut = _cut(text, mountpoint)
+    try:
+        found = tomllib.loads(cut)
+    except tomllib.TOMLDecodeError:
+        found = {}
+    if {"mounts": {}, **found} == wanted:
+        return cut
     import tomlkit  # as in _with_mount
 
-    document = tomlkit.parse(text)
-    mounts: Any = document["mounts"]
-    del mounts[mountpoint]
-    if not mounts:
-        del document["mounts"]
+    # Not written as tables with headers of their own: as `meter mount` never does it.
+    document: Any = tomlkit.parse(text)
+    del document["mounts"][mountpoint]
     return tomlkit.dumps(document)
+
+
+def _cut(text: str, mountpoint: str) -> str:
+    """A text without the lines from each header of a mount's tables to the next other header.
+
+    Comments behind the first blank line after the last pair belong to what follows.
+    """
+    kept: list[str] = []
+    tail: list[str] = []
+    inside = False
+    for line in text.splitlines(keepends=True):
+        header = _header(line)
+        if header is not None:
+            mine = mountpoint in header.get("mounts", ())
+            if inside and not mine:
+                kept += _following(tail)
+            inside, tail = mine, []
+        if not inside:
+            kept.append(line)
+        elif not line.strip() or line.lstrip().startswith("#"):
+            tail.append(line)
+        else:
+            tail = []
+    if inside:
+        following = _following(tail)
+        while kept and not following and not kept[-1].strip():
+            kept.pop()
+        kept += following
+    return "".join(kept)
+
+
+def _following(tail: list[str]) -> list[str]:
+    """Of blank lines and comments those that belong to what comes behind them."""
+    blank = next((at for at, line in enumerate(tail) if not line.strip()), len(tail))
+    rest = tail[blank + 1 :]
+    return rest if any(line.strip() for line in rest) else []
+
+
+def _header(line: str) -> dict[str, Any] | None:
+    """The tables that a line names, should it be a header."""
+    if not line.lstrip().startswith("["):
+        return None
+    try:
+        return tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return None

@@ -1,0 +1,189 @@
+"""Fills pages with what CONTRACT.ini says, so that the reference cannot differ from what is executed.
+
+A line `<!-- contract: PART -->` of a page is replaced before it is parsed; PART is `clauses`, `codes`, `units`,
+`prefixes`, or a family of words such as `kind`. Everything but `setup` works without Sphinx, which the tests use.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from meter.contracts.language import ABSENT, Clause, Code, Language, language
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_MARK = re.compile(r"^<!-- contract: ([\w ]+?) -->$", re.MULTILINE)
+_CODE_SPAN = re.compile(r"(`[^`]*`)")
+_PUNCTUATION = re.compile(r"([\\*_\[\]<>{}$|#~^])")
+
+
+def escape(text: str) -> str:
+    """A text as Markdown in which only code spans mean something."""
+    parts = _CODE_SPAN.split(" ".join(text.split()))
+    return "".join(part if part.startswith("`") else _PUNCTUATION.sub(r"\\\1", part) for part in parts)
+
+
+def code(text: str) -> str:
+    """A code span; one that holds backticks is fenced with more of them."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a `|` in a cell does not end it."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(re.sub(r"(?<!\\)\|", r"\|", cell) for cell in line) + " |" for line in lines)
+
+
+def target(kind: str, name: str) -> str:
+    """The name of a link target."""
+    return f"{kind}-{name}".lower().replace("*", "any").replace(".", "-")
+
+
+def link(kind: str, name: str) -> str:
+    """A link to a clause or a code."""
+    return f"[`{name}`](#{target(kind, name)})"
+
+
+def clauses(known: Language) -> str:
+    """One section for each clause, in the order of the file."""
+    return "\n\n".join(_clause(clause) for clause in known.clauses.values())
+
+
+def _clause(clause: Clause) -> str:
+    facts = [f"type: {code(clause.type)}"]
+    if clause.values:
+        facts.append("words: " + ", ".join(map(code, clause.values)))
+    facts.append(f"obligatory: {_OBLIGATORY.get(clause.obligatory, f'in a {clause.obligatory}')}")
+    if clause.default is not ABSENT:
+        facts.append(f"default: {code(_toml(clause.default))}")
+    if clause.placements:
+        facts.append("only in a plugin of placement " + ", ".join(map(code, clause.placements)))
+    facts += [
+        f"enforced in the stage {code(clause.stage)}",
+        f"between versions: {code(clause.variance)}",
+        "codes: " + ", ".join(link("code", name) for name in clause.codes),
+    ]
+    lines = [
+        f"({target('clause', clause.name)})=",
+        f"### {code(clause.name)}",
+        "",
+        escape(clause.description),
+        "",
+        *(f"- {fact}" for fact in facts),
+        "",
+        "Accepted:",
+        "",
+        _fenced(clause.passes),
+        "",
+        "Refused:",
+        "",
+        _fenced(clause.fails),
+    ]
+    return "\n".join(lines)
+
+
+_OBLIGATORY = {"yes": "yes", "no": "no", "lint": "no, but a contract without it is warned about"}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(value)
+
+
+def _fenced(text: str) -> str:
+    return f"```toml\n{text.strip()}\n```"
+
+
+def codes(known: Language) -> str:
+    """One section for each code of a diagnostic, errors first."""
+    ordered = sorted(known.codes.values(), key=lambda each: (each.level, each.name))
+    return "\n\n".join(_code(each, known) for each in ordered)
+
+
+def _code(each: Code, known: Language) -> str:
+    causes = [link("clause", clause.name) for clause in known.clauses.values() if each.name in clause.codes]
+    lines = [
+        f"({target('code', each.name)})=",
+        f"### {code(each.name)}",
+        "",
+        f"- message: {escape(each.message)}",
+        f"- help: {escape(each.help)}",
+    ]
+    if causes:
+        lines.append("- clauses: " + ", ".join(causes))
+    return "\n".join(lines)
+
+
+def units(known: Language) -> str:
+    """The table of units."""
+    rows = [
+        [code(name), escape(says["description"]), code(says["dimension"] or "1"), says.get("scale", "1"), _prefixes(says)]
+        for name, says in known.words["unit"].items()
+    ]
+    return table(["unit", "what it is", "dimension", "in base units", "prefixes"], rows)
+
+
+def _prefixes(says: Any) -> str:
+    kinds = [word for key, word in (("metric", "decimal"), ("binary", "binary")) if says.get(key) == "yes"]
+    return " and ".join(kinds) or "none"
+
+
+def prefixes(known: Language) -> str:
+    """The table of prefixes."""
+    rows = [[code(n), says["description"], says["factor"]] for n, says in known.words["prefix"].items()]
+    return table(["prefix", "name", "factor"], rows)
+
+
+def words(known: Language, family: str) -> str:
+    """The table of a family of words with their properties."""
+    entries = known.words[family]
+    shown = [key for key in _PROPERTIES if any(key in says for says in entries.values())]
+    rows = [
+        [code(name), escape(says["description"]), *(_property(says.get(key, "")) for key in shown)]
+        for name, says in entries.items()
+    ]
+    return table(["word", "meaning", *shown], rows)
+
+
+_PROPERTIES = ("type", "obligatory", "parent", "role", "additive", "integer", "score")
+
+
+def _property(value: str) -> str:
+    return code(value) if value and not value.lstrip("-").isdigit() else value
+
+
+_PARTS: dict[str, Callable[[Language], str]] = {
+    "clauses": clauses,
+    "codes": codes,
+    "units": units,
+    "prefixes": prefixes,
+}
+
+
+def fill(page: str) -> str:
+    """A page with its marks replaced.
+
+    Raises: KeyError, a mark names neither a part nor a family of words.
+    """
+    known = language()
+
+    def part(found: re.Match[str]) -> str:
+        name = found[1]
+        return _PARTS[name](known) if name in _PARTS else words(known, name)
+
+    return _MARK.sub(part, page)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Let Sphinx call `fill` for every page that it reads."""
+
+    def read(_app: Any, _name: str, source: list[str]) -> None:
+        source[0] = fill(source[0])
+
+    app.connect("source-read", read)
+    return {"parallel_read_safe": True, "env_version": 1}

@@ -1,0 +1,370 @@
+"""Plugins that do what a test says: well-behaved ones, ones that fail in a phase, and ones that break their contract."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from meter.contracts.catalogue import Catalogue
+from meter.contracts.check import check
+from meter.contracts.host import Assumed
+from meter.contracts.request import from_words
+from meter.core.batch import Block
+from meter.core.engine import Engine
+from meter.core.layout import Layout
+from meter.core.plugin import Filter, Output, Plugin, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from meter.core.batch import Batch
+    from meter.core.bind import Selection
+    from meter.core.engine import Clock
+    from meter.core.plugin import Control
+    from meter.core.readings import Readings
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+DEADLINE_S = 10.0
+"""How long a test waits for another thread before it gives up."""
+
+
+class World:
+    """What the plugins of one test do, and what they did."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        """Instance and phase, in order."""
+        self.faults: dict[tuple[str, str], BaseException] = {}
+        """What is raised, by instance and phase."""
+        self.scripts: dict[str, Callable[..., Any]] = {}
+        """What a source polls, a filter runs, or an output does at each write."""
+        self.finish: dict[str, Callable[[], Iterable[Block]]] = {}
+        self.batches: dict[str, list[Batch]] = {}
+
+    def reset(self) -> None:
+        """Forget everything; the plugins know this one world only."""
+        self.__init__()  # type: ignore[misc]
+
+    def did(self, label: str, phase: str) -> None:
+        """Note a phase, and fail in it where the test says so."""
+        self.calls.append((label, phase))
+        if (label, phase) in self.faults:
+            raise self.faults[label, phase]
+
+    def phases(self, label: str) -> list[str]:
+        """The phases of one instance."""
+        return [phase for known, phase in self.calls if known == label]
+
+    def rows(self, label: str = "sink", metric: str | None = None) -> list[tuple[int, int, float]]:
+        """Since, end and value of every cell that an output got, in milliseconds; of one metric where it is named."""
+        return [
+            (int(block.since[row]) // MS, int(block.ts[row]) // MS, float(block.column(key)[row]))
+            for batch in self.batches.get(label, [])
+            for block in batch.blocks
+            for row in range(block.rows)
+            for key in block.layout.keys
+            if metric in {None, key.metric.name}
+        ]
+
+    def metrics(self, label: str = "sink") -> set[str]:
+        """The metrics that an output got."""
+        blocks = [block for batch in self.batches.get(label, []) for block in batch.blocks]
+        return {name for block in blocks for name in block.layout.metrics}
+
+
+world = World()
+
+
+class Noted(Plugin):
+    """Notes each phase."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.me: str = config["me"]
+        world.did(self.me, "__init__")
+
+    def start(self, context: Any) -> None:
+        """Note it."""
+        del context
+        world.did(self.me, "start")
+
+    def pre_pipeline_start(self) -> None:
+        """Note it."""
+        world.did(self.me, "pre_pipeline_start")
+
+    def post_pipeline_start(self, control: Control) -> None:
+        """Note it."""
+        del control
+        world.did(self.me, "post_pipeline_start")
+
+    def stop(self) -> None:
+        """Note it."""
+        world.did(self.me, "stop")
+
+
+class Probe(Noted, Source):
+    """Gives `NAME.value`, the number of the poll, unless its script says otherwise."""
+
+    polls = 0
+
+    def poll(self, out: Readings) -> None:
+        """Count, or follow the script."""
+        world.did(self.me, "poll")
+        self.polls += 1
+        script = world.scripts.get(self.me)
+        if script is None:
+            out.emit(f"{self.me}.value", float(self.polls))
+        else:
+            script(out)
+
+
+class Hop(Noted, Filter):
+    """Gives each selected value again, unless its script says otherwise."""
+
+    def bind(self, selections: Sequence[Selection]) -> None:
+        """Note it."""
+        del selections
+        world.did(self.me, "bind")
+
+    def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
+        """The same values, or what the script makes of them."""
+        world.did(self.me, "run")
+        script = world.scripts.get(self.me, again)
+        return script(selections, block)
+
+    def finish(self) -> Iterable[Block]:
+        """What the script holds back."""
+        world.did(self.me, "finish")
+        return world.finish[self.me]() if self.me in world.finish else ()
+
+
+class Sink(Noted, Output):
+    """Keeps every batch, after its script allowed it."""
+
+    def write(self, batch: Batch) -> None:
+        """Keep it."""
+        world.did(self.me, "write")
+        if self.me in world.scripts:
+            world.scripts[self.me](batch)
+        world.batches.setdefault(self.me, []).append(batch)
+
+    def flush(self) -> None:
+        """Note it."""
+        world.did(self.me, "flush")
+
+
+# ------------------------------------------------------------------------------------------------ filters that lie
+
+
+def again(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """No lie: what each selection took."""
+    return [s.give(s.read(block) + 0, ts=block.ts, since=block.since) for s in selections if s.layout is not None]
+
+
+def made(selections: Sequence[Selection], block: Block, **parts: Any) -> Block:
+    """A block of the promised layout with other parts."""
+    layout = parts.get("layout", selections[0].layout)
+    values = parts.get("values", np.ones((block.rows, 1)))
+    return Block(layout, parts.get("ts", block.ts), parts.get("since", block.since), (values,))
+
+
+def foreign_layout(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The series that came in, which is not what the rule gives."""
+    return [made(selections, block, layout=Layout.of(selections[0].inputs))]
+
+
+def no_block(selections: Sequence[Selection], block: Block) -> list[Any]:
+    """Something else."""
+    del selections, block
+    return [42]
+
+
+def wrong_dtype(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Half as many bits."""
+    return [made(selections, block, values=np.ones((block.rows, 1), np.float32))]
+
+
+def wrong_dtype_given(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The same through `give`."""
+    return [selections[0].give(np.ones((block.rows, 1), np.float32), ts=block.ts, since=block.since)]
+
+
+def wrong_shape(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """One column too many."""
+    return [made(selections, block, values=np.ones((block.rows, 2)))]
+
+
+def wrong_shape_given(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The same through `give`."""
+    return [selections[0].give(np.ones((block.rows, 2)), ts=block.ts, since=block.since)]
+
+
+def wrong_mask_given(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """A mask of another shape than the values."""
+    mask = np.ones((block.rows + 1, 1), bool)
+    return [selections[0].give(np.ones((block.rows, 1)), ts=block.ts, since=block.since, missing=mask)]
+
+
+def writeable(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """A matrix that it can still write to when others read it."""
+    values = np.ones((block.rows, 1))
+    lie = made(selections, block, values=values)
+    values.setflags(write=True)
+    return [lie]
+
+
+def other_times(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Times that are no int64."""
+    return [made(selections, block, ts=block.ts.astype(np.float64))]
+
+
+def more_times(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """More times than rows."""
+    return [made(selections, block, ts=np.arange(block.rows + 1))]
+
+
+def twice(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The same series twice in the same rows."""
+    return [*again(selections, block), *again(selections, block)]
+
+
+# ------------------------------------------------------------------------------------------------------------ chain
+
+
+class Part(NamedTuple):
+    """One plugin of a chain: contract, the class that runs, and `option=value` words."""
+
+    name: str
+    contract: str
+    plugin: str
+    words: tuple[str, ...] = ()
+
+
+def metric(name: str, *, kind: str = "gauge", type_: str = "f64", unit: str = "J", more: str = "") -> str:
+    """A table of `provides.metrics`."""
+    resource = "" if "resource" in more else 'resource = ["machine"]\n'
+    return (
+        f'[[provides.metrics]]\nname = "{name}"\ntype = "{type_}"\nunit = "{unit}"\nkind = "{kind}"\n{resource}{more}\n'
+    )
+
+
+def rule(selector: str, more: str = "") -> str:
+    """A table of `needs.metrics`."""
+    return f'[[needs.metrics]]\nmetric = "{selector}"\n{more}\n'
+
+
+def _contract(name: str, placement: str, *tables: str) -> str:
+    head = f'name = "{name}"\nversion = "1.0.0"\nplacement = "{placement}"\nsummary = "s"\nauthor = "a"\n'
+    return f'{head}licence = "BSD-3-Clause"\nconfig.me = {{ type = "str", default = "{name}" }}\n' + "\n".join(tables)
+
+
+def source(name: str = "probe", *metrics: str, interval: str = "100ms") -> Part:
+    """A source; without metrics it gives `NAME.value`."""
+    text = _contract(name, "source", *(metrics or [metric(f"{name}.value")]))
+    return Part(name, text, "Probe", (f"interval={interval}",))
+
+
+def filter_(name: str, *rules: str) -> Part:
+    """A filter."""
+    return Part(name, _contract(name, "filter", *rules), "Hop")
+
+
+def output(name: str = "sink", *rules: str) -> Part:
+    """An output."""
+    return Part(name, _contract(name, "output", *rules), "Sink")
+
+
+class Chain(NamedTuple):
+    """A checked plan and where its contracts lie."""
+
+    plan: dict[str, Any]
+    contracts: dict[str, str]
+    folder: Path
+
+    def engine(self, **options: Any) -> Engine:
+        """An engine of it."""
+        return Engine(self.plan, self.contracts, folder=self.folder, **options)
+
+
+def chain(folder: Path, *parts: Part) -> Chain:
+    """Check the parts as `meter mount` does, with a plugin folder for each."""
+    files = {}
+    words: list[str] = []
+    for part in parts:
+        place = folder / part.name
+        place.mkdir(exist_ok=True)
+        (place / "contract.toml").write_text(part.contract)
+        (place / "plugin.py").write_text(f"from tests.core.liars import {part.plugin} as Plugin\n")
+        files[part.name] = str(place / "contract.toml")
+        words += [part.name, *part.words]
+    request, diagnostics = from_words("/test", words, ["meter", "mount", "/test"])
+    assert request is not None, diagnostics
+    known = Catalogue.of((name, path, (folder / name / "contract.toml").read_bytes()) for name, path in files.items())
+    return Chain(check(request, known, Assumed()).require().document, files, folder)
+
+
+# ----------------------------------------------------------------------------------------------------------- clocks
+
+
+class Still:
+    """A clock that a test moves; whoever sleeps by it sleeps until woken."""
+
+    def __init__(self) -> None:
+        self.time = 5_000 * SECOND
+
+    def now(self) -> int:
+        """The present."""
+        return self.time
+
+    def advance(self, ms: int) -> int:
+        """Move on; the new present."""
+        self.time += ms * MS
+        return self.time
+
+    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
+        """Sleep until woken."""
+        del deadline_ns
+        assert wake.wait(DEADLINE_S)
+
+
+class Jumping(Still):
+    """A clock that is at each deadline as soon as somebody waits for it; after some deadlines it stands still."""
+
+    def __init__(self, jumps: int) -> None:
+        super().__init__()
+        self.jumps = jumps
+        self.still = threading.Event()
+
+    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
+        """Jump, or sleep until woken."""
+        if self.jumps:
+            self.jumps -= 1
+            self.time = deadline_ns
+        else:
+            self.time += 1
+            self.still.set()
+            assert wake.wait(DEADLINE_S)
+
+
+def run(engine: Engine, clock: Still, *, deadline_s: float = 5.0) -> None:
+    """Start the threads and stop: the last poll is 100 ms after the one before."""
+    clock.advance(100)
+    engine.go()
+    engine.stop(deadline_s)
+
+
+def started(made_: Chain, clock: Clock) -> Engine:
+    """An engine whose sources were polled once."""
+    engine = made_.engine(clock=clock)
+    engine.start()
+    engine.poll_now()
+    return engine
+
+
+def leave(_: object) -> NoReturn:
+    """A script that ends the process, as a plugin must not."""
+    raise SystemExit(3)

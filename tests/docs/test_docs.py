@@ -1,0 +1,373 @@
+"""What the pages say is what happens: their commands are run, and nothing that exists is left out of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from shutil import copytree
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+import pytest
+
+from meter.cli.main import group
+from meter.contracts.language import language
+from meter.core.discovery import discover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+RUN = ("README.md", "docs/tutorial.md", "docs/plugin-authors.md")
+DEADLINE_S = 60.0
+
+sys.path.insert(0, str(DOCS / "_ext"))
+
+import contract_reference  # noqa: E402  (lies beside the pages that it fills)
+import plugin_reference  # noqa: E402  (as contract_reference)
+
+# --------------------------------------------------------------------------------------------------- reading the pages
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"<!-- ([\w ]+?)(?:: (.*?))? -->\n$")
+
+
+class Block(NamedTuple):
+    """A fenced block and the mark in the line before it: its word, such as `file`, and what it says."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    mark: str
+    says: str
+
+
+@cache
+def blocks(page: str) -> tuple[Block, ...]:
+    """The fenced blocks of a page."""
+    text = (ROOT / page).read_text()
+    found = []
+    for block in _BLOCK.finditer(text):
+        mark = _MARK.search(text[: block.start()])
+        line = text.count("\n", 0, block.start()) + 1
+        found.append(
+            Block(page, line, block[1], block[2], mark[1] if mark else "", (mark[2] if mark else None) or "")
+        )
+    return tuple(found)
+
+
+class Step(NamedTuple):
+    """A command and the output that the page shows."""
+
+    command: str
+    shown: str
+
+
+def steps(text: str) -> Iterator[Step]:
+    """The commands of a `console` block."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield Step(command, shown)
+
+
+# --------------------------------------------------------------------------------------------------------- running them
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment in which `meter` is this meter and nothing is there of the user's own."""
+    tools = home / "bin"
+    tools.mkdir(parents=True)
+    for name, words in {"meter": "-m meter ", "python3": ""}.items():
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        (tools / name).chmod(0o755)
+    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
+    return {
+        **kept,
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }
+
+
+class Shell:
+    """Runs the blocks of one page in one folder."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "work"
+        self.folder.mkdir()
+        self.environment = environment(tmp_path / "home")
+
+    def run(self, command: str) -> tuple[int, str]:
+        """Exit code and output, both streams as they come."""
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def write(self, block: Block) -> None:
+        """Make the file that a block shows."""
+        path = self.folder / block.says
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+
+    def check(self, block: Block) -> None:
+        """Run a `console` block and compare what comes with what is shown."""
+        code = int(block.says) if block.mark == "exit" else 0
+        todo = list(steps(block.text))
+        for place, step in enumerate(todo):
+            status, output = self.run(step.command)
+            where = f"{block.page}:{block.line}: $ {step.command}\n{output}"
+            assert status == (code if place == len(todo) - 1 else 0), where
+            assert (resembles if block.mark == "sample" else equals)(step.shown, output), where
+
+
+def equals(shown: str, output: str) -> bool:
+    """Whether an output is the shown one; `...` stands for any text, blanks at the end of a line do not count."""
+    wanted = ".*?".join(map(re.escape, _stripped(shown).split("...")))
+    return re.fullmatch(wanted, _stripped(output), re.DOTALL) is not None
+
+
+def _stripped(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def resembles(shown: str, output: str) -> bool:
+    """Whether all that is shown and has no digit in it is in the output, in the same order.
+
+    What lies between commas, or between two blanks and more, is looked at; a lone `-` is a value.
+    """
+    position = 0
+    for cell in re.split(r"\s{2,}|[,\n]", shown):
+        if re.search(r"\d", cell) or cell in ("-", "", "..."):
+            continue
+        position = output.find(cell, position) + len(cell)
+        if position < len(cell):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_every_command_does_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    """The commands of a page, one after the other in one folder, end and print as the page says."""
+    shell = Shell(tmp_path)
+    copytree(ROOT / "examples", shell.folder / "examples", ignore=lambda _, names: _made(names))
+
+    for block in blocks(page):
+        if block.mark == "file":
+            shell.write(block)
+        elif block.language == "console" and block.mark != "not run":
+            shell.check(block)
+
+
+def _made(names: list[str]) -> set[str]:
+    """What running the examples leaves in their folder."""
+    return {name for name in names if not name.endswith(".toml")}
+
+
+def test_the_first_command_measures(tmp_path: Path) -> None:
+    """What the first command of the README does once meter is installed is what the README shows."""
+    [block] = [block for block in blocks("README.md") if block.mark == "not run"]
+    [step] = steps(block.text)
+    install, _, measure = step.command.rpartition(" && ")
+
+    status, output = Shell(tmp_path).run(measure.removeprefix(".venv/bin/"))
+
+    assert install.startswith("python3 -m venv")
+    assert (status, resembles(step.shown, output)) == (0, True), output
+
+
+def test_only_what_sets_up_is_not_run() -> None:
+    """Each page leaves out one block at most, and it says why."""
+    left_out = [block for page in RUN for block in blocks(page) if block.mark == "not run"]
+
+    assert [block.page for block in left_out] == ["README.md", "docs/tutorial.md"]
+    assert all(block.says and "venv" in block.text for block in left_out)
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "same"),
+    [
+        ("a\nb\n", "a\nb", True),
+        ("a ... c", "a b\nb c", True),
+        ("a", "ab", False),  # nothing may follow
+        ("a.c", "abc", False),  # a point is a point
+    ],
+)
+def test_outputs_are_compared_whole(shown: str, output: str, same: bool) -> None:  # noqa: FBT001  (a table)
+    """The comparison itself does not accept what is not shown."""
+    assert equals(shown, output) is same
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "same"),
+    [
+        ("name  12 ms  measured", "name   1 s    measured", True),
+        ("name  -  missing: 3 B", "name  4 B  measured", True),  # a value that may be there or not
+        ("name  12 ms  measured", "name  12 ms  estimated", False),
+        ("b  1\na  2", "a  1\nb  2", False),  # the order counts
+    ],
+)
+def test_samples_are_compared_without_their_numbers(shown: str, output: str, same: bool) -> None:  # noqa: FBT001
+    """Words and their order have to agree, values need not."""
+    assert resembles(shown, output) is same
+
+
+# ------------------------------------------------------------------------------------------------------- nothing left out
+
+
+def commands(command: click.Command = group, name: str = "meter") -> Iterator[tuple[str, click.Command]]:
+    """Every command that is no group, with its words."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            found = command.get_command(context, word)
+            assert found is not None
+            yield from commands(found, f"{name} {word}")
+    else:
+        yield name, command
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in commands()])
+def test_commands_and_options_are_documented(name: str, command: click.Command) -> None:
+    """Each command stands in the synopsis of command-line.md, each option in its section, and none is invented."""
+    page = (DOCS / "command-line.md").read_text()
+    section = next(part for part in re.split(r"^## ", page, flags=re.MULTILINE) if part.startswith(_head(name)))
+    options = {
+        text for parameter in command.params if isinstance(parameter, click.Option) for text in parameter.opts
+    }
+
+    rows = [row for row in section.splitlines() if row.startswith("| ")]
+    if name.startswith("meter plugin "):
+        word = f"`{name.split()[-1]}`"
+        rows = [row for row in rows if word in row.split("|")[1]]
+    documented = {text for row in rows for text in re.findall(r"`(--?[a-z][\w-]*)", row)}
+    assert re.search(rf"^{re.escape(name)} ", page, re.MULTILINE)
+    assert options == documented
+
+
+def _head(name: str) -> str:
+    return " ".join(name.split()[:2])
+
+
+def test_choices_of_options_are_documented() -> None:
+    """The words that an option takes stand behind its name in the table."""
+    page = (DOCS / "command-line.md").read_text()
+    for _, command in commands():
+        for parameter in command.params:
+            if isinstance(parameter.type, click.Choice):
+                words = r"\|".join(map(str, parameter.type.choices))
+                assert f"`{parameter.opts[-1]} {words}`" in page
+
+
+def test_environment_variables_are_documented() -> None:
+    """Each variable that stands for an option is in command-line.md."""
+    page = (DOCS / "command-line.md").read_text()
+    names = {parameter.envvar for _, command in commands() for parameter in command.params if parameter.envvar}
+
+    assert names
+    assert [name for name in sorted(map(str, names)) if f"`{name}`" not in page] == []
+
+
+def test_the_contract_reference_is_complete() -> None:
+    """Every clause, code, unit, prefix and word of CONTRACT.ini is on the generated page."""
+    known = language()
+    page = contract_reference.fill((DOCS / "contracts.md").read_text())
+    titles = set(re.findall(r"^### `(.*)`$", page, re.MULTILINE))
+    words = [word for family in known.words if family not in ("clause", "code") for word in known.words[family]]
+
+    assert titles == {clause.name for clause in known.clauses.values()} | set(known.codes)
+    assert [word for word in words if f"| `{word}` |" not in page] == []
+    assert "<!-- contract:" not in page
+
+
+def test_every_link_of_the_contract_reference_has_its_target() -> None:
+    """Codes name clauses and clauses name codes that are there."""
+    page = contract_reference.fill((DOCS / "contracts.md").read_text())
+    targets = re.findall(r"^\((.*)\)=$", page, re.MULTILINE)
+
+    assert len(set(targets)) == len(targets)
+    assert set(re.findall(r"\]\(#((?:clause|code)-[^)]*)\)", page)) <= set(targets)
+
+
+def test_every_plugin_is_on_the_page_of_plugins() -> None:
+    """Metrics and options of each built-in plugin are on the generated page."""
+    page = plugin_reference.fill((DOCS / "plugins.md").read_text())
+
+    for contract in plugin_reference.builtin():
+        assert f"## {contract.name}\n" in page
+        for name in [*(metric.name for metric in contract.provides.metrics), *contract.config]:
+            assert f"| `{name}` |" in page
+
+
+def test_every_plugin_has_a_readme_and_is_in_the_table() -> None:
+    """Each built-in plugin has a README.md that begins with its name, and a row in the README's table."""
+    readme = (ROOT / "README.md").read_text()
+    folder = ROOT / "plugins" / "meter" / "plugins"
+
+    for contract in discover(installed=False).catalogue.contracts():
+        own = folder / contract.name / "README.md"
+        assert own.is_file(), contract.name
+        assert re.search(rf"^# {contract.name}$", own.read_text(), re.MULTILINE)
+    for contract in plugin_reference.builtin():
+        assert f"| [`{contract.name}`](plugins/meter/plugins/{contract.name}/README.md) | {contract.placement} |" in readme
+
+
+def test_the_first_plugin_is_short_and_faultless(tmp_path: Path) -> None:
+    """The README's own plugin has at most 20 lines, and its check finds nothing."""
+    [block] = [block for block in blocks("README.md") if block.mark == "file"]
+    shell = Shell(tmp_path)
+    shell.write(block)
+
+    status, output = shell.run(f"meter plugin check --strict {block.says}")
+
+    assert len(block.text.splitlines()) <= 20
+    assert (status, output) == (0, f"{block.says}: ok\n")
+
+
+def test_the_mount_file_of_the_formats_page_is_sound(tmp_path: Path) -> None:
+    """What formats.md shows of meter.toml passes the check."""
+    shell = Shell(tmp_path)
+    for block in blocks("docs/formats.md"):
+        if block.mark == "file":
+            shell.write(block)
+
+    assert shell.run("meter check --host assume --strict") == (0, "/host: ok, cpu, memory -> rate -> csv, rates\n")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+def test_the_examples_are_sound(path: Path, tmp_path: Path) -> None:
+    """Each mount file in examples/ passes the check without a warning, and its paths are relative."""
+    status, output = Shell(tmp_path).run(f"meter check --host assume --strict {path}")
+
+    assert (status, output.count(": ok, ")) == (0, 1), output
+    for mount in tomllib.loads(path.read_text())["mounts"].values():
+        assert not any(os.path.isabs(options.get("path", "")) for options in mount["config"].values())
+
+
+def test_links_between_files_lead_somewhere() -> None:
+    """Relative links of the Markdown files name files that are there."""
+    pages = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(DOCS.glob("*.md"))
+    broken = [
+        (page.name, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        if not link.startswith(("http", "#")) and not (page.parent / link).exists()
+    ]
+
+    assert broken == []
