@@ -143,6 +143,41 @@ def test_a_series_keeps_its_past_when_others_come_and_go() -> None:
     assert third == [(1, 2, 3), (2, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    ("batches", "expect"),
+    [
+        ([[5, 6, "gone", 8, 9]], [(1, 0, 1), (1, 3, 4)]),
+        ([[5, 6, "gone", None, 9, 10]], [(1, 0, 1), (1, 4, 5)]),
+        ([[5, 6, "gone", None, None, 9, 10]], [(1, 0, 1), ("()", 3, 4), (1, 5, 6)]),
+        ([[5], [6, "gone", None], [9, 10]], [(1, 0, 1), (1, 4, 5)]),
+        ([[5, "gone"], [8, 9]], [(1, 2, 3)]),
+        ([[5, None, "gone"], [None, 9, 10]], [("()", 0, 1), (1, 4, 5)]),
+        ([[5, "gone", 8, None, "gone"], ["gone", 9, 10]], [("()", 2, 3), (1, 6, 7)]),
+    ],
+)
+def test_a_series_that_was_gone_begins_anew(batches: list[list[Any]], expect: list[tuple[Any, int, int]]) -> None:
+    """Also where it comes back in the same block: what was before counts for nothing."""
+    mounted = chain()
+    columns = mounted.columns(mounted.key(NAME))
+    blocks, ts = [], -1
+    for batch in batches:
+        rows = []
+        for reading in batch:
+            ts += 1
+            if reading != "gone":
+                rows.append(Row(columns, ts, max(0, ts - 1), [reading]))
+        blocks += mounted.blocks(rows)
+
+    assert cells(blocks, DELTA) == expect
+
+
+def test_a_missing_cell_holds_no_number() -> None:
+    """Even whoever forgets the mask sees nothing that could be taken for a measurement."""
+    (*_, deltas) = one(chain(), 9, 5)
+
+    assert deltas.parts[0].tolist() == [[0]]
+
+
 def test_an_instant_says_nothing_of_the_poll_before() -> None:
     """Counters from elsewhere may have rows without length; they are compared with their last reading all the same."""
     mounted = chain()

@@ -36,6 +36,7 @@ def polls(mounted: Chain, seconds: list[float], readings: list[Any]) -> list[Blo
     [
         ("f64", [0, 1, 3], [0.0, 20.0, 20.0], ["(the span has no length)", 20.0, 10.0]),  # a late poll has a longer row
         ("u64", [0, 0.5], [0, 2**53], ["(the span has no length)", 2.0**54]),
+        ("u64", [0, 1], [0, None], ["(the span has no length)", "()"]),
         ("i64", [0, 1], [0, -3], ["(the span has no length)", -3.0]),
         ("f64", [0, 1], [Missing("EIO"), None], ["(EIO)", "()"]),
     ],
