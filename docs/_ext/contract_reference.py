@@ -6,6 +6,7 @@ A line `<!-- contract: PART -->` of a page is replaced before it is parsed; PART
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def _clause(clause: Clause) -> str:
         facts.append("words: " + ", ".join(map(code, clause.values)))
     facts.append(f"obligatory: {_OBLIGATORY.get(clause.obligatory, f'in a {clause.obligatory}')}")
     if clause.default is not ABSENT:
-        facts.append(f"default: {code(_toml(clause.default))}")
+        facts.append(f"default: {code(toml(clause.default))}")
     if clause.placements:
         facts.append("only in a plugin of placement " + ", ".join(map(code, clause.placements)))
     facts += [
@@ -87,12 +88,9 @@ def _clause(clause: Clause) -> str:
 _OBLIGATORY = {"yes": "yes", "no": "no", "lint": "no, but a contract without it is warned about"}
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    return str(value)
+def toml(value: Any) -> str:
+    """A value as TOML has it."""
+    return json.dumps(value, ensure_ascii=False)  # the same for texts, numbers, lists, and the empty table
 
 
 def _fenced(text: str) -> str:
@@ -122,7 +120,13 @@ def _code(each: Code, known: Language) -> str:
 def units(known: Language) -> str:
     """The table of units."""
     rows = [
-        [code(name), escape(says["description"]), code(says["dimension"] or "1"), says.get("scale", "1"), _prefixes(says)]
+        [
+            code(name),
+            escape(says["description"]),
+            code(says["dimension"] or "1"),
+            says.get("scale", "1"),
+            _prefixes(says),
+        ]
         for name, says in known.words["unit"].items()
     ]
     return table(["unit", "what it is", "dimension", "in base units", "prefixes"], rows)

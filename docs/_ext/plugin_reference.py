@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contract_reference import code, escape, link, table
+from contract_reference import code, escape, link, table, toml
 from meter.contracts.catalogue import is_listed
 from meter.contracts.language import ABSENT, language
 from meter.core.discovery import discover
@@ -48,11 +48,14 @@ def _section(contract: Contract) -> str:
         blocks.append(table(["option", "type", "default", "bounds", "meaning"], rows))
     if contract.require:
         blocks.append("Must hold: " + ", ".join(map(code, contract.require)) + ".")
-    for need in contract.needs.host:
-        blocks.append(f"Needs of the host ({need.name}): can read " + ", ".join(map(code, need.readable)) + ".")
+    blocks += [
+        f"Needs of the host ({need.name}): can read {', '.join(map(code, need.readable))}."
+        for need in contract.needs.host
+    ]
     if contract.placement == "output":
-        said = language().words["durability"][contract.durability]["description"]
-        blocks.append(f"Once a batch is written: {link('clause', 'durability')} is {code(contract.durability)}, {said}.")
+        word = contract.durability
+        said = language().words["durability"][word]["description"]
+        blocks.append(f"Once a batch is written: {link('clause', 'durability')} is {code(word)}, {said}.")
     return "\n\n".join(blocks)
 
 
@@ -69,12 +72,13 @@ def _domain(values: Any) -> str:
 
 def _rule(rule: RuleClause) -> list[str]:
     kinds = ", ".join(rule.kind) or "any"
-    return [code(rule.metric), kinds, code(rule.gives.name) if rule.gives else "", "goes on" if rule.keeps else "ends here"]
+    gives = code(rule.gives.name) if rule.gives else ""
+    return [code(rule.metric), kinds, gives, "goes on" if rule.keeps else "ends here"]
 
 
 def _option(name: str, option: Option) -> list[str]:
-    default = "obligatory" if option.default is ABSENT else code(str(option.default))
-    bounds = [f"{word} {code(str(value))}" for word, value in _bounds(option) if value is not ABSENT and value is not None]
+    default = "obligatory" if option.default is ABSENT else code(toml(option.default))
+    bounds = [f"{word} {code(str(value))}" for word, value in _bounds(option) if value is not ABSENT]
     return [code(name), code(option.type), default, ", ".join(bounds), escape(option.summary)]
 
 

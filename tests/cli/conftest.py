@@ -60,12 +60,12 @@ class Done(NamedTuple):
 
     @property
     def out(self) -> str:
-        """stdout as text."""
+        """Standard output as text."""
         return self.raw.decode()
 
     @property
     def json(self) -> Any:
-        """stdout as a JSON document."""
+        """Standard output as a JSON document."""
         return json.loads(self.raw)
 
     @property
@@ -93,7 +93,9 @@ class Sandbox:
         self.home = folder / "home"
         self.folder.mkdir()
         self.home.mkdir()
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("METER_", "XDG_"))}
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("METER_", "XDG_"))
+        }
         self.environment |= {
             "HOME": str(self.home),
             "XDG_CACHE_HOME": str(self.home / "cache"),

@@ -153,6 +153,13 @@ class TestDemands:
         assert codes(result) == ["E-FLOW-IDENTITY", "E-FLOW-IDENTITY"]
         assert sorted("cpu_core" in text for text in said(result)) == [False, True]
 
+    @pytest.mark.parametrize("words", ["hw f g sink", "hw g f sink"])
+    def test_two_that_cannot_take_it_are_both_named(self, words: str) -> None:
+        """Mending one does not mend the other."""
+        demand = 'kind = ["gauge"]\ngives = { name = "${metric}.x" }'
+        texts = (filter_("f", rule("hw.energy", demand)), filter_("g", rule("hw.energy", demand)))
+        assert codes(run(words, SOURCE, *texts, SINK)) == ["E-FLOW-KIND", "E-FLOW-KIND"]
+
     def test_one_cause_is_one_diagnostic(self) -> None:
         """What derives from a metric in error is unknown: nothing further is said of it."""
         texts = (
@@ -256,6 +263,12 @@ class TestClash:
         document = one(run(words, *texts, SINK), "E-FLOW-CLASH")
         assert document["message"] == "`x` is given by `p` and `q` as f64, J, gauge and as f64, W, gauge"
         assert {pointed(document, words, place=place) for place in (0, 1)} == {'"p"', '"q"'}
+
+    @pytest.mark.parametrize("words", ["p q r sink", "r q p sink", "q r sink p"])
+    def test_also_where_all_series_meet(self, words: str) -> None:
+        """Three givers of one series are one diagnostic, about the same two."""
+        document = one(run(words, *(source(name, metric("x")) for name in "pqr"), SINK), "E-FLOW-CLASH")
+        assert document["message"].startswith("`x` is given by `p` and `q`")
 
     def test_two_instances_of_one_source(self) -> None:
         """Asking twice for one source gives each series twice."""

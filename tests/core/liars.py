@@ -1,4 +1,4 @@
-"""Plugins that do what a test says: well-behaved ones, ones that fail in a phase, and ones that break their contract."""
+"""Plugins that do what a test says: good ones, ones that fail in a phase, and ones that break their contract."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ class Hop(Noted, Filter):
     def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
         """The same values, or what the script makes of them."""
         world.did(self.me, "run")
-        script = world.scripts.get(self.me, again)
-        return script(selections, block)
+        made_: Iterable[Block] = world.scripts.get(self.me, again)(selections, block)
+        return made_
 
     def finish(self) -> Iterable[Block]:
         """What the script holds back."""
@@ -167,7 +167,7 @@ def again(selections: Sequence[Selection], block: Block) -> list[Block]:
 
 def made(selections: Sequence[Selection], block: Block, **parts: Any) -> Block:
     """A block of the promised layout with other parts."""
-    layout = parts.get("layout", selections[0].layout)
+    layout = parts.get("layout") or Layout.of(selections[0].outputs)
     values = parts.get("values", np.ones((block.rows, 1)))
     return Block(layout, parts.get("ts", block.ts), parts.get("since", block.since), (values,))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import pytest
 
+import contract_reference
+import plugin_reference
 from meter.cli.main import group
 from meter.contracts.language import language
 from meter.core.discovery import discover
@@ -26,11 +29,6 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RUN = ("README.md", "docs/tutorial.md", "docs/plugin-authors.md")
 DEADLINE_S = 60.0
-
-sys.path.insert(0, str(DOCS / "_ext"))
-
-import contract_reference  # noqa: E402  (lies beside the pages that it fills)
-import plugin_reference  # noqa: E402  (as contract_reference)
 
 # --------------------------------------------------------------------------------------------------- reading the pages
 
@@ -57,9 +55,7 @@ def blocks(page: str) -> tuple[Block, ...]:
     for block in _BLOCK.finditer(text):
         mark = _MARK.search(text[: block.start()])
         line = text.count("\n", 0, block.start()) + 1
-        found.append(
-            Block(page, line, block[1], block[2], mark[1] if mark else "", (mark[2] if mark else None) or "")
-        )
+        found.append(Block(page, line, block[1], block[2], mark[1] if mark else "", (mark[2] if mark else None) or ""))
     return tuple(found)
 
 
@@ -228,7 +224,7 @@ def test_samples_are_compared_without_their_numbers(shown: str, output: str, sam
     assert resembles(shown, output) is same
 
 
-# ------------------------------------------------------------------------------------------------------- nothing left out
+# ----------------------------------------------------------------------------------------------------- nothing left out
 
 
 def commands(command: click.Command = group, name: str = "meter") -> Iterator[tuple[str, click.Command]]:
@@ -248,13 +244,11 @@ def test_commands_and_options_are_documented(name: str, command: click.Command) 
     """Each command stands in the synopsis of command-line.md, each option in its section, and none is invented."""
     page = (DOCS / "command-line.md").read_text()
     section = next(part for part in re.split(r"^## ", page, flags=re.MULTILINE) if part.startswith(_head(name)))
-    options = {
-        text for parameter in command.params if isinstance(parameter, click.Option) for text in parameter.opts
-    }
+    options = {text for parameter in command.params if isinstance(parameter, click.Option) for text in parameter.opts}
 
     rows = [row for row in section.splitlines() if row.startswith("| ")]
     if name.startswith("meter plugin "):
-        word = f"`{name.split()[-1]}`"
+        word = f"`{name.rpartition(' ')[2]}`"
         rows = [row for row in rows if word in row.split("|")[1]]
     documented = {text for row in rows for text in re.findall(r"`(--?[a-z][\w-]*)", row)}
     assert re.search(rf"^{re.escape(name)} ", page, re.MULTILINE)
@@ -325,7 +319,8 @@ def test_every_plugin_has_a_readme_and_is_in_the_table() -> None:
         assert own.is_file(), contract.name
         assert re.search(rf"^# {contract.name}$", own.read_text(), re.MULTILINE)
     for contract in plugin_reference.builtin():
-        assert f"| [`{contract.name}`](plugins/meter/plugins/{contract.name}/README.md) | {contract.placement} |" in readme
+        own_page = f"plugins/meter/plugins/{contract.name}/README.md"
+        assert f"| [`{contract.name}`]({own_page}) | {contract.placement} |" in readme
 
 
 def test_the_first_plugin_is_short_and_faultless(tmp_path: Path) -> None:
@@ -348,6 +343,18 @@ def test_the_mount_file_of_the_formats_page_is_sound(tmp_path: Path) -> None:
             shell.write(block)
 
     assert shell.run("meter check --host assume --strict") == (0, "/host: ok, cpu, memory -> rate -> csv, rates\n")
+
+
+def test_the_document_of_exec_is_described(tmp_path: Path) -> None:
+    """Every key of `meter exec --format json`, of its parts and of its metrics has a place on the formats page."""
+    status, output = Shell(tmp_path).run("meter exec --format json -- true")
+    document = json.loads(output)
+    parts = ("cpu", "memory", "io", "energy")
+    keys = [*(f"{part}.{key}" for part in parts for key in document[part]), *(set(document) - set(parts))]
+    page = (DOCS / "formats.md").read_text()
+
+    assert status == 0
+    assert [key for key in [*keys, *document["metrics"][0]] if f"`{key}`" not in page] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)

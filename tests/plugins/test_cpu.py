@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped]  # an oracle of tests only
+import psutil
 import pytest
 
 from meter.core.plugin import Missing, Retry

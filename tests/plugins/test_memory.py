@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]  # an oracle of tests only
+import psutil
 import pytest
 
 from meter.core.plugin import Missing, Retry

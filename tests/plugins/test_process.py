@@ -11,7 +11,7 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped]  # an oracle of tests only
+import psutil
 import pytest
 
 from meter.core.plugin import Gone, Missing

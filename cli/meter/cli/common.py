@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ COMMAND_LINE: Final = "<command line>"
 
 _BY_CODE: Final = {"E-DRIFT": DRIFT, "E-LOCK-STALE": DRIFT, "E-FILE": FAILED, "E-IO": FAILED}
 
+_ENDLESS: Final = re.compile(r"\S{500,}")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 file_option = click.option(
@@ -31,6 +34,7 @@ plugin_dir_option = click.option(
     "plugin_dirs",
     multiple=True,
     envvar="METER_PLUGIN_DIR",
+    type=click.Path(),  # splits the variable at `:`
     metavar="DIR",
     help="Folder with further plugins; may be repeated.",
 )
@@ -80,8 +84,14 @@ def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) ->
         except (OSError, ValueError):
             return None
 
-    text = render.diagnostics_text(diagnostics, colour=colour, width=width(), read=read)
+    shown = [{**d, "message": _shortened(d["message"]), "help": _shortened(d["help"] or "")} for d in diagnostics]
+    text = render.diagnostics_text(shown, colour=colour, width=width(), read=read)
     say(text, colour=colour)
+
+
+def _shortened(text: str) -> str:
+    """A text without the middle of words of thousands of characters."""
+    return _ENDLESS.sub(lambda found: f"{found[0][:200]}…{found[0][-40:]}", text)
 
 
 def fail(diagnostics: Iterable[Any], words: Sequence[str] = ()) -> int:
@@ -142,10 +152,10 @@ def silence() -> None:
 
 
 def chain_text(plan: Mapping[str, Any]) -> str:
-    """A chain in one line: sources -> filters -> outputs."""
+    """A chain in one line: the instances of each placement, `->` between placements."""
     groups: dict[str, list[str]] = {}
     for plugin in plan["plugins"]:
-        groups.setdefault(plugin["role"], []).append(plugin["instance"])
+        groups.setdefault(plugin["placement"], []).append(plugin["instance"])
     return " -> ".join(", ".join(labels) for labels in groups.values())
 
 

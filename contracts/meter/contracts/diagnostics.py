@@ -5,7 +5,6 @@ A diagnostic keeps facts, not sentences, until it leaves through `to_json`; whoe
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -77,6 +76,8 @@ class ContractError(Exception):
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """`did you mean ...? ` for the candidates that resemble `name`, nearest first, else the empty text."""
+    import difflib  # only a fault looks for what was meant
+
     pool = sorted(set(candidates))
     found = difflib.get_close_matches(name, pool, n=3, cutoff=0.6)
     if not found and len(name) > 2:

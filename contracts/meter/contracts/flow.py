@@ -1,7 +1,8 @@
 """Flow: which metrics there are after each hop, and whether each hop can take what reaches it.
 
-An over-approximation: the real layout always lies inside it, which `bind` verifies while running. A metric in error
-is unknown from there on and causes no further diagnostic: one cause, one diagnostic.
+An over-approximation: the real layout always lies inside it, which `bind` verifies while running. A metric that
+clashes, and what a hop would have made of a metric that it cannot take, is unknown and causes no further diagnostic:
+one cause, one diagnostic. Two hops that cannot take the same metric are two causes, whichever of them comes first.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class _Walk:
             if compiled.rule.keeps:
                 passing.append(hit.part)
             new = give(compiled.rule, hit.part, instance.label, worst_quality())
-            names = {hit.part.metric} | ({new.metric} if new is not None else set())
+            names = {new.metric} if new is not None else set()
             if hit.part.metric in self.unknown:
                 doubtful |= names
             elif fault := self.wrong(compiled, hit.part):
@@ -257,11 +258,11 @@ class _Walk:
                     why = f" as {', '.join(this)} and as {', '.join(that)}"
                     help_ = "a name has one type, unit and kind in a backend: leave one out or rename it"
                     found.append(Clash((one, two), why, help_))
-            for each in seen:
-                if each.metric == metric and variant.meets(each) and not found:
-                    one, two = sorted((each.origin, instance.label))
-                    help_ = "leave one out, or give them configurations that keep their series apart"
-                    found.append(Clash((one, two), ": the same series twice", help_))
+            twice = [each.origin for each in seen if variant.meets(each)] if not found else []
+            for origin in twice:
+                one, two = sorted((origin, instance.label))
+                help_ = "leave one out, or give them configurations that keep their series apart"
+                found.append(Clash((one, two), ": the same series twice", help_))
             if found:
                 self.clashing.setdefault(metric, []).extend(found)
                 self.unknown.add(metric)

@@ -7,11 +7,10 @@ path (a warm `meter check`, help) never imports it.
 from __future__ import annotations
 
 import configparser
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -94,10 +93,11 @@ class Language:
 
 def text() -> str:
     """The text of CONTRACT.ini: beside this module in a wheel, at the top of a source tree."""
-    shipped = files("meter.contracts") / "CONTRACT.ini"
-    if shipped.is_file():
-        return shipped.read_text(encoding="utf-8")
-    return (Path(__file__).parents[3] / "CONTRACT.ini").read_text(encoding="utf-8")
+    here = os.path.dirname(os.path.abspath(__file__))
+    shipped = os.path.join(here, "CONTRACT.ini")
+    top = os.path.join(here, "..", "..", "..", "CONTRACT.ini")
+    with open(shipped if os.path.isfile(shipped) else top, encoding="utf-8") as file:
+        return file.read()
 
 
 @lru_cache(maxsize=1)

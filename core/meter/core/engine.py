@@ -201,6 +201,7 @@ class OutputElement:
         self.quality = quality
         self.live = False
         self.failing = False
+        self.stuck = False
         self.started = False
         self.lost = 0
         self.held = 0
@@ -444,6 +445,8 @@ class Engine:
                 break
             if batch is not None:
                 output.lost += batch.rows
+        with contextlib.suppress(queue.Full):  # should its thread come back, it ends
+            output.queue.put_nowait(None)
         if output.lost:
             self.failed = True
             why = f"{output.lost} rows could not be delivered"
@@ -594,12 +597,9 @@ class Engine:
         waiting = list(self.outputs)
         while waiting:
             for output in list(waiting):
-                try:
-                    output.queue.put_nowait(None)
+                if not output.queue.full() or self._past_deadline():
+                    self._put(output, None)
                     waiting.remove(output)
-                except queue.Full:
-                    if self._past_deadline():
-                        self._drop_oldest(output)
             if waiting:
                 time.sleep(0.01)
 
@@ -696,11 +696,16 @@ class Engine:
         if not output.live:
             output.lost += batch.rows
             return
+        self._put(output, batch)
+
+    def _put(self, output: OutputElement, batch: Batch | None) -> None:
+        """Queue a batch, or the end; after the deadline an output that took nothing for a while gets no more time."""
         while True:
             over = self._past_deadline()
             try:
-                output.queue.put(batch, block=not over, timeout=0.1)
+                output.queue.put(batch, block=not output.stuck, timeout=0.1)
             except queue.Full:
+                output.stuck = over
                 if output.failing or over:
                     self._drop_oldest(output)
             else:

@@ -60,7 +60,8 @@ def plan_for(asked: Asked) -> tuple[dict[str, Any], dict[str, str], list[dict[st
     folder = os.getcwd()
     material = json.dumps([__version__, folder, *asked, _builtin_mark()])
     path = os.path.join(cache_folder(), f"exec-{lock.digest(material.encode())[:32]}.json")
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a cache that is not there or not sound
+    # A cache that is not there or not sound.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         with open(path, "rb") as file:
             entry = json.loads(file.read())
         if not lock.stale(entry, folder=folder, sysroot=asked.sysroot):
@@ -109,13 +110,14 @@ def _words(asked: Asked, catalogue: Any, probe: Any) -> list[str]:
     pace = [f"interval={asked.interval}"] if asked.interval else []
     words: list[str] = []
     for contract in catalogue.contracts():
-        if contract.placement != "source" or not is_automatic(contract) or contract.name == PROCESS:
+        if contract.placement != "source" or not is_automatic(contract) or host_fault(contract, probe):
             continue
         obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
-        if obligatory or contract.require or host_fault(contract, probe):
-            continue
-        words += [contract.name, *pace]
-    words += [PROCESS, "tree=0", *pace, COLLECT]
+        if contract.name == PROCESS:
+            words += [PROCESS, "tree=0", *pace]
+        elif not obligatory and not contract.require:
+            words += [contract.name, *pace]
+    words.append(COLLECT)
     if asked.out is not None:
         words += [_output_for(asked.out, catalogue), f"path={asked.out}"]
     return words

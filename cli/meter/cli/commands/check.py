@@ -10,6 +10,9 @@ import click
 
 from meter.cli import common
 
+_DIAGNOSTIC = ("code", "severity", "message", "clause", "spans", "notes", "help", "edit")
+_SPAN = ("file", "line", "column", "length", "label")
+
 
 @click.command()
 @click.argument("target", required=False, metavar="[FILE|FOLDER|MOUNTPOINT]")
@@ -109,13 +112,20 @@ def backend(plan: Mapping[str, Any]) -> dict[str, Any]:
         "mountpoint": plan["mountpoint"],
         "order": plan["order"],
         "plugins": [{name: plugin[name] for name in shown} for plugin in plan["plugins"]],
-        "edges": plan["edges"],
+        "edges": [_ordered(edge, ("from", "to", "because")) for edge in plan["edges"]],
         "schema": {
-            plugin["instance"]: plan["schema"][plugin["instance"]]
+            plugin["instance"]: [
+                _ordered(metric, ("metric", "unit", "type", "kind")) for metric in plan["schema"][plugin["instance"]]
+            ]
             for plugin in plan["plugins"]
             if plugin["role"] == "output"
         },
     }
+
+
+def _ordered(document: Mapping[str, Any], first: Sequence[str]) -> dict[str, Any]:
+    """The same with its fields in this order: the lock has them sorted by name, a new plan as they were made."""
+    return {**dict.fromkeys(name for name in first if name in document), **document}
 
 
 def _contracts(target: str) -> list[Mapping[str, Any]]:
@@ -136,7 +146,11 @@ def _show(
     status = common.exit_code(diagnostics, strict=strict)
     ok = status in (common.OK, common.STRICT)
     if format_ == "json":
-        document = {"format": "meter-check/1", "ok": ok, "backends": backends, "diagnostics": diagnostics}
+        shown = [
+            {**_ordered(each, _DIAGNOSTIC), "spans": [_ordered(span, _SPAN) for span in each["spans"]]}
+            for each in diagnostics
+        ]
+        document = {"format": "meter-check/1", "ok": ok, "backends": backends, "diagnostics": shown}
         common.dump_json(document)
         return status
     if format_ in ("github", "sarif"):
@@ -149,16 +163,8 @@ def _show(
             common.dump_json(render.sarif(diagnostics, __version__))
         return status
     for entry in backends:
-        roles = {plugin["instance"]: plugin["placement"] for plugin in entry["plugins"]}
-        click.echo(f"{entry['mountpoint']}: ok, {' -> '.join(_groups(entry['order'], roles))}")
+        click.echo(f"{entry['mountpoint']}: ok, {common.chain_text(entry)}")
     common.show(diagnostics)
     if not backends and not diagnostics:
         click.echo(f"{folder}: ok" if folder else "nothing is mounted; `meter mount /host cpu csv path=host.csv` does")
     return status
-
-
-def _groups(order: Sequence[str], placements: Mapping[str, str]) -> list[str]:
-    groups: dict[str, list[str]] = {}
-    for label in order:
-        groups.setdefault(placements[label], []).append(label)
-    return [", ".join(labels) for labels in groups.values()]

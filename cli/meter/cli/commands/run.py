@@ -61,9 +61,9 @@ def run(
     engines = [Engine(plan, where, folder=folder, sysroot=root, report=_report) for plan, where in plans]
     stopped = threading.Event()
     _on_signals(stopped)
-    started = time.monotonic()
     for engine in engines:
         engine.start()
+    started = time.monotonic()
     for (plan, _), engine in zip(plans, engines, strict=True):
         common.say(f"running {plan['mountpoint']}: {common.chain_text(plan)}")
         engine.go()

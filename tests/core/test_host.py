@@ -1,0 +1,130 @@
+"""Host facts: what the real host answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meter.core.host import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY = 65_534
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without the rights of root, should the tests have them."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that anybody can enter and nobody can write, with a file that nobody can read."""
+    path = Path(tempfile.mkdtemp())
+    (path / "secret").touch(mode=0o000)
+    (path / "open").touch(mode=0o444)
+    path.chmod(0o555)
+    yield path
+    path.chmod(0o755)
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("/proc/stat", ""),
+        ("/proc/missing", "`{root}/proc/missing` does not exist"),
+        ("/proc/*/stat", ""),
+        ("/proc/*/missing", "`{root}/proc/*/missing` does not exist"),
+        ("/proc/[12]/stat", ""),
+        ("/proc/[3]/stat", "`{root}/proc/[3]/stat` does not exist"),
+        ("/proc/?/gone", "`{root}/proc/?/gone` does not exist"),  # what it leads to is not there
+        ("/sys/class", "`{root}/sys/class` does not exist"),
+    ],
+)
+@pytest.mark.parametrize("name", ["root", "a[1]*"])
+def test_a_pattern_is_looked_for_below_the_sysroot(tmp_path: Path, name: str, pattern: str, why: str) -> None:
+    """`/proc` and `/sys` are those of `--sysroot`, whatever that is called."""
+    root = tmp_path / name
+    for pid in ("1", "2"):
+        (root / "proc" / pid).mkdir(parents=True)
+        (root / "proc" / pid / "stat").touch()
+    (root / "proc" / "stat").touch()
+    (root / "proc" / "1" / "gone").symlink_to("nowhere")
+
+    assert Probe(".", str(root)).answer("readable", pattern) == why.format(root=root)
+
+
+def test_another_path_is_that_of_the_host(tmp_path: Path) -> None:
+    """Only `/proc` and `/sys` move."""
+    assert Probe(".", str(tmp_path)).answer("readable", "/dev/null") == ""
+
+
+def test_what_cannot_be_read_is_said(folder: Path) -> None:
+    """With the path, and apart from what is not there."""
+    with nobody():
+        probe = Probe(str(folder))
+        answers = [
+            probe.answer("readable", f"{folder}/*"),
+            probe.answer("read", "secret"),
+            probe.answer("read", "open"),
+        ]
+        missing = probe.answer("read", "missing")
+
+    assert answers == [
+        f"no permission to read `{folder}/secret`",
+        f"`{folder}/secret` cannot be read",
+        "",
+    ]
+    assert missing == f"`{folder}/missing` does not exist"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("new.csv", "the folder `{0}` cannot be written; take another folder"),
+        ("open", "`{0}/open` cannot be written; take another path"),
+    ],
+)
+def test_what_cannot_be_written_is_said_with_what_mends_it(folder: Path, path: str, why: str) -> None:
+    """A file in a folder that is read-only, and a file that is."""
+    with nobody():
+        assert Probe(str(folder)).answer("write", path) == why.format(folder)
+
+
+def test_where_can_be_written(tmp_path: Path) -> None:
+    """A new file, one that is there, a device; not a folder, a missing folder, or what is none."""
+    (tmp_path / "there").touch()
+    probe = Probe(str(tmp_path))
+
+    assert [probe.answer("write", path) for path in ("new", "there", "/dev/null", str(tmp_path / "new"))] == [""] * 4
+    assert probe.answer("write", ".") == f"`{tmp_path}/.` is a folder; name a file in it"
+    missing = f"the folder `{tmp_path}/a/b` does not exist; make it: mkdir -p {tmp_path}/a/b"
+    assert probe.answer("write", "a/b/c.csv") == missing
+    assert probe.answer("write", "there/c.csv") == f"`{tmp_path}/there` is no folder; take another path"
+
+
+def test_a_question_is_asked_once(tmp_path: Path) -> None:
+    """The check sees one host, even if that changes meanwhile; the answers are kept for the lock."""
+    probe = Probe(str(tmp_path))
+    first = probe.answer("read", "x")
+    (tmp_path / "x").touch()
+
+    assert probe.answer("read", "x") == first
+    assert probe.facts == {("read", "x"): first}
+    assert Probe(str(tmp_path)).answer("read", "x") == ""
