@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from meter.contracts.rules import Gives, Rule, WorstQuality, apply, faults, give
@@ -275,7 +275,7 @@ def attempt(rules: list[Rule], layout: Layout) -> Bound | ContractBreach:
         return breach
 
 
-@steady
+@settings(steady, max_examples=100)
 @given(declared=real(), rules=st.lists(strategies.rules(), min_size=1, max_size=3))
 def test_the_real_layout_lies_in_the_variants(declared: tuple[list[Variant], Layout], rules: list[Rule]) -> None:
     """What the check foresees contains what happens: selected parts, what passes, what is given, and every fault."""
@@ -299,7 +299,7 @@ def test_the_real_layout_lies_in_the_variants(declared: tuple[list[Variant], Lay
             assert any(part is not None and part.contains(one.variant()) for part in given_)
 
 
-@steady
+@settings(steady, max_examples=100)
 @given(declared=real(), rules=st.lists(strategies.rules(), min_size=1, max_size=3))
 def test_every_key_passes_or_is_selected(declared: tuple[list[Variant], Layout], rules: list[Rule]) -> None:
     """None is lost and none is selected twice; only what is kept is in both. No demand, no breach."""

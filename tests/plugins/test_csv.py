@@ -554,3 +554,20 @@ def test_it_loads_no_numpy() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment, text=True)
 
     assert done.stdout == "set()\n"
+
+
+def test_a_file_that_is_deleted_meanwhile_is_made_again(tmp_path: Path) -> None:
+    """What is written after somebody has deleted the file is in a new one of the same name, header first."""
+    path = tmp_path / "host.csv"
+    chain = mounted(path)
+    output = plugin(chain)
+    columns = chain.columns(chain.key("hw.power"))
+    output.write(chain.batch([Row(columns, SECOND, 0, [1.0])]))
+    path.unlink()
+
+    output.write(chain.batch([Row(columns, 2 * SECOND, SECOND, [2.0])]))
+    output.stop()
+
+    header, line = path.read_bytes().splitlines(keepends=True)
+    assert header == HEADER
+    assert line.split(b",")[2] == b"2.0"

@@ -44,8 +44,9 @@ class Csv(Output):
     (`name=value;name=value`) and quality. A missing cell has no value and the quality `missing`.
 
     A batch is written as a whole or not at all: a file is cut back to where it ended before; of a pipe the rest is
-    written first by the next try. One process writes to a file at a time. A last line without newline, which is what
-    kill -9 or a power failure may leave, is cut off by the next start.
+    written first by the next try. A file that was deleted meanwhile is made again. One process writes to a file at
+    a time. A last line without newline, which is what kill -9 or a power failure may leave, is cut off by the next
+    start.
     """
 
     def start(self, context: Context) -> None:
@@ -75,8 +76,25 @@ class Csv(Output):
             self._stream(batch)
             return
         self._mend()
+        if not os.fstat(self._file).st_nlink:
+            self._begin_anew()
         lines = b"".join(self._lines(batch))
         self._append(lines if os.fstat(self._file).st_size else HEADER + lines)
+
+    def _begin_anew(self) -> None:
+        """Make a file of the name again where somebody has deleted it: what is written to no name is lost.
+
+        Raises: OSError, it cannot be made, such as in a folder that has gone too.
+        """
+        made, seekable = _open(self.config["path"])
+        try:
+            if seekable:
+                _claim(made, self.config["path"])
+        except BaseException:
+            os.close(made)
+            raise
+        os.close(self._file)
+        self._file, self._seekable = made, seekable
 
     def stop(self) -> None:
         """Close the file."""
