@@ -53,7 +53,7 @@ def check(
     Exit: 0 sound, 1 contract errors, 3 warnings with --strict, 4 drift or stale lock, 5 a file cannot be read.
     """
     mountpoint, folder = None, None
-    if target is None or not (os.path.exists(target) or target.endswith((".toml", ".py"))):
+    if target in (None, "/") or not (os.path.exists(target) or target.endswith((".toml", ".py"))):
         mountpoint = target
     elif os.path.isdir(target):
         inside = os.path.join(target, "meter.toml")

@@ -49,7 +49,7 @@ def run(
     Exit: 0 ok, 1 contract errors, 4 drift or stale lock, 5 something failed while running.
     """  # noqa: D205  (click shows the paragraph as it stands)
     path = common.mount_file(file)
-    plans = _plans(path, mountpoints, plugin_dirs, sysroot, locked=locked)
+    plans = _plans(path, tuple(dict.fromkeys(mountpoints)), plugin_dirs, sysroot, locked=locked)
     if isinstance(plans, int):
         return plans
     from pathlib import Path  # the engine; a help text needs none
