@@ -409,3 +409,14 @@ def test_what_cannot_be_run_is_said(sandbox: Sandbox, words: list[str], code: in
     assert done.code == code
     assert told in " ".join(done.errors.split())
     assert "Traceback" not in done.errors
+
+
+def test_an_output_whose_reader_has_gone_ends_the_run(sandbox: Sandbox) -> None:
+    """`meter run | head` ends by itself when nobody reads any more, without a fault."""
+    sandbox.mount("/host", "cpu", "interval=10ms", "csv", "path=/dev/stdout")
+
+    done = sandbox.shell("meter run --for 30s | head -2; exit ${PIPESTATUS[0]}")
+
+    assert done.code == 0
+    assert done.codes == []
+    assert "rows lost" not in done.errors

@@ -689,6 +689,19 @@ class TestOutputs:
         assert (fault.code, fault.instance) == ("E-IO", "sink")
         assert fault.facts["why"].startswith("No space left on device `/mnt/host.csv` (test_engine.py:")
 
+    def test_one_whose_reader_has_gone_ends_without_a_fault(self, tmp_path: Path, clock: Still) -> None:
+        """Nobody takes its rows any more, so none is lost; with the last output the run has ended."""
+        world.faults["sink", "write"] = Gone("nobody reads it")
+        engine = started(chain(tmp_path, source(), output()), clock)
+        engine.go()
+
+        assert engine.ended.wait(DEADLINE_S)
+        engine.stop()
+
+        assert engine.faults == []
+        assert engine.tally().lost == 0
+        assert not engine.failed
+
     @pytest.mark.parametrize("error", [OSError(32, "Broken pipe"), SystemExit(1), ValueError("x")], ids=type)
     def test_what_never_works_is_counted_and_named(self, tmp_path: Path, clock: Still, error: BaseException) -> None:
         """The other output is complete."""

@@ -201,12 +201,19 @@ class TestGivenProcesses:
         mounted.source.stop()
 
     def test_an_id_that_is_not_there_has_ended(self, tree: Tree) -> None:
-        """It is not waited for: whatever gets the id later is something else."""
-        mounted = tree.mount(pid=[7])
+        """It is not waited for, though the others are measured: whatever gets the id later is something else."""
+        tree.write(8)
+        mounted = tree.mount(pid=[7, 8])
         tree.write(7)
 
-        with pytest.raises(Gone):
-            mounted.rows(SECOND)
+        assert {8} == set(values(mounted, SECOND))
+        mounted.source.stop()
+
+    @pytest.mark.parametrize("config", [{"pid": [7]}, {"tree": [7]}])
+    def test_ids_of_which_none_is_there_are_refused(self, tree: Tree, config: dict[str, list[int]]) -> None:
+        """A chain that could measure nothing at all says so when it starts."""
+        with pytest.raises(ProcessLookupError, match="there is no process 7"):
+            tree.mount(**config)
 
     def test_io_that_is_not_counted_is_missing(self, tree: Tree) -> None:
         """A kernel without disk accounting has no such file; the rest is measured."""

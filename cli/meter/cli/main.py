@@ -46,8 +46,13 @@ def main() -> None:
     except click.exceptions.Abort:
         raise SystemExit(130) from None
     except click.ClickException as error:
+        hint = ""
+        if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.info_name == "mount":
+            hint = f"An option of a plugin is written {error.option_name.lstrip('-')}=VALUE, behind the plugin."
         with contextlib.suppress(OSError):  # nobody reads it
             error.show()
+            if hint:
+                click.echo(hint, err=True)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

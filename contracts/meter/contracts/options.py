@@ -195,21 +195,24 @@ def _path(raw: Any, at: tuple[str | int, ...]) -> str:
 
 
 def _duration(raw: Any, at: tuple[str | int, ...]) -> int:
-    bare = isinstance(raw, int | float) and not isinstance(raw, bool)
-    try:
-        return quantities.parse_duration(raw if isinstance(raw, str) else "")
-    except quantities.QuantityError:
-        number = raw if bare else re.sub(r"[^\d.]", "", str(raw)) or "1"
-        raise _wrong(
-            raw, at, "a duration with its unit", f'write it with a unit, such as "{number}s" or "{number}ms"'
-        ) from None
+    return _measured(raw, at, quantities.parse_duration, "a duration with its unit", ("s", "ms"))
 
 
 def _size(raw: Any, at: tuple[str | int, ...]) -> int:
+    return _measured(raw, at, quantities.parse_size, "a size with its unit", ("KiB", "MB"))
+
+
+def _measured(
+    raw: Any, at: tuple[str | int, ...], parse: Callable[[str], int], wanted: str, units: tuple[str, str]
+) -> int:
+    """A number with its unit."""
     try:
-        return quantities.parse_size(raw if isinstance(raw, str) else "")
-    except quantities.QuantityError:
-        raise _wrong(raw, at, "a size with its unit", 'write it with a unit, such as "64KiB" or "10MB"') from None
+        return parse(raw if isinstance(raw, str) else "")
+    except quantities.QuantityError as error:
+        bare = re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(raw))
+        number = bare[0] if bare else "10"
+        example = f'write it with a unit, such as "{number}{units[0]}" or "{number}{units[1]}"'
+        raise _wrong(raw, at, wanted, f"{example}; expected {error.expected}") from None
 
 
 def _unit(raw: Any, at: tuple[str | int, ...]) -> str:

@@ -17,7 +17,7 @@ from meter.contracts.reader import canonical_bytes
 from meter.contracts.spans import Span, Words
 
 _WORD: Final = re.compile(r"([a-z][a-z0-9_.-]*)(?:#([a-z][a-z0-9_.-]*))?")
-_MOUNTPOINT: Final = re.compile(r"/(?:[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)?")
+_MOUNTPOINT: Final = re.compile(r"/(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)*)?")
 
 At = tuple[str | int, ...]
 

@@ -203,12 +203,18 @@ class OutputElement:
         self.failing = False
         self.stuck = False
         self.started = False
+        self.gone = False
         self.lost = 0
         self.held = 0
         """Rows of the batch that is being written."""
         self.queue: queue.Queue[Batch | None] = queue.Queue(QUEUE_LIMIT)
         self.thread: threading.Thread | None = None
         self.routes: dict[Layout, Layout | None] = {}
+
+    def lose(self, rows: int) -> None:
+        """Count rows that are not delivered; what nobody takes any more is not lost."""
+        if not self.gone:
+            self.lost += rows
 
     def route(self, block: Block) -> Block | None:
         """The part of a block that the output takes."""
@@ -404,7 +410,7 @@ class Engine:
         for output in self.outputs:
             if output.thread is not None and not self._join(output.thread):
                 behind.add(self._left_behind(output.thread))
-                output.lost += output.held
+                output.lose(output.held)
         for output in self.outputs:
             self._left_over(output)
         for label, plugin in self._started:
@@ -444,7 +450,7 @@ class Engine:
             except queue.Empty:
                 break
             if batch is not None:
-                output.lost += batch.rows
+                output.lose(batch.rows)
         with contextlib.suppress(queue.Full):  # should its thread come back, it ends
             output.queue.put_nowait(None)
         if output.lost:
@@ -607,7 +613,7 @@ class Engine:
     def _drop_oldest(output: OutputElement) -> None:
         with contextlib.suppress(queue.Empty):
             oldest = output.queue.get_nowait()
-            output.lost += oldest.rows if oldest is not None else 0
+            output.lose(oldest.rows if oldest is not None else 0)
 
     def _blocks(self, raw: Raw) -> list[Block]:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
@@ -686,7 +692,7 @@ class Engine:
                 if output.live:
                     output.live = False
                     self.raised(output.label, "bind", error)
-                output.lost += sum(block.rows for block in blocks)
+                output.lose(sum(block.rows for block in blocks))
                 continue
             if routed:
                 self._enqueue(output, Batch(routed, anchor, self._seq))
@@ -694,7 +700,7 @@ class Engine:
     def _enqueue(self, output: OutputElement, batch: Batch) -> None:
         """Queue a batch. A slow output makes the chain wait; one that fails must not, so its oldest batch goes."""
         if not output.live:
-            output.lost += batch.rows
+            output.lose(batch.rows)
             return
         self._put(output, batch)
 
@@ -723,8 +729,8 @@ class Engine:
                 self._write(output, batch)
                 output.held = 0
             else:
-                output.lost += batch.rows
-        if output.started:  # also one that was quarantined: what it took before is delivered
+                output.lose(batch.rows)
+        if output.started and not output.gone:  # also one that was quarantined: what it took before is delivered
             self._guarded(output.label, "flush", output.output.flush)
 
     def _write(self, output: OutputElement, batch: Batch) -> None:
@@ -733,6 +739,11 @@ class Engine:
         while True:
             try:
                 output.output.write(batch)
+            except Gone:
+                output.live = False
+                output.gone = True
+                self._wake.set()  # it may have been the last one
+                return
             except BaseException as error:  # noqa: BLE001  (as in _construct)
                 if not output.failing:
                     output.failing = True
@@ -747,7 +758,7 @@ class Engine:
             if self._stopping.is_set():
                 # While stopping, a few more tries in the time that is left.
                 if attempt > 3 or self._past_deadline():
-                    output.lost += batch.rows
+                    output.lose(batch.rows)
                     return
                 time.sleep(min(pause, 0.1))
             else:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core import command, lock
-from meter.core.engine import Engine, Fault
+from meter.core.engine import Engine, Fault, described
 from meter.core.version import __version__
 
 if TYPE_CHECKING:
@@ -33,6 +33,21 @@ class Asked(NamedTuple):
     out: str | None = None
     interval: str | None = None
     sysroot: str | None = None
+
+
+class Refused(NamedTuple):
+    """A diagnostic in its JSON form, and the option of a plugin that it is about, if any."""
+
+    document: dict[str, Any]
+    option: str
+
+
+class PlanRefused(Exception):  # noqa: N818  (named as in E-CONFIG-REFUSED)
+    """The chain cannot be built, such as for an output file that cannot be written."""
+
+    def __init__(self, refused: Sequence[Refused]) -> None:
+        super().__init__("; ".join(each.document["message"] for each in refused))
+        self.refused = tuple(refused)
 
 
 class Measured(NamedTuple):
@@ -55,7 +70,7 @@ def cache_folder() -> str:
 def plan_for(asked: Asked) -> tuple[dict[str, Any], dict[str, str], list[dict[str, Any]]]:
     """The plan of the chain, for each plugin the path of its contract, and warnings.
 
-    Raises: ContractError, the chain cannot be built, such as an output file that cannot be written.
+    Raises: PlanRefused.
     """
     folder = os.getcwd()
     material = json.dumps([__version__, folder, *asked, _builtin_mark()])
@@ -66,7 +81,7 @@ def plan_for(asked: Asked) -> tuple[dict[str, Any], dict[str, str], list[dict[st
             entry = json.loads(file.read())
         if not lock.stale(entry, folder=folder, sysroot=asked.sysroot):
             return entry["plan"], lock.contracts_of(entry), entry["diagnostics"]
-    entry = _make(asked, folder)
+    entry = _make_apart(asked, folder)
     with contextlib.suppress(OSError):  # without a cache it is only slower
         os.makedirs(cache_folder(), mode=0o700, exist_ok=True)
         lock.write_together({path: json.dumps(entry).encode()})
@@ -80,6 +95,50 @@ def _builtin_mark() -> list[int]:
     spec = find_spec("meter.plugins")
     roots = (spec.submodule_search_locations or ()) if spec is not None else ()
     return [os.stat(root).st_mtime_ns for root in roots]
+
+
+def _make_apart(asked: Asked, folder: str) -> dict[str, Any]:
+    """A plan made by a forked process: what the check needs in memory would count as the command's (see `Usage`).
+
+    Raises: PlanRefused; RuntimeError, the process has ended without an answer.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(reading)
+            with open(writing, "wb") as answer:
+                answer.write(json.dumps(_answer(asked, folder)).encode())
+            status = 0
+        finally:
+            os._exit(status)  # neither exit handlers nor buffers of the parent are the child's
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        data = answer.read()
+    os.waitpid(pid, 0)
+    if not data:
+        raise RuntimeError("the plan could not be made")
+    made: dict[str, Any] = json.loads(data)
+    if "refused" in made:
+        raise PlanRefused([Refused(**each) for each in made["refused"]])
+    if "raised" in made:
+        raise RuntimeError(made["raised"])
+    entry: dict[str, Any] = made["entry"]
+    return entry
+
+
+def _answer(asked: Asked, folder: str) -> dict[str, Any]:
+    from meter.contracts.diagnostics import ContractError  # as in _make
+
+    try:
+        return {"entry": _make(asked, folder)}
+    except ContractError as error:
+        return {
+            "refused": [{"document": d.to_json(), "option": d.facts.get("option", "")} for d in error.diagnostics],
+        }
+    except Exception as error:  # noqa: BLE001  (a fault of meter's own; the parent raises it)
+        return {"raised": described(error)}
 
 
 def _make(asked: Asked, folder: str) -> dict[str, Any]:
@@ -153,7 +212,7 @@ def _output_for(path: str, catalogue: Any) -> str:
 def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) -> Measured:
     """Run a command and measure it: a poll before it is spawned, polls while it runs, a poll when it has ended.
 
-    Raises: ContractError and OSError before the spawn; CommandNotFound, CommandNotExecutable.
+    Raises: PlanRefused and OSError before the spawn; CommandNotFound, CommandNotExecutable.
     """
     command.find(argv[0])
     plan, contracts, _ = plan_for(asked)
@@ -168,7 +227,11 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
     with command.signals():
         engine.start()
         engine.poll_now()
-        running = command.start(argv)
+        try:
+            running = command.start(argv)
+        except BaseException:
+            engine.stop()
+            raise
         engine.go()
         running.wait()
         engine.stop()
@@ -189,7 +252,7 @@ def _document(
 ) -> dict[str, Any]:
     tally = engine.tally()
     peak = usage.peak_rss_bytes
-    floor = f"it stayed below the {usage.max_rss_floor_bytes} bytes that the kernel enters for meter itself"
+    floor = f"it is at most the {usage.max_rss_floor_bytes / 2**20:.1f} MiB that the kernel enters for meter itself"
     return {
         "format": FORMAT,
         "command": list(argv),

@@ -120,7 +120,7 @@ class Mounts:
         return check(request, catalogue, host), probe
 
     def resolve(
-        self, mountpoint: str, *, locked: bool = False, record: bool = True
+        self, mountpoint: str, *, locked: bool = False, record: bool = True, span: Span | None = None
     ) -> tuple[Ready | None, list[Diagnostic]]:
         """The plan of a mounted backend: the locked one where it holds, else a new one, else why not.
 
@@ -129,7 +129,7 @@ class Mounts:
         """
         text, requests, found = self.read()
         if mountpoint not in requests:
-            return None, self.refused(mountpoint, text, found)
+            return None, self.refused(mountpoint, text, found, span or Span(self.path, 1, 1))
         request = requests[mountpoint]
         entry = self.entry(mountpoint)
         same_request = entry is not None and entry["request"] == request.digest()
@@ -160,15 +160,16 @@ class Mounts:
             self.record(request, checked, contracts, probe)
         return ready, found
 
-    def refused(self, mountpoint: str, text: str, found: list[Diagnostic]) -> list[Diagnostic]:
+    def refused(self, mountpoint: str, text: str, found: list[Diagnostic], span: Span) -> list[Diagnostic]:
         """Why there is no request of that mountpoint: what is wrong with it, else E-MOUNT-UNKNOWN."""
         mounted = _mounted(text)
         if mountpoint not in mounted:
-            return [*found, self.unknown(mountpoint, sorted(mounted), Span(self.path, 1, 1))]
+            broken = [diagnostic for diagnostic in found if diagnostic.clause == "mounts"]
+            return broken or [self.unknown(mountpoint, sorted(mounted), span)]
         return from_document({"mounts": {mountpoint: mounted[mountpoint]}}, Source(self.path, text))[1]
 
-    def ready(self, mountpoints: Sequence[str], *, locked: bool = False) -> list[Ready]:
-        """The plans of some mountpoints, of all where none is named.
+    def ready(self, mountpoints: Sequence[str], *, locked: bool = False, spans: Sequence[Span] = ()) -> list[Ready]:
+        """The plans of some mountpoints, of all where none is named; `spans` say where each was named.
 
         Raises: ContractError with what is wrong with any of them.
         """
@@ -179,8 +180,9 @@ class Mounts:
             why, help_ = "it mounts nothing", "`meter mount /host cpu csv path=host.csv` mounts something"
             wrong = [_fault("E-FILE", Span(self.path, 1, 1), path=self.path, why=why, short=why, help=help_)]
         out = []
+        places = dict(zip(mountpoints, spans, strict=False))
         for name in names:
-            one, diagnostics = self.resolve(name, locked=locked)
+            one, diagnostics = self.resolve(name, locked=locked, span=places.get(name))
             if one is None:
                 wrong += [diagnostic for diagnostic in diagnostics if diagnostic not in wrong]
             else:
@@ -190,7 +192,7 @@ class Mounts:
         return out
 
     def check_all(
-        self, mountpoint: str | None, *, locked: bool = False
+        self, mountpoint: str | None, *, locked: bool = False, span: Span | None = None
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Check one mountpoint or all; writes nothing. Plans of those that are sound, and diagnostics as JSON.
 
@@ -201,7 +203,7 @@ class Mounts:
             found = []
         plans: list[dict[str, Any]] = []
         for name in [mountpoint] if mountpoint is not None else sorted(requests):
-            one, diagnostics = self.resolve(name, locked=locked, record=False)
+            one, diagnostics = self.resolve(name, locked=locked, record=False, span=span)
             found += [diagnostic for diagnostic in diagnostics if diagnostic not in found]
             if one is not None:
                 plans.append(one.plan)
@@ -212,8 +214,9 @@ class Mounts:
 
         Raises: ContractError, the mount file is there and cannot be read.
         """
-        _, requests, _ = self.read(missing_is_empty=True)
-        text = self._text_or_empty()
+        text, requests, found = self.read(missing_is_empty=True)
+        if not isinstance(tomllib.loads(text).get("mounts", {}), dict):
+            raise ContractError(found)
         rows = []
         for mountpoint, body in sorted(_mounted(text).items()):
             request, entry = requests.get(mountpoint), self.entry(mountpoint)
@@ -229,9 +232,6 @@ class Mounts:
             plugins = asked if isinstance(asked, list) else []
             rows.append({"mountpoint": mountpoint, "state": state, "plugins": [str(word) for word in plugins]})
         return rows
-
-    def _text_or_empty(self) -> str:
-        return self._data().decode() if os.path.exists(self.path) else ""
 
     def drift(self, request: Request, entry: dict[str, Any], checked: Checked) -> list[Diagnostic]:
         """E-DRIFT for each plugin whose contract says something else than at the mount."""
@@ -321,12 +321,11 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         with self.guarded():
-            _, requests, found = self.read()
+            text, requests, found = self.read()
             request = requests.get(mountpoint)
             if request is None:
-                if fault := check_mountpoint(mountpoint, span):
-                    raise ContractError([fault])
-                raise ContractError([*found, self.unknown(mountpoint, sorted(requests), span)])
+                fault = check_mountpoint(mountpoint, span)
+                raise ContractError([fault] if fault else self.refused(mountpoint, text, found, span))
             catalogue, problems = self.catalogue()
             checked, probe = self.check(request, catalogue)
             if checked.plan is None:

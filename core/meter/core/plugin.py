@@ -154,8 +154,9 @@ class Output(Plugin):
     def write(self, batch: Batch) -> None:
         """Deliver; on return the batch is as safe as the contract's `durability` says.
 
-        Raises: any error: the batch is kept and written again with back-off; a write that failed half way has to
-            undo its half.
+        Raises: Gone, nobody takes batches any more, such as a pipe whose reader has ended: the output ends, which is no
+            failure. Any other error: the batch is kept and written again with back-off; a write that failed half way
+            has to undo its half.
         """
         raise NotImplementedError
 

@@ -71,7 +71,8 @@ def check(
     if folder is None or file is not None:
         found = _mounts(common.mount_file(file), mountpoint, plugin_dirs, sysroot, locked=locked, host=host)
         backends, diagnostics = found[0], [*diagnostics, *found[1]]
-    return _show(backends, _unique(diagnostics), format_, strict=strict, folder=folder)
+    words = ["meter", "check", *([mountpoint] if mountpoint is not None else [])]
+    return _show(backends, _unique(diagnostics), format_, strict=strict, folder=folder, words=words)
 
 
 def _unique(diagnostics: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -95,11 +96,13 @@ def _mounts(
         return [backend(entry["plan"]) for entry in chosen], [d for entry in chosen for d in entry["diagnostics"]]
 
     from meter.contracts.diagnostics import ContractError  # the contract language: only where something has changed
+    from meter.contracts.spans import Words
     from meter.core.mounts import Mounts
 
     mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot, assume=host == "assume")
     try:
-        plans, found = mounts.check_all(mountpoint, locked=locked)
+        span = None if mountpoint is None else Words(["meter", "check", mountpoint]).span(2)
+        plans, found = mounts.check_all(mountpoint, locked=locked, span=span)
         return [backend(plan) for plan in plans], list(found)
     except ContractError as error:
         return [], [diagnostic.to_json() for diagnostic in error.diagnostics]
@@ -142,6 +145,7 @@ def _show(
     *,
     strict: bool,
     folder: str | None,
+    words: Sequence[str],
 ) -> int:
     status = common.exit_code(diagnostics, strict=strict)
     ok = status in (common.OK, common.STRICT)
@@ -164,7 +168,7 @@ def _show(
         return status
     for entry in backends:
         click.echo(f"{entry['mountpoint']}: ok, {common.chain_text(entry)}")
-    common.show(diagnostics)
+    common.show(diagnostics, words)
     if not backends and not diagnostics:
         click.echo(f"{folder}: ok" if folder else "nothing is mounted; `meter mount /host cpu csv path=host.csv` does")
     return status

@@ -6,11 +6,14 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from meter.cli import common, render
+
+if TYPE_CHECKING:
+    from meter.core.execute import Refused
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -27,7 +30,7 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
     Exit: that of the command; 127 not found, 126 not executable, 125 meter failed before the start, 128+N killed by N.
     """
     from meter.core.command import CommandNotExecutable, CommandNotFound  # a help text needs none
-    from meter.core.execute import Asked, execute
+    from meter.core.execute import Asked, PlanRefused, execute
 
     faults: list[Any] = []
     try:
@@ -42,10 +45,8 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
     except OSError as error:
         common.say(f"meter: {common.refusal(error, 'the command could not be started')}")
         return 125
-    except Exception as error:
-        if type(error).__name__ != "ContractError":  # imported only where a plan had to be made
-            raise
-        _refuse(error.diagnostics, argv, {"out": out, "interval": interval})  # type: ignore[attr-defined]  # it is one
+    except PlanRefused as error:
+        _refuse(error.refused, argv, {"out": out, "interval": interval})
         return 125
     common.show([common.fault_json(fault) for fault in faults])
     if format_ == "text":
@@ -61,19 +62,17 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
     return measured.exit_code
 
 
-def _refuse(diagnostics: Sequence[Any], argv: Sequence[str], options: Mapping[str, str | None]) -> None:
+def _refuse(refused: Sequence[Refused], argv: Sequence[str], options: Mapping[str, str | None]) -> None:
     """Say why the chain cannot be built, at the option of the command line that asked for it; each option once."""
-    from meter.contracts.spans import Words  # loaded by now: there are diagnostics
+    from meter.contracts.spans import Words  # only refusals need it
 
     given = {name: value for name, value in options.items() if value is not None}
     words = ["meter", "exec", *(f"--{name}={value}" for name, value in given.items()), "--", *argv]
     places = {name: place for place, name in enumerate(given, start=2)}
     line = Words(words)
     shown: dict[str, dict[str, Any]] = {}
-    for diagnostic in diagnostics:
-        document = diagnostic.to_json()
-        option = diagnostic.facts.get("option", "")
-        option = "out" if option == "path" else option
+    for document, option_name in refused:
+        option = "out" if option_name == "path" else option_name
         spans = [span for span in document["spans"] if span["file"] not in (common.COMMAND_LINE, "--out")]
         if option in places:
             first = document["spans"][0]

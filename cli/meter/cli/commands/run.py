@@ -89,11 +89,14 @@ def _plans(
         return [(entries[n]["plan"], lock.contracts_of(entries[n])) for n in (mountpoints or sorted(entries))]
 
     from meter.contracts.diagnostics import ContractError  # the contract language: only where something has changed
+    from meter.contracts.spans import Words
     from meter.core.mounts import Mounts
 
     mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
     try:
-        ready = mounts.ready(mountpoints, locked=locked)
+        line = Words(["meter", "run", *mountpoints])
+        spans = [line.span(place) for place in range(2, 2 + len(mountpoints))]
+        ready = mounts.ready(mountpoints, locked=locked, spans=spans)
     except ContractError as error:
         return common.fail(error.diagnostics, ["meter", "run", *mountpoints])
     for each in ready:

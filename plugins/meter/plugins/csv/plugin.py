@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from meter.core.plugin import Output
+from meter.core.plugin import Gone, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -132,6 +132,8 @@ class Csv(Output):
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
+        except BrokenPipeError as error:
+            raise Gone(f"nobody reads `{self.config['path']}` any more") from error
         except BaseException:
             if len(rest) < whole:
                 self._rest = (batch.seq, bytes(rest))

@@ -46,7 +46,10 @@ class Process(Source):
     """
 
     def start(self, context: SourceContext) -> None:
-        """Find the processes of the configuration. Raises: OSError, one of them is hidden."""
+        """Find the processes of the configuration.
+
+        Raises: ProcessLookupError, there is none of them; OSError, one of them is hidden.
+        """
         self._context = context
         self._files = _Files(context)
         self._hertz = os.sysconf("SC_CLK_TCK")
@@ -57,6 +60,9 @@ class Process(Source):
         self._pids = self._identities(self.config["pid"])
         self._tree = self._identities(pid for pid in tree if pid != 0)
         self._own = self._identities([os.getpid()] if 0 in tree else ())
+        if not (self._pids or self._tree or self._own):
+            asked = ", ".join(str(pid) for pid in sorted({*self.config["pid"], *tree}))
+            raise ProcessLookupError(f"there is no process {asked}; name one that runs")
 
     def poll(self, out: Readings) -> None:
         """Find the processes that there are and read each of them once."""
