@@ -30,7 +30,7 @@ def test_file_folder_mountpoint_or_nothing(sandbox: Sandbox) -> None:
     write(sandbox, SOUND.format("one"), SOUND.format("two"))
     write(sandbox, SOUND.format("three"), name="other/meter.toml")
     write(sandbox, SOUND.format("four"), name="other/four.toml")
-    write(sandbox, SOUND.format(""), name="other/root.toml")
+    write(sandbox, SOUND.format(""), name="other/top.toml")
     one, two = (f"/{name}: ok, cpu -> csv\n" for name in ("one", "two"))
     before = sandbox.files()
     assert sandbox.meter("check").ok().out == one + two
@@ -40,7 +40,7 @@ def test_file_folder_mountpoint_or_nothing(sandbox: Sandbox) -> None:
     assert sandbox.meter("check", "other").ok().out == "/three: ok, cpu -> csv\n"
     assert sandbox.meter("check", "other/four.toml").ok().out == "/four: ok, cpu -> csv\n"
     assert sandbox.meter("check", env={"METER_FILE": "other/four.toml"}).ok().out == "/four: ok, cpu -> csv\n"
-    assert sandbox.meter("check", "/", "--file", "other/root.toml").ok().out == "/: ok, cpu -> csv\n"
+    assert sandbox.meter("check", "/", "--file", "other/top.toml").ok().out == "/: ok, cpu -> csv\n"
     assert sandbox.files() == before, "a check writes nothing, no lock either"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from meter.core.batch import Batch
     from meter.core.bind import Selection
-    from meter.core.engine import Clock
+    from meter.core.clock import Clock
     from meter.core.plugin import Control
     from meter.core.readings import Readings
 

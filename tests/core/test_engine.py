@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meter.core import elements
 from meter.core import engine as engines
 from meter.core.plugin import Gone, Missing, Retry
 from tests.core import liars
@@ -619,7 +620,7 @@ class TestLiars:
         self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Short-lived objects make new layouts as long as meter runs; what is remembered of them is bounded."""
-        monkeypatch.setattr(engines, "BINDINGS_LIMIT", 4)
+        monkeypatch.setattr(elements, "BINDINGS_LIMIT", 4)
         number = 0
 
         def churn(out: Readings) -> None:
@@ -721,7 +722,7 @@ class TestOutputs:
         self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Its queue is bounded: the oldest batches go, and are counted."""
-        monkeypatch.setattr(engines, "QUEUE_LIMIT", 2)
+        monkeypatch.setattr(elements, "QUEUE_LIMIT", 2)
         world.faults["sink", "write"] = OSError(28, "No space left on device")
         engine = started(chain(tmp_path, source(), output(), output("second")), clock)
         engine._hand_over(0)
@@ -736,7 +737,7 @@ class TestOutputs:
 
     def test_a_slow_output_loses_nothing(self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its queue is bounded; what does not fit waits before it."""
-        monkeypatch.setattr(engines, "QUEUE_LIMIT", 2)
+        monkeypatch.setattr(elements, "QUEUE_LIMIT", 2)
         gate = world.scripts["sink"] = Gate()
         engine = started(chain(tmp_path, source(), output()), clock)
         engine._hand_over(0)
@@ -759,7 +760,7 @@ class TestOutputs:
         self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch, limit: int
     ) -> None:
         """`stop` returns, says who hangs and how many rows that cost, and the other output was closed in order."""
-        monkeypatch.setattr(engines, "QUEUE_LIMIT", limit)
+        monkeypatch.setattr(elements, "QUEUE_LIMIT", limit)
         gate = world.scripts["sink"] = Gate()
         engine = started(chain(tmp_path, source(), output(), output("second")), clock)
         engine._hand_over(0)

@@ -1,0 +1,147 @@
+"""The elements of a running chain: a plugin with what the engine knows of it.
+
+They hold state and say what a layout means to them; the loops that move them, and every thread, are the engine's.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from meter.core.breach import ContractBreach
+from meter.core.readings import BoundSourceContext, Declared, Readings
+
+if TYPE_CHECKING:
+    from meter.contracts.rules import Rule, WorstQuality
+    from meter.core.batch import Batch, Block
+    from meter.core.bind import Bound
+    from meter.core.layout import Layout
+    from meter.core.plugin import Filter, Output, Source
+
+QUEUE_LIMIT: Final = 1024
+BINDINGS_LIMIT: Final = 1024
+
+
+class SourceElement:
+    """A source with its schedule."""
+
+    def __init__(self, label: str, source: Source, declared: Declared, interval_ns: int, sysroot: Path | None) -> None:
+        self.label = label
+        self.source = source
+        self.context = BoundSourceContext(declared, sysroot)
+        self.readings = Readings(declared)
+        self.interval_ns = interval_ns
+        self.live = False
+        self.polls = 0
+        self.missed = 0
+        self.retries = 0
+
+
+class FilterElement:
+    """A filter with its rules and what they mean on each layout seen so far."""
+
+    def __init__(self, label: str, filter_: Filter, rules: Sequence[Rule], quality: WorstQuality) -> None:
+        self.label = label
+        self.filter = filter_
+        self.rules = rules
+        self.quality = quality
+        self.live = False
+        self.bindings: dict[Layout, Bound] = {}
+        self.told: dict[Layout, Bound] = {}
+        """Of which of these the filter was told."""
+        self.promised: dict[Layout, None] = {}
+        """Layouts that the rules give, and parts of these that the filter gave; the oldest ones are forgotten."""
+
+    def bound(self, layout: Layout) -> tuple[Bound, ContractBreach | None]:
+        """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why."""
+        found = self.bindings.get(layout)
+        breach = None
+        if found is None:
+            from meter.core.bind import Bound, beside, bind  # numpy
+
+            try:
+                found = bind(self.label, self.rules, layout, self.quality)
+            except ContractBreach as error:
+                found, breach = Bound(beside(self.rules, layout), ()), error
+            _remember(self.bindings, layout, found)
+            for selection in found.selections:
+                if selection.layout is not None:
+                    _remember(self.promised, selection.layout, None)
+        return found, breach
+
+    def tell(self, layout: Layout, bound: Bound) -> None:
+        """Let the filter prepare for the selections of a layout, once."""
+        if self.told.get(layout) is not bound:
+            self.filter.bind(bound.selections)
+            _remember(self.told, layout, bound)
+
+    def verify(self, block: Block) -> None:
+        """Whether a block is one that the rules promise, or a part of one.
+
+        Raises: ContractBreach.
+        """
+        layout = getattr(block, "layout", None)
+        if layout not in self.promised:
+            if layout is None or not any(_has(promised, layout) for promised in self.promised):
+                raise ContractBreach(self.label, "needs.metrics.gives", "it gave series that none of its rules gives")
+            _remember(self.promised, layout, None)
+        try:
+            block.verify()
+        except ValueError as error:
+            raise ContractBreach(self.label, "needs.metrics.gives", str(error)) from error
+
+
+def _remember(known: dict[Layout, Any], layout: Layout, what: Any) -> None:
+    """Remember something of a layout; key sets that churn make new ones for as long as meter runs."""
+    if len(known) >= BINDINGS_LIMIT:
+        del known[next(iter(known))]
+    known[layout] = what
+
+
+def _has(promised: Layout, layout: Layout) -> bool:
+    """Whether a layout has no other series than one that is promised, each as it is there."""
+    known = [promised.keys.lookup(key) for key in layout.keys]
+    return all(k is not None and k.metric == key.metric for k, key in zip(known, layout.keys, strict=True))
+
+
+class OutputElement:
+    """An output with its routing, its queue and its thread."""
+
+    def __init__(self, label: str, output: Output, rules: Sequence[Rule], quality: WorstQuality) -> None:
+        self.label = label
+        self.output = output
+        self.rules = rules
+        self.quality = quality
+        self.live = False
+        self.failing = False
+        self.stuck = False
+        self.started = False
+        self.gone = False
+        self.lost = 0
+        self.held = 0
+        """Rows of the batch that is being written."""
+        self.queue: queue.Queue[Batch | None] = queue.Queue(QUEUE_LIMIT)
+        self.thread: threading.Thread | None = None
+        self.routes: dict[Layout, Layout | None] = {}
+
+    def lose(self, rows: int) -> None:
+        """Count rows that are not delivered; what nobody takes any more is not lost."""
+        if not self.gone:
+            self.lost += rows
+
+    def route(self, block: Block) -> Block | None:
+        """The part of a block that the output takes."""
+        try:
+            layout = self.routes[block.layout]
+        except KeyError:
+            from meter.core.bind import bind  # numpy
+            from meter.core.keys import KeySet
+
+            bound = bind(self.label, self.rules, block.layout, self.quality)
+            keys = KeySet(key for selection in bound.selections for key in selection.inputs)
+            layout = block.layout.restrict(keys) if len(keys) else None
+            _remember(self.routes, block.layout, layout)
+        return None if layout is None else block.select(layout)
