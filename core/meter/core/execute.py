@@ -25,6 +25,8 @@ FORMAT: Final = "meter-exec/1"
 COLLECT: Final = "collect"
 PROCESS: Final = "process"
 MOUNTPOINT: Final = "/exec"
+DRAIN_S: Final = 30.0
+"""How long the chain may take when the command has ended: the first import of numpy from a slow disk takes seconds."""
 
 
 class Asked(NamedTuple):
@@ -234,7 +236,7 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
             raise
         engine.go()
         running.wait()
-        engine.stop()
+        engine.stop(DRAIN_S)
         usage = running.finish()
         left = command.leftovers()
     collect = next(output.output for output in engine.outputs if output.label == COLLECT)
