@@ -220,6 +220,31 @@ def test_what_is_left_running_is_named(box: Sandbox) -> None:
         os.kill(left, signal.SIGKILL)
 
 
+def test_cpu_time_of_orphans_is_told(box: Sandbox) -> None:
+    """What a process used that the command never waited for is no part of its CPU time, and said beside it."""
+    script = f"({sys.executable} -S burn.py own >/dev/null & ) ; while [ ! -s own ]; do sleep 0.05; done; sleep 0.3"
+    (box.folder / "burn.py").write_text(BURN)
+    done = box.meter("exec", "--format", "json", "--", "sh", "-c", script).ok()
+    user, system = map(float, (box.folder / "own").read_text().split())
+
+    assert done.json["orphans"]["ended"] == 1
+    assert done.json["orphans"]["cpu"]["value"] >= user + system
+    assert done.json["cpu"]["user"]["value"] < user
+
+
+def test_memory_of_a_process_that_has_ended_is_missing(box: Sandbox) -> None:
+    """The last poll sees the command as a zombie, whose memory the kernel shows as 0: no mean takes that in."""
+    hold = "x = bytearray(b'x') * 100_000_000; import time; time.sleep(0.5)"
+    words = ("--", sys.executable, "-S", "-c", hold)
+    short = box.meter("exec", "--format", "json", "--", "true").ok().json
+    long = box.meter("exec", "-i", "20ms", "--format", "json", *words).ok().json
+
+    (usage,) = [metric for metric in short["metrics"] if metric["metric"] == "process.memory.usage"]
+    assert (usage["value"], usage["quality"], usage["reason"]) == (None, "missing", "the process has ended")
+    (usage,) = [metric for metric in long["metrics"] if metric["metric"] == "process.memory.usage"]
+    assert 50_000_000 < usage["value"] < long["memory"]["max_rss"]["value"]
+
+
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 

@@ -40,9 +40,9 @@ with command.signals():
     print(running.pid, file=sys.stderr, flush=True)
     running.wait()
     usage = running.finish()
-    left = command.leftovers()
+    left = command.leftovers().running
     # Repeated, because what is killed may just have started another.
-    while still := command.leftovers():
+    while still := command.leftovers().running:
         for pid, _ in still:
             os.kill(pid, signal.SIGKILL)
     try:
@@ -527,5 +527,5 @@ class TestLeftovers:
         with subprocess.Popen(["true"]) as helper:
             os.waitid(os.P_PID, helper.pid, os.WEXITED | os.WNOWAIT)
 
-            assert helper.pid not in {pid for pid, _ in command.leftovers(ours={helper.pid})}
+            assert helper.pid not in {pid for pid, _ in command.leftovers(ours={helper.pid}).running}
             assert os.waitid(os.P_PID, helper.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None

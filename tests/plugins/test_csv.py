@@ -285,7 +285,7 @@ def test_two_meters_do_not_share_a_file(tmp_path: Path) -> None:
     """The second one is refused while the first one writes, and may write afterwards."""
     first = mounted(tmp_path / "x.csv")
 
-    with pytest.raises(BlockingIOError, match=r"`.*x\.csv` is being written by another meter"):
+    with pytest.raises(BlockingIOError, match=r"`.*x\.csv` is being written by another output or another meter"):
         mounted(tmp_path / "x.csv")
 
     plugin(first).stop()

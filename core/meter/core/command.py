@@ -71,7 +71,8 @@ class CommandNotFound(Exception):  # noqa: N818  (an outcome of `find` with its 
         self.near = near
 
     def __str__(self) -> str:
-        return f"`{self.name}` is not a command that can be found"
+        why = "there is no such file" if "/" in self.name else "no folder of PATH has it"
+        return f"`{self.name}` is not a command that can be found: {why}"
 
 
 class CommandNotExecutable(Exception):  # noqa: N818  (as CommandNotFound)
@@ -100,7 +101,8 @@ class Usage(NamedTuple):
     `max_rss_floor_bytes`: exec enters the peak of the memory that it replaces, which is that of `meter`, into the
     count of the new program (fs/exec.c, `exec_mmap`). Use `peak_rss_bytes`, which is missing in this case.
 
-    Source: getrusage(2); `read_bytes` and `written_bytes` are what went to storage, not to the page cache.
+    Source: getrusage(2); `read_bytes` came from storage and not from the page cache, `written_bytes` is
+    what was made dirty in the page cache, which the kernel writes to storage later, or never if it is deleted before.
     """
 
     exit_code: int
@@ -302,11 +304,24 @@ def become_subreaper() -> bool:
     return bool(prctl(_PR_SET_CHILD_SUBREAPER, *arguments) == 0)
 
 
-def leftovers(ours: Collection[int] = ()) -> tuple[tuple[int, str], ...]:
-    """What still runs below this process: (pid, command name of up to 15 characters), by pid.
+class Leftovers(NamedTuple):
+    """What the command has left to this process.
+
+    `running` are (pid, command name of up to 15 characters) of what still runs, by pid. `orphans` have ended, but
+    nobody below the command waited for them, so that `Usage` does not count them: this is their CPU time.
+    """
+
+    running: tuple[tuple[int, str], ...]
+    orphans: int
+    orphans_cpu_s: float
+
+
+def leftovers(ours: Collection[int] = ()) -> Leftovers:
+    """What still runs below this process, and what the orphans that have ended used.
 
     Call it after `finish` only, because it reaps ended children. `ours` are children that this process started for
-    itself; they and what is below them are neither reaped nor reported. Empty where /proc cannot be read.
+    itself; they and what is below them are neither reaped nor reported. Empty where /proc cannot be read; no sysroot
+    redirects this, as these are real processes.
     Source: proc_pid_stat(5).
     """
     below: dict[int, list[tuple[int, str, bool]]] = {}
@@ -316,17 +331,21 @@ def leftovers(ours: Collection[int] = ()) -> tuple[tuple[int, str], ...]:
             below.setdefault(parent, []).append((pid, name, ended))
     me = os.getpid()
     running = []
+    cpu: list[float] = []
     parents = [me]
     while parents:
         parent = parents.pop()
         for pid, name, ended in below.get(parent, ()):
-            if parent == me and (pid in ours or (ended and _reaped(pid))):
+            if parent == me and pid in ours:
                 continue
-            if ended and parent != me:
-                continue
+            if ended:
+                used = _reaped(pid) if parent == me else 0.0
+                if used is not None:
+                    cpu += [used] * (parent == me)
+                    continue
             running.append((pid, name))
             parents.append(pid)
-    return tuple(sorted(running))
+    return Leftovers(tuple(sorted(running)), len(cpu), sum(cpu))
 
 
 def _refusal(path: str) -> CommandNotExecutable | None:
@@ -428,9 +447,10 @@ def _stat(pid: int) -> tuple[str, bool, int] | None:
     return head.partition(b"(")[2].decode(errors="replace"), state in {b"Z", b"X"}, int(parent)
 
 
-def _reaped(pid: int) -> bool:
-    """Reap this ended child; False where its first thread has ended and others have not."""
+def _reaped(pid: int) -> float | None:
+    """Reap this ended child: the CPU seconds it used; None where its first thread has ended and others have not."""
     try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
+        found, _, used = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:
-        return True
+        return 0.0
+    return used.ru_utime + used.ru_stime if found == pid else None

@@ -607,8 +607,8 @@ class Engine:
             pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
             attempt += 1
             if self._stopping.is_set():
-                # While stopping, a few more tries in the time that is left.
-                if attempt > 3 or self._past_deadline():
+                # While stopping, a few more tries in the time that is left; once they were in vain, one for each batch.
+                if attempt > 3 or output.lost or self._past_deadline():
                     output.lose(batch.rows)
                     return
                 time.sleep(min(pause, 0.1))

@@ -19,7 +19,7 @@ from meter.core.engine import Engine, Fault, described
 from meter.core.version import __version__
 
 if TYPE_CHECKING:
-    from meter.core.command import Usage
+    from meter.core.command import Leftovers, Usage
 
 FORMAT: Final = "meter-exec/1"
 COLLECT: Final = "collect"
@@ -240,7 +240,7 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
         usage = running.finish()
         left = command.leftovers()
     collect = next(output.output for output in engine.outputs if output.label == COLLECT)
-    document = _document(argv, usage, collect, engine, left if subreaper else ())
+    document = _document(argv, usage, collect, engine, left if subreaper else command.Leftovers((), 0, 0.0))
     return Measured(document, usage.exit_code, tuple(engine.faults))
 
 
@@ -249,9 +249,7 @@ def quantity(value: float | None, unit: str, quality: str = "measured", reason: 
     return {"value": value, "unit": unit, "quality": "missing" if value is None else quality, "reason": reason}
 
 
-def _document(
-    argv: Sequence[str], usage: Usage, collect: Any, engine: Engine, left: Sequence[tuple[int, str]]
-) -> dict[str, Any]:
+def _document(argv: Sequence[str], usage: Usage, collect: Any, engine: Engine, left: Leftovers) -> dict[str, Any]:
     tally = engine.tally()
     peak = usage.peak_rss_bytes
     floor = f"it is at most the {usage.max_rss_floor_bytes / 2**20:.1f} MiB that the kernel enters for meter itself"
@@ -271,7 +269,8 @@ def _document(
             "attributed": quantity(None, "J", reason="no source of energy is mounted in this chain"),
         },
         "metrics": [_metric(series) for series in collect.table()],
-        "left_running": [{"pid": pid, "name": name} for pid, name in left],
+        "left_running": [{"pid": pid, "name": name} for pid, name in left.running],
+        "orphans": {"ended": left.orphans, "cpu": quantity(left.orphans_cpu_s, "s")},
         "polls": tally.polls,
         "missed_ticks": tally.missed,
         "faults": [fault.code for fault in engine.faults],

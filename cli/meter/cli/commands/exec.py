@@ -99,6 +99,10 @@ def report(document: dict[str, Any], width: int) -> str:
     if document["left_running"]:
         names = ", ".join(f"{render.visible(left['name'])} ({left['pid']})" for left in document["left_running"])
         lines += ["", f"still running: {names}; what they use from here on is not in the table"]
+    if orphans := document["orphans"]["ended"]:
+        spent = render.quantity(document["orphans"]["cpu"]["value"], "s")
+        whose = "1 process" if orphans == 1 else f"{orphans} processes"
+        lines += ["", f"{whose} that the command did not wait for used {spent} of CPU time, which is not in the table"]
     if document["missed_ticks"]:
         lines += ["", f"{document['missed_ticks']} polls came too late and were joined with the next; no time is lost"]
     return "\n".join(lines)

@@ -301,7 +301,7 @@ def _claim(file: int, path: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        why = f"`{path}` is being written by another meter; give each its own path, or end the other one"
+        why = f"`{path}` is being written by another output or another meter; give each its own path"
         raise BlockingIOError(errno.EWOULDBLOCK, why) from error
     head = os.pread(file, len(HEADER), 0)
     if head == HEADER:

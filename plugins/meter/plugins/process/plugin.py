@@ -11,7 +11,7 @@ from meter.core.counters import Deltas
 from meter.core.plugin import Gone, Missing, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Readings
@@ -25,6 +25,8 @@ _COUNTERS = {
     "read": ("process.disk.io", {"disk.io.direction": "read"}),
     "write": ("process.disk.io", {"disk.io.direction": "write"}),
 }
+_GAUGES = ("process.memory.usage", "process.memory.virtual", "process.thread.count")
+_ENDED = (b"Z", b"X")
 _NANOSECONDS = 1_000_000_000
 
 
@@ -60,6 +62,7 @@ class Process(Source):
         self._pids = self._identities(self.config["pid"])
         self._tree = self._identities(pid for pid in tree if pid != 0)
         self._own = self._identities([os.getpid()] if 0 in tree else ())
+        self._absent = sorted({pid for pid in (*self.config["pid"], *tree) if pid} - {*self._pids, *self._tree})
         if not (self._pids or self._tree or self._own):
             asked = ", ".join(str(pid) for pid in sorted({*self.config["pid"], *tree}))
             raise ProcessLookupError(f"there is no process {asked}; name one that runs")
@@ -87,11 +90,17 @@ class Process(Source):
         self._files.sweep()
 
     def _gauges(self, out: Readings, processes: Iterable[_Stat]) -> None:
+        for pid in self._absent:
+            self._state(out, pid, [Missing("there was no such process when measuring began")] * 3)
+        self._absent.clear()
         for process in processes:
-            consumer = str(process.pid)
-            out.emit("process.memory.usage", process.resident * self._page, consumer_id=consumer)
-            out.emit("process.memory.virtual", process.virtual, consumer_id=consumer)
-            out.emit("process.thread.count", process.threads, consumer_id=consumer)
+            now = [process.resident * self._page, process.virtual, process.threads]
+            # The kernel shows the memory of an ended process as 0; what it held before is not known any more.
+            self._state(out, process.pid, [Missing("the process has ended")] * 3 if process.ended else now)
+
+    def _state(self, out: Readings, pid: int, values: Sequence[int | Missing]) -> None:
+        for metric, value in zip(_GAUGES, values, strict=True):
+            out.emit(metric, value, consumer_id=str(pid))
 
     def _counters(self, out: Readings, processes: Iterable[_Stat]) -> None:
         readings: dict[tuple[Identity, str], float | Missing] = {}
@@ -158,7 +167,7 @@ class Process(Source):
         parent, user, system, threads, start, virtual, resident = [
             int(fields[at]) for at in (1, 11, 12, 17, 19, 20, 21)
         ]
-        return _Stat(pid, parent, start, user, system, threads, virtual, resident)
+        return _Stat(pid, fields[0] in _ENDED, parent, start, user, system, threads, virtual, resident)
 
     def _io(self, pid: int) -> tuple[int | Missing, int | Missing]:
         """Bytes read and written so far."""
@@ -176,9 +185,13 @@ class Process(Source):
 
 
 class _Stat(NamedTuple):
-    """What /proc/PID/stat says; times in clock ticks, `virtual` in bytes, `resident` in pages."""
+    """What /proc/PID/stat says; times in clock ticks, `virtual` in bytes, `resident` in pages.
+
+    One that has `ended` waits for its parent: its times are whole, its memory is gone.
+    """
 
     pid: int
+    ended: bool
     parent: int
     start: int
     user: int
