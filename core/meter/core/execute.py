@@ -170,9 +170,9 @@ def _words(asked: Asked, catalogue: Any, probe: Any) -> list[str]:
 
     pace = [f"interval={asked.interval}"] if asked.interval else []
     words: list[str] = []
-    for contract in catalogue.contracts():
-        if contract.placement != "source" or not is_automatic(contract) or host_fault(contract, probe):
-            continue
+    sources = [c for c in catalogue.contracts() if c.placement == "source" and is_automatic(c)]
+    # Where the host can carry none, all are asked for: the check says why of each.
+    for contract in [c for c in sources if not host_fault(c, probe)] or sources:
         obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
         if contract.name == PROCESS:
             words += [PROCESS, "tree=0", *pace]

@@ -108,11 +108,11 @@ def _default(option: Option) -> Any:
 def _document(contract: Contract, path: str) -> dict[str, Any]:
     import attrs  # loaded with the contract language
 
-    document = attrs.asdict(contract, filter=lambda attribute, _: attribute.name not in ("source", "config"))
-    document["config"] = {
-        name: {"type": option.type, "default": _default(option), "summary": option.summary}
-        for name, option in sorted(contract.config.items())
-    }
+    from meter.contracts.language import ABSENT
+
+    document = attrs.asdict(
+        contract, filter=lambda attribute, value: attribute.name != "source" and value is not ABSENT
+    )
     return {"format": "meter-plugin/1", "path": path, **document}
 
 
