@@ -109,8 +109,9 @@ def _code(each: Code, known: Language) -> str:
         f"({target('code', each.name)})=",
         f"### {code(each.name)}",
         "",
-        f"- message: {escape(each.message)}",
-        f"- help: {escape(each.help)}",
+        f"- message: {escape(each.text('message'))}",
+        f"- help: {escape(each.text('help'))}",
+        *(f"- or: {escape(each.text('help', variant))}" for variant in each.variants("help")),
     ]
     if causes:
         lines.append("- clauses: " + ", ".join(causes))

@@ -49,9 +49,12 @@ class TestHost:
 
     def test_no_alternative_holds(self) -> None:
         """Each reason is told, with what mends it; the need is shown."""
-        facts = host("/sys/a", b="permission denied", c="no such file")
+        facts = host("/sys/a", b="denied /sys/b", c="missing /sys/c")
         document = one(run("rapl sink", NEED, SINK, host=facts), "E-HOST")
-        assert document["message"] == "`rapl` cannot work on this host: permission denied or no such file"
+        assert (
+            document["message"]
+            == "`rapl` cannot work on this host: no permission to read `/sys/b` or `/sys/c` does not exist"
+        )
         assert "with the right to read it" in document["help"]
         assert pointed(document, "rapl sink") == '"rapl"'
         assert document["spans"][1]["file"] == "rapl/contract.toml"
@@ -71,12 +74,12 @@ class TestHost:
     def test_paths(self, type_: str, value: str, at: str) -> None:
         """A path that cannot be written is found before anything was measured."""
         text = output("sink", more=f'config.path = {{ type = "{type_}", access = "write" }}')
-        facts = Recorded({("write", "/ok"): "", ("write", "/no/x"): "`/no` does not exist; mkdir /no"})
+        facts = Recorded({("write", "/ok"): "", ("write", "/no/x"): "folder-missing /no"})
         more = f"config.sink.path = {value}\n"
         document = one(run("probe sink", PROBE, text, more=more, host=facts), "E-PATH")
         assert pointed(document, "probe sink", more) == at
-        assert document["message"] == "`path` of `sink` is `/no/x`, but `/no` does not exist"
-        assert document["help"] == "mkdir /no"
+        assert document["message"] == "`path` of `sink` is `/no/x`, but the folder `/no` does not exist"
+        assert document["help"] == "make it: mkdir -p /no"
 
     def test_a_default_path(self) -> None:
         """Where nothing was given the instance is the place; reading is another question."""

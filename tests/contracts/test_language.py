@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from meter.contracts import language as module
 from meter.contracts import model
 from meter.contracts.check import check
 from meter.contracts.host import Recorded
-from meter.contracts.language import Clause, language
+from meter.contracts.language import TEXTS, Clause, language
 from tests.contracts.build import catalogue, faults, output, request, shown, source
 
 ROOT = Path(module.__file__).parents[3]
@@ -158,7 +158,7 @@ def test_no_text_of_the_language_stands_in_the_code() -> None:
     """Messages, helps and descriptions are written once."""
     texts = {clause.description for clause in CLAUSES}
     for code in language().codes.values():
-        texts |= {code.message, code.help}
+        texts |= set(code.texts.values())
     long = {text for text in texts if len(text) > 25}
     for path, text in sources():
         literals = {
@@ -169,13 +169,109 @@ def test_no_text_of_the_language_stands_in_the_code() -> None:
         assert not literals & long, path
 
 
+SAYERS = {
+    "Diagnostic",
+    "OptionError",
+    "_fault",
+    "_misfit",
+    "_unread",
+    "_wrong",
+    "evolve",
+    "fault",
+    "io_fault",
+    "problem",
+    "say",
+}
+SAID = {"help", "help_", "label", "message", "relation", "short", "values", "wanted", "why"}
+ALLOWED: dict[tuple[str, str], str] = {
+    (
+        "cli/commands/exec.py",
+        "the command could not be started",
+    ): "`meter: …`, no diagnostic: the light path has no texts",
+    ("cli/commands/exec.py", "the output cannot be written"): "as above",
+    ("cli/main.py", "the output cannot be written"): "as above",
+    ("cli/commands/run.py", "write it with its unit"): "an error of usage, in click's form",
+    ("core/command.py", "no folder of PATH has it"): "`meter: …`, as above",
+    ("core/command.py", "there is no such file"): "as above",
+    ("contracts/reader.py", "end of"): "the text of tomllib, read better",
+    (
+        "core/readings.py",
+        "does not declare the",
+    ): "a breach: the author of a plugin sees it without the contract language",
+}
+"""File and words of a sentence that may stand in the code, with the reason."""
+
+
+def sentences(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Texts of several words that become, or seem to become, a fact or a label of a diagnostic."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in ("_replace", *SAYERS):
+                yield from _constants(value for value in (*node.args, *(k.value for k in node.keywords)))
+        elif isinstance(node, ast.Assign):
+            names = {getattr(target, "id", "") for target in node.targets}
+            if names & SAID:
+                yield from _constants([node.value])
+        elif isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from _constants(v for k, v in pairs if isinstance(k, ast.Constant) and k.value in SAID)
+
+
+def _constants(values: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
+    for node in (node for value in values for node in ast.walk(value)):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(node, ast.Constant) and isinstance(text, str) and len(text) > 15 and " " in text.strip():
+            yield node.lineno, text
+
+
+def test_no_sentence_of_a_diagnostic_stands_in_the_code() -> None:
+    """Python gives facts and the name of a variant, CONTRACT.ini the words."""
+    found = {
+        f"{path.relative_to(ROOT)}:{line}: {sentence}"
+        for path, text in sources()
+        if path.relative_to(ROOT).parts[0] != "plugins"
+        for line, sentence in sentences(ast.parse(text))
+        if not any(str(path).endswith(file) and words in sentence for file, words in ALLOWED)
+    }
+    assert not found, "\n".join(sorted(found))
+
+
+def test_every_variant_is_chosen_somewhere() -> None:
+    """A variant that nothing names is never shown; one that is named and not there would show the plain text."""
+    literals = {
+        node.value
+        for _, text in sources()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert {v for code in language().codes.values() for v in code.variants()} <= literals
+    for family in ("option", "type", "host"):
+        for says in language().words[family].values():
+            assert {key.partition(".")[2] for key in says if "." in key} <= literals, family
+    known = {v for code in language().codes.values() for v in code.variants()} | {""}
+    for path, text in sources():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.keyword) and node.arg == "variant":
+                named = {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant)}
+                assert named <= known, f"{path}:{node.value.lineno}"
+
+
+def test_every_answer_of_a_host_has_its_words() -> None:
+    """Keys that the probe answers are sections, and the other way round."""
+    text = (ROOT / "core/meter/core/host.py").read_text(encoding="utf-8")
+    keys = set(re.findall(r'f"([a-z-]+) \{', text)) | {"unrecorded"}
+    assert keys == set(language().words["host"])
+
+
 def test_facts_of_a_message_are_words() -> None:
     """`${fact}` is the only placeholder form, so that nothing stays unfilled."""
     for code in language().codes.values():
-        assert code.message
-        assert code.label
-        assert code.help
-        for text in (code.message, code.label, code.help):
+        assert code.text("message")
+        assert code.text("label")
+        assert code.text("help")
+        assert {key.partition(".")[0] for key in code.texts} <= set(TEXTS)
+        for text in code.texts.values():
             rest = re.sub(r"\$\{\w+\}", "", text)
             assert "${" not in rest, code.name
             assert not text.endswith("."), code.name
@@ -227,7 +323,7 @@ def test_implied_clauses_are_clauses() -> None:
 def test_words_have_descriptions() -> None:
     """Every word of an enumeration says what it means."""
     for family, words in language().words.items():
-        if family in ("clause", "code"):
+        if family in ("clause", "code", "type", "host", "text"):  # texts of diagnostics
             continue
         for word, says in words.items():
             assert says["description"], (family, word)

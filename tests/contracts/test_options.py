@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meter.contracts.check import check
+from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import Assumed
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
@@ -116,7 +117,9 @@ class TestCanonical:
         with pytest.raises(OptionError) as error:
             canonical(option(type_, **fields), raw)
         assert error.value.code == "E-CONFIG-RANGE"
-        assert error.value.facts["relation"] == relation
+        problem = error.value
+        said = Diagnostic(code=problem.code, facts=problem.facts, variant=problem.variant)
+        assert said.text("label") == relation
 
     def test_bounds_belong_to_the_range(self) -> None:
         """`min` and `max` themselves are allowed."""

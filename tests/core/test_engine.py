@@ -712,7 +712,7 @@ class TestOutputs:
             engine.tick(clock.advance(100))
         run(engine, clock)
 
-        assert [(f.code, f.instance, f.facts["why"].split()[0]) for f in engine.faults][-1] == ("E-IO", "sink", "7")
+        assert [(f.code, f.instance, f.facts.get("rows")) for f in engine.faults][-1] == ("E-IO", "sink", "7")
         assert {f.instance for f in engine.faults} == {"sink"}
         assert engine.tally().lost == 7
         assert engine.failed

@@ -48,13 +48,13 @@ def folder() -> Iterator[Path]:
     ("pattern", "why"),
     [
         ("/proc/stat", ""),
-        ("/proc/missing", "`{root}/proc/missing` does not exist"),
+        ("/proc/missing", "missing {root}/proc/missing"),
         ("/proc/*/stat", ""),
-        ("/proc/*/missing", "`{root}/proc/*/missing` does not exist"),
+        ("/proc/*/missing", "missing {root}/proc/*/missing"),
         ("/proc/[12]/stat", ""),
-        ("/proc/[3]/stat", "`{root}/proc/[3]/stat` does not exist"),
-        ("/proc/?/gone", "`{root}/proc/?/gone` does not exist"),  # what it leads to is not there
-        ("/sys/class", "`{root}/sys/class` does not exist"),
+        ("/proc/[3]/stat", "missing {root}/proc/[3]/stat"),
+        ("/proc/?/gone", "missing {root}/proc/?/gone"),  # what it leads to is not there
+        ("/sys/class", "missing {root}/sys/class"),
     ],
 )
 @pytest.mark.parametrize("name", ["root", "a[1]*"])
@@ -87,18 +87,18 @@ def test_what_cannot_be_read_is_said(folder: Path) -> None:
         missing = probe.answer("read", "missing")
 
     assert answers == [
-        f"no permission to read `{folder}/secret`",
-        f"`{folder}/secret` cannot be read",
+        f"denied {folder}/secret",
+        f"unreadable {folder}/secret",
         "",
     ]
-    assert missing == f"`{folder}/missing` does not exist"
+    assert missing == f"missing {folder}/missing"
 
 
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("new.csv", "the folder `{0}` cannot be written; take another folder"),
-        ("open", "`{0}/open` cannot be written; take another path"),
+        ("new.csv", "folder-unwritable {0}"),
+        ("open", "unwritable {0}/open"),
     ],
 )
 def test_what_cannot_be_written_is_said_with_what_mends_it(folder: Path, path: str, why: str) -> None:
@@ -113,10 +113,9 @@ def test_where_can_be_written(tmp_path: Path) -> None:
     probe = Probe(str(tmp_path))
 
     assert [probe.answer("write", path) for path in ("new", "there", "/dev/null", str(tmp_path / "new"))] == [""] * 4
-    assert probe.answer("write", ".") == f"`{tmp_path}/.` is a folder; name a file in it"
-    missing = f"the folder `{tmp_path}/a/b` does not exist; make it: mkdir -p {tmp_path}/a/b"
-    assert probe.answer("write", "a/b/c.csv") == missing
-    assert probe.answer("write", "there/c.csv") == f"`{tmp_path}/there` is no folder; take another path"
+    assert probe.answer("write", ".") == f"is-folder {tmp_path}/."
+    assert probe.answer("write", "a/b/c.csv") == f"folder-missing {tmp_path}/a/b"
+    assert probe.answer("write", "there/c.csv") == f"no-folder {tmp_path}/there"
 
 
 def test_a_question_is_asked_once(tmp_path: Path) -> None:

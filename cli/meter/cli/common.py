@@ -163,7 +163,7 @@ def fault_json(fault: Any) -> dict[str, Any]:
     """A fault of the engine as a diagnostic."""
     from meter.contracts.diagnostics import Diagnostic  # only faults need the contract language
 
-    document = Diagnostic(code=fault.code, facts=fault.facts, clause=fault.clause).to_json()
+    document = Diagnostic(code=fault.code, facts=fault.facts, clause=fault.clause, variant=fault.variant).to_json()
     if fault.clause:
         document["notes"] = [f"clause `{fault.clause}`"]
     return document

@@ -14,13 +14,13 @@ from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.flow import flow
-from meter.contracts.host import READ, WRITE, Host
+from meter.contracts.host import READ, WRITE, Host, reason, remedy
 from meter.contracts.instances import Instance, configure, strangers
 from meter.contracts.language import language
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.request import At, Request
-from meter.contracts.resolve import host_fault, resolve
+from meter.contracts.resolve import host_fault, host_faults, resolve
 
 
 @frozen(kw_only=True)
@@ -82,9 +82,11 @@ def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
 def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
     """E-HOST and E-PATH."""
     found = []
-    if why := host_fault(instance.contract, host):
-        span = instance.contract.source.key("needs", "host")._replace(label="needed here")
-        facts = {"plugin": instance.contract.name, "why": why, "help": _mend(why)}
+    if faults := host_faults(instance.contract, host):
+        span = instance.contract.source.key("needs", "host")
+        answers = [answer for alternative in faults for answer in alternative]
+        worst = next((answer for answer in answers if answer.startswith("denied ")), answers[0])
+        facts = {"plugin": instance.contract.name, "why": host_fault(instance.contract, host), "help": remedy(worst)}
         found.append(Diagnostic(code="E-HOST", facts=facts, spans=(instance.span, span), clause="needs.host"))
     for name, option in sorted(instance.contract.config.items()):
         value = instance.config.get(name)
@@ -95,22 +97,15 @@ def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnosti
         if isinstance(value, list | dict):
             paths = {(p,): path for p, path in (value.items() if isinstance(value, dict) else enumerate(value))}
         for at, path in paths.items():
-            why = host.answer(question, path)
-            if not why:
+            answer = host.answer(question, path)
+            if not answer:
                 continue
             given = request.config.get(instance.label, {}).get(name)
             span = instance.span if given is None else given.locate(at)
-            short, _, help_ = why.partition("; ")
-            facts = {"option": name, "instance": instance.label, "path": path, "why": short, "short": short}
-            help_ = help_ or "take another path"
-            found.append(Diagnostic(code="E-PATH", facts={**facts, "help": help_}, spans=(span,), clause="config"))
+            facts = {"option": name, "instance": instance.label, "path": path, "why": reason(answer)}
+            facts["help"] = remedy(answer, "path")
+            found.append(Diagnostic(code="E-PATH", facts=facts, spans=(span,), clause="config"))
     return found
-
-
-def _mend(why: str) -> str:
-    if "permission" in why:
-        return "run meter with the right to read it, or leave the plugin out"
-    return "leave the plugin out, or check with `--host assume` for another machine"
 
 
 def _durability(instance: Instance, request: Request) -> list[Diagnostic]:

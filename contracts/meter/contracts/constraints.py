@@ -30,11 +30,12 @@ _CONFIG: Final = re.compile(r"config\.([A-Za-z0-9_-]+)")
 
 
 class ConstraintError(ValueError):
-    """A constraint is malformed; `why` says how."""
+    """A constraint is malformed; `why` names the variant of [type constraint] that says how, `word` is to blame."""
 
-    def __init__(self, text: str, why: str) -> None:
+    def __init__(self, text: str, why: str, word: str = "") -> None:
         super().__init__(f"{text}: {why}")
         self.why = why
+        self.word = word
 
 
 class Factor(NamedTuple):
@@ -68,7 +69,7 @@ def parse_constraint(text: str) -> Constraint:
     """
     parts = _SPLIT.split(text)
     if len(parts) != 3:
-        raise ConstraintError(text, "expected one of < <= == != >= >")
+        raise ConstraintError(text, "operator")
     return Constraint(text, _term(text, parts[0]), parts[1], _term(text, parts[2]))
 
 
@@ -90,7 +91,7 @@ def _factor(text: str, word: str) -> Factor:
             return Factor("number", "", Fraction(parse(word)))
         except QuantityError:
             continue
-    raise ConstraintError(text, f"`{word}` is no number, quantity, config.NAME, count(config.NAME) or interval")
+    raise ConstraintError(text, "term", word)
 
 
 def holds(constraint: Constraint, config: Mapping[str, Any], interval: int | None = None) -> bool | None:

@@ -5,27 +5,28 @@ A diagnostic keeps facts, not sentences, until it leaves through `to_json`; whoe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from attrs import field, frozen
 
-from meter.contracts.language import language
+from meter.contracts.language import fill, language
 from meter.contracts.spans import Span
-
-_FACT: Final = re.compile(r"\$\{(\w+)\}")
 
 
 @frozen(kw_only=True)
 class Diagnostic:
-    """One fault, said once. `spans` begins with the place that is wrong, others follow; `notes` say why."""
+    """One fault, said once. `spans` begins with the place that is wrong, others follow; `notes` say why.
+
+    `variant` chooses `message.VARIANT`, `help.VARIANT`, … where CONTRACT.ini has them, else the plain text stands.
+    """
 
     code: str
     facts: Mapping[str, str] = field(factory=dict, eq=lambda facts: sorted(facts.items()))
     spans: tuple[Span, ...] = ()
     clause: str = ""
     notes: tuple[str, ...] = ()
+    variant: str = ""
 
     @property
     def level(self) -> str:
@@ -35,20 +36,23 @@ class Diagnostic:
     @property
     def message(self) -> str:
         """What is wrong, understandable alone."""
-        return self._fill(language().codes[self.code].message)
+        return self.text("message")
 
     @property
     def help(self) -> str:
         """What to change."""
-        return self._fill(language().codes[self.code].help)
+        return self.text("help")
 
-    def _fill(self, text: str) -> str:
-        return _FACT.sub(lambda found: self.facts[found[1]], text)
+    def text(self, which: str) -> str:
+        """One of its texts with its facts."""
+        return fill(language().codes[self.code].text(which, self.variant), self.facts)
 
     def to_json(self) -> dict[str, Any]:
         """The form of `meter check --format json`."""
-        label = self._fill(language().codes[self.code].label)
-        spans = [span if span.label or place else span._replace(label=label) for place, span in enumerate(self.spans)]
+        labels = [self.text("label"), *[self.text("beside")] * len(self.spans[1:])]
+        spans = [
+            span if span.label else span._replace(label=label) for span, label in zip(self.spans, labels, strict=False)
+        ]
         return {
             "code": self.code,
             "severity": self.level,
@@ -75,14 +79,15 @@ class ContractError(Exception):
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """`did you mean ...? ` for the candidates that resemble `name`, nearest first, else the empty text."""
+    """A question, with a blank behind it, for the candidates nearest to `name`; the empty text where none is near."""
     import difflib  # only a fault looks for what was meant
 
     pool = sorted(set(candidates))
     found = difflib.get_close_matches(name, pool, n=3, cutoff=0.6)
     if not found and len(name) > 2:
         found = [candidate for candidate in pool if candidate.startswith(name) or name in candidate.split(".")][:3]
-    return f"did you mean {' or '.join(f'`{word}`' for word in found)}? " if found else ""
+    names = " or ".join(f"`{word}`" for word in found)
+    return f"{language().phrase('text', 'near', names=names)} " if found else ""
 
 
 def listed(words: Iterable[str]) -> str:

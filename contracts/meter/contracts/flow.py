@@ -42,8 +42,8 @@ class Clash(NamedTuple):
     """Two instances that give one metric, sorted by label; the least clash of a metric is said."""
 
     givers: tuple[str, str]
-    why: str
-    help: str
+    variant: str
+    shapes: tuple[str, str] = ("", "")
 
 
 @frozen
@@ -57,8 +57,17 @@ class _Walk:
     shapes: dict[str, dict[Shape, str]] = field(factory=dict)
     clashing: dict[str, list[Clash]] = field(factory=dict)
 
-    def say(self, code: str, spans: Sequence[Span], clause: str, notes: tuple[str, ...] = (), **facts: str) -> None:
-        diagnostic = Diagnostic(code=code, facts=facts, spans=tuple(spans), clause=clause, notes=notes)
+    def say(
+        self,
+        code: str,
+        spans: Sequence[Span],
+        clause: str,
+        notes: tuple[str, ...] = (),
+        variant: str = "",
+        **facts: str,
+    ) -> None:
+        place = tuple(spans)
+        diagnostic = Diagnostic(code=code, facts=facts, spans=place, clause=clause, notes=notes, variant=variant)
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 
@@ -124,9 +133,8 @@ class _Walk:
         except UnitError:
             span = instance.contract.source.value("needs", "metrics", compiled.place, "gives", "unit")
             self.say(
-                "E-FLOW-UNIT", (instance.span, span._replace(label="makes it")), "needs.metrics.gives.unit",
-                instance=instance.label, metric=f"`{new.metric}`", got=new.unit, wanted="a unit",
-                help="mend the template",
+                "E-FLOW-UNIT", (instance.span, span), "needs.metrics.gives.unit", variant="template",
+                instance=instance.label, metric=f"`{new.metric}`", got=new.unit,
             )  # fmt: skip
             return False
         return True
@@ -158,7 +166,7 @@ class _Walk:
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
         demanded = instance.contract.source.key("needs", "metrics", compiled.place, fault.clause)
-        spans = (self.place(instance, compiled, item), demanded._replace(label="demanded here"))
+        spans = (self.place(instance, compiled, item), demanded)
         clause = f"needs.metrics.{fault.clause}"
         parts = {each.metric: each for _, each in group}
         names = sorted(parts)
@@ -166,27 +174,26 @@ class _Walk:
         facts = {"instance": instance.label, "metric": metric}
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
         if fault.clause == "unit":
-            help_ = f"select metrics of its dimension: `*{{unit={fault.wanted[0]}}}`"
-            if commensurable(part.unit, fault.wanted[0]):
-                help_ = f"no factor leads from `{part.unit}` to `{fault.wanted[0]}`: convert it before"
-            facts |= {"got": part.unit, "wanted": fault.wanted[0], "help": help_}
-            self.say("E-FLOW-UNIT", spans, clause, notes, **facts)
+            facts |= {"got": part.unit, "wanted": fault.wanted[0]}
+            variant = "offset" if commensurable(part.unit, fault.wanted[0]) else ""
+            self.say("E-FLOW-UNIT", spans, clause, notes, variant, **facts)
         elif fault.clause in ("type", "kind"):
             wanted = " or ".join(f"`{word}`" for word in fault.wanted)
-            facts |= {"got": f"`{fault.got}`", "wanted": wanted, "help": self.way(instance, fault)}
-            self.say("E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE", spans, clause, notes, **facts)
+            facts |= {
+                "got": f"`{fault.got}`",
+                "wanted": wanted,
+                "demand": fault.clause,
+                "words": "|".join(fault.wanted),
+            }
+            facts["filter"] = self.way(fault)
+            variant = "filter" if facts["filter"] else ""
+            self.say("E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE", spans, clause, notes, variant, **facts)
         elif fault.clause == "additive":
-            words = ("an additive metric", "a metric that is not additive")
-            got, wanted = reversed(words) if fault.wanted[0] == "true" else words
-            facts |= {"got": got, "wanted": wanted, "help": "select another metric"}
-            self.say("E-FLOW-KIND", spans, clause, notes, **facts)
+            variant = "additive" if fault.wanted[0] == "true" else "not-additive"
+            self.say("E-FLOW-KIND", spans, clause, notes, variant, **facts)
         else:
-            why = (
-                f"it has no attribute {listed(fault.wanted)}"
-                if fault.clause == "attributes"
-                else f"its {fault.clause} is `{fault.got}`, not {listed(fault.wanted)}"
-            )
-            self.say("E-FLOW-IDENTITY", spans, clause, notes, **facts, why=why)
+            facts |= {"demand": fault.clause, "got": fault.got, "wanted": listed(fault.wanted)}
+            self.say("E-FLOW-IDENTITY", spans, clause, notes, fault.clause, **facts)
 
     def derivation(self, part: Variant) -> str:
         """Where a part comes from."""
@@ -195,8 +202,8 @@ class _Walk:
         what = f"`{part.kind}`, `{part.type}`, in `{part.unit}`"
         return f"`{part.metric}` is {what} since `{part.origin}` (clause `{clause}`)"
 
-    def way(self, instance: Instance, fault: Fault) -> str:
-        """Which filter makes of a part what is wanted."""
+    def way(self, fault: Fault) -> str:
+        """The filter that makes of a part what is wanted; the empty text where none does."""
         for contract in self.catalogue.contracts():
             if not is_listed(contract):
                 continue
@@ -204,8 +211,8 @@ class _Walk:
                 makes = getattr(rule.gives, fault.clause, None)
                 takes = getattr(rule, fault.clause)
                 if makes in fault.wanted and (not takes or fault.got in takes):
-                    return f"put `{contract.name}` before `{instance.label}`, or select other metrics"
-        return f"select metrics of another {fault.clause}: `*{{{fault.clause}={'|'.join(fault.wanted)}}}`"
+                    return contract.name
+        return ""
 
     def empty(self, instance: Instance, live: Sequence[Variant]) -> None:
         """E-FLOW-EMPTY: each item that the user wrote has to mean something, and each metric that a rule names."""
@@ -231,15 +238,16 @@ class _Walk:
             notes = (f"`{named[0].metric}` is there, but {_says(named)}",)
         near = nearest(selector.glob, names)
         some = listed(names[:6]) + (" …" if len(names) > 6 else "")
-        help_ = f"{near}metrics there are {some}" if names else "no metric reaches it"
         self.say(
             "E-FLOW-EMPTY",
             [self.place(instance, compiled, item)],
             "needs.metrics.metric",
             notes,
+            "" if names else "none",
             selector=selector.text,
             instance=instance.label,
-            help=help_,
+            near=near,
+            metrics=some,
         )
 
     # ---------------------------------------------------------------------------------------------------- clashes
@@ -255,14 +263,11 @@ class _Walk:
             for other, label in self.shapes.setdefault(metric, {}).items():
                 if other != shape:
                     (one, this), (two, that) = sorted([(label, other), (instance.label, shape)])
-                    why = f" as {', '.join(this)} and as {', '.join(that)}"
-                    help_ = "a name has one type, unit and kind in a backend: leave one out or rename it"
-                    found.append(Clash((one, two), why, help_))
+                    found.append(Clash((one, two), "", (", ".join(this), ", ".join(that))))
             twice = [each.origin for each in seen if variant.meets(each)] if not found else []
             for origin in twice:
                 one, two = sorted((origin, instance.label))
-                help_ = "leave one out, or give them configurations that keep their series apart"
-                found.append(Clash((one, two), ": the same series twice", help_))
+                found.append(Clash((one, two), "series"))
             if found:
                 self.clashing.setdefault(metric, []).extend(found)
                 self.unknown.add(metric)
@@ -276,12 +281,12 @@ class _Walk:
             clash = min(clashes)
             makers = [self.made[label, metric] for label in clash.givers]
             spans = sorted(maker.span for maker in makers)
-            spans[1] = spans[1]._replace(label=f"gives `{metric}` too")
             emits = all(maker.emits for maker in makers)
             first, second = clash.givers
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
-                metric=metric, first=first, second=second, why=clash.why, help=clash.help,
+                variant=clash.variant,
+                metric=metric, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
             )  # fmt: skip
 
     def unread(self) -> None:

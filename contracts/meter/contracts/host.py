@@ -1,13 +1,15 @@
 """Host facts as an input of the check: questions with answers.
 
-A question is a kind and an argument; the answer is the empty text where it holds, else the reason. Who asks the real
-host lives outside this package.
+A question is a kind and an argument; the answer is the empty text where it holds, else the key of a section [host …]
+of CONTRACT.ini, a blank and the path to blame. Who asks the real host lives outside this package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
+
+from meter.contracts.language import language
 
 READABLE = "readable"
 """At least one path matches the pattern, and each match can be read."""
@@ -41,4 +43,16 @@ class Recorded:
 
     def answer(self, kind: str, argument: str) -> str:
         """The recorded answer."""
-        return self.facts.get((kind, argument), "not in the recorded facts")
+        return self.facts.get((kind, argument), "unrecorded")
+
+
+def reason(answer: str) -> str:
+    """An answer in words; one without a section stands for itself."""
+    key, _, path = answer.partition(" ")
+    return language().phrase("host", key, path=path) if key in language().words["host"] else answer
+
+
+def remedy(answer: str, variant: str = "") -> str:
+    """What mends it; as after the answer that nothing is there, where it has no section."""
+    key, _, path = answer.partition(" ")
+    return language().phrase("host", key if key in language().words["host"] else "missing", "help", variant, path=path)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from meter.contracts import options, selectors
 from meter.contracts.constraints import Constraint, holds, parse_constraint
@@ -66,14 +66,10 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
     found: list[Diagnostic] = []
     for name in sorted(given):
         if name not in contract.config:
-            known = ", ".join(f"`{option}`" for option in sorted(contract.config)) or "none"
-            facts = {
-                "plugin": contract.name,
-                "option": name,
-                "near": nearest(name, contract.config),
-                "options": f"its options are {known}",
-            }
-            found.append(Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=(given[name].key,), clause="config"))
+            facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
+            facts["options"] = listed(sorted(contract.config))
+            unknown = Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=(given[name].key,), clause="config")
+            found.append(unknown if contract.config else evolve(unknown, variant="none"))
     for name, option in sorted(contract.config.items()):
         if name in given:
             value = given[name]
@@ -83,8 +79,12 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
                 instance.origins[name] = "asked"
             except options.OptionError as problem:
                 facts = {"option": name, "instance": instance.label, **problem.facts}
-                spans = (value.locate(problem.at), contract.source.key("config", name)._replace(label="declared here"))
-                found.append(Diagnostic(code=problem.code, facts=facts, spans=spans, clause=f"config.{name}"))
+                spans = (value.locate(problem.at), contract.source.key("config", name))
+                found.append(
+                    Diagnostic(
+                        code=problem.code, facts=facts, spans=spans, clause=f"config.{name}", variant=problem.variant
+                    )
+                )
         elif option.default is ABSENT:
             summary = f": {option.summary}" if option.summary else ""
             facts = {"instance": instance.label, "option": name, "type": option.type, "summary": summary}
@@ -110,19 +110,19 @@ def unkept(
     instance: Instance, constraint: Constraint, span: Span, given: Mapping[str, Given], clause: str, interval: int = 0
 ) -> Diagnostic:
     """E-CONSTRAINT, at the option that the request gave, else at the instance."""
-    values = [f"`{name}` is {_shown(instance, name)}" for name in constraint.names]
+    say = language().phrase
+    values = [say("text", "value", name=name, value=_shown(instance, name)) for name in constraint.names]
     if interval:
-        values.append(f"the interval is `{format_duration(interval)}`")
+        values.append(say("text", "interval", value=format_duration(interval)))
     place = next((given[name].key for name in constraint.names if name in given), instance.span)
     facts = {
         "instance": instance.label,
         "constraint": constraint.text,
         "values": " and ".join(values),
-        "names": " or ".join(f"`{name}`" for name in constraint.names) or "the interval",
+        "names": " or ".join(f"`{name}`" for name in constraint.names),
     }
-    return Diagnostic(
-        code="E-CONSTRAINT", facts=facts, spans=(place, span._replace(label="demanded here")), clause=clause
-    )
+    variant = "" if constraint.names else "interval"
+    return Diagnostic(code="E-CONSTRAINT", facts=facts, spans=(place, span), clause=clause, variant=variant)
 
 
 def _shown(instance: Instance, name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -19,6 +20,10 @@ from meter.contracts import units
 
 ABSENT: Final = object()
 """The default of a clause that has none."""
+
+_FACT: Final = re.compile(r"\$\{(\w+)\}")
+TEXTS: Final = ("message", "label", "beside", "help")
+"""The texts of a diagnostic; `beside` is the label of the places behind the first."""
 
 
 @frozen(kw_only=True)
@@ -46,12 +51,22 @@ class Clause:
 
 @frozen(kw_only=True)
 class Code:
-    """A diagnostic's texts; `${fact}` is filled in when it is raised."""
+    """A diagnostic's texts; `${fact}` is filled in when it is raised.
+
+    `texts` holds them by their keys in the file: `help`, and `help.NAME` for the variant NAME.
+    """
 
     name: str
-    message: str
-    label: str
-    help: str
+    texts: Mapping[str, str]
+
+    def text(self, which: str, variant: str = "") -> str:
+        """One of its texts, in the variant where there is one of that text."""
+        return self.texts.get(f"{which}.{variant}", self.texts.get(which, ""))
+
+    def variants(self, which: str = "") -> tuple[str, ...]:
+        """The variants of one of its texts, or of all."""
+        keys = (key.partition(".") for key in self.texts)
+        return tuple(dict.fromkeys(name for text, _, name in keys if name and which in ("", text)))
 
     @property
     def level(self) -> str:
@@ -86,9 +101,23 @@ class Language:
         """The worst of some qualities."""
         return max(qualities, key=lambda quality: self.rank("quality", quality))
 
+    def phrase(self, family: str, word: str, key: str = "text", variant: str = "", /, **facts: str) -> str:
+        """A part of a sentence, with its facts filled in; in the variant where there is one."""
+        says = self.words[family][word]
+        text = says.get(f"{key}.{variant}", says.get(key, ""))
+        return _FACT.sub(lambda found: facts.get(found[1], found[0]), text)
+
     def children(self, path: tuple[str, ...]) -> Iterator[Clause]:
         """The clauses directly below a path, in the order of the file."""
         return (c for p, c in self.clauses.items() if len(p) == len(path) + 1 and p[:-1] == path)
+
+
+def fill(text: str, facts: Mapping[str, str]) -> str:
+    """A text with its facts.
+
+    Raises: KeyError, a fact is missing.
+    """
+    return _FACT.sub(lambda found: facts[found[1]], text)
 
 
 def text() -> str:
@@ -124,10 +153,7 @@ def load(source: str) -> Language:
     clauses = {
         clause.path: clause for clause in (_clause(name, body, families) for name, body in families["clause"].items())
     }
-    codes = {
-        name: Code(name=name, message=body["message"], label=body["label"], help=body["help"])
-        for name, body in families["code"].items()
-    }
+    codes = {name: Code(name=name, texts=body) for name, body in families["code"].items()}
     return Language(
         version=int(contract["language"]),
         interface=contract["interface"],

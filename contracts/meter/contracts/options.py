@@ -22,11 +22,15 @@ _TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(>)?")
 
 
 class OptionError(ValueError):
-    """A value does not fit its option; `code` and `facts` make the diagnostic, `at` is the place inside the value."""
+    """A value does not fit its option; `code`, `variant` and `facts` make the diagnostic.
 
-    def __init__(self, code: str, at: tuple[str | int, ...] = (), **facts: str) -> None:
+    `at` is the place inside the value.
+    """
+
+    def __init__(self, code: str, at: tuple[str | int, ...] = (), variant: str = "", **facts: str) -> None:
         super().__init__(code)
         self.code = code
+        self.variant = variant
         self.at = at
         self.facts = facts
 
@@ -55,13 +59,11 @@ def canonical(option: Option, raw: Any) -> Any:
     container, item = parse_type(option.type)
     if container == "list":
         if not isinstance(raw, list):
-            raise OptionError(
-                "E-CONFIG-TYPE", got=describe(raw), wanted=f"a list of {item}", help="write it as a list: [ … ]"
-            )
+            raise _misfit("type", "list", raw, (), "of", item=item)
         return [_checked(option, item, value, (place,)) for place, value in enumerate(raw)]
     if container == "map":
         if not isinstance(raw, dict):
-            raise OptionError("E-CONFIG-TYPE", got=describe(raw), wanted=f"a table of {item}", help="write { … }")
+            raise _misfit("type", "map", raw, (), "of", item=item)
         return {name: _checked(option, item, value, (name,)) for name, value in raw.items()}
     return _checked(option, item, raw, ())
 
@@ -78,20 +80,16 @@ def from_words(option: Option, texts: list[str]) -> Any:
         try:
             return tomllib.loads(f"x = {texts[0]}")["x"]
         except tomllib.TOMLDecodeError:
-            raise OptionError(
-                "E-CONFIG-TYPE",
-                got=f"`{texts[0]}`",
-                wanted=f"a TOML value of type {option.type}",
-                help="quote the texts inside",
-            ) from None
+            wanted = language().phrase("type", "toml", "wanted", type=option.type)
+            help_ = language().phrase("type", "toml", "help")
+            raise OptionError("E-CONFIG-TYPE", got=f"`{texts[0]}`", wanted=wanted, help=help_) from None
     if container == "list":
         return [_scalar(item, text) for text in texts]
     if container == "map":
         pairs = [text.partition("=") for text in texts]
         return {name: _scalar(item, value) for name, _, value in pairs}
     if len(texts) > 1:
-        help_ = "leave the others out"
-        raise OptionError("E-CONFIG-TYPE", (1,), got=f"given {len(texts)} times", wanted="one value", help=help_)
+        raise OptionError("E-CONFIG-TYPE", (1,), "twice", count=str(len(texts)))
     return _scalar(item, texts[0])
 
 
@@ -115,21 +113,15 @@ def _checked(option: Option, item: str, raw: Any, at: tuple[str | int, ...]) -> 
             "E-CONFIG-RANGE",
             at,
             got=str(value),
-            relation=f"not one of {listed(option.values)}",
-            help=f"{nearest(value, option.values)}take one of {listed(option.values)}",
+            values=listed(option.values),
+            near=nearest(value, option.values),
         )
-    for bound, relation, breaks in (("min", "less than", _less), ("max", "more than", _more)):
+    for bound, breaks in (("min", _less), ("max", _more)):
         limit = getattr(option, bound)
         if limit is ABSENT:
             continue
         if breaks(value, _READERS[item](limit, ())):
-            raise OptionError(
-                "E-CONFIG-RANGE",
-                at,
-                got=str(raw),
-                relation=f"{relation} `{limit}`",
-                help=f"the contract says {bound} = {_toml(limit)}",
-            )
+            raise OptionError("E-CONFIG-RANGE", at, bound, got=str(raw), limit=str(limit), example=_toml(limit))
     return value
 
 
@@ -158,68 +150,73 @@ def describe(raw: Any) -> str:
     return f"`{raw}`"
 
 
-def _wrong(raw: Any, at: tuple[str | int, ...], wanted: str, help_: str) -> OptionError:
+def _misfit(
+    family: str, word: str, raw: Any, at: tuple[str | int, ...], variant: str = "", **facts: str
+) -> OptionError:
+    """E-CONFIG-TYPE, in the words of a section that says what is wanted and what to write."""
+    wanted, help_ = (language().phrase(family, word, key, variant, **facts) for key in ("wanted", "help"))
     return OptionError("E-CONFIG-TYPE", at, got=describe(raw), wanted=wanted, help=help_)
+
+
+def _wrong(raw: Any, at: tuple[str | int, ...], item: str, variant: str = "", **facts: str) -> OptionError:
+    return _misfit("option", item, raw, at, variant, **facts)
 
 
 def _bool(raw: Any, at: tuple[str | int, ...]) -> bool:
     if not isinstance(raw, bool):
-        raise _wrong(raw, at, "true or false", "write true or false without quotes")
+        raise _wrong(raw, at, "bool")
     return raw
 
 
 def _int(raw: Any, at: tuple[str | int, ...]) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int):
-        raise _wrong(raw, at, "a whole number", "write digits without quotes")
+        raise _wrong(raw, at, "int")
     if not -(2**63) <= raw < 2**63:
-        raise _wrong(raw, at, "a whole number of 64 bits", "write a number below 2^63")
+        raise _wrong(raw, at, "int", "long")
     return raw
 
 
 def _float(raw: Any, at: tuple[str | int, ...]) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-        raise _wrong(raw, at, "a finite number", "write a number without quotes")
+        raise _wrong(raw, at, "float")
     return float(raw)
 
 
 def _str(raw: Any, at: tuple[str | int, ...]) -> str:
     if not isinstance(raw, str):
-        raise _wrong(raw, at, "a text", f'put it in quotes: "{raw}"' if isinstance(raw, int | float) else 'write "…"')
+        raise _wrong(raw, at, "str", "number" if isinstance(raw, int | float) else "", value=str(raw))
     return raw
 
 
 def _path(raw: Any, at: tuple[str | int, ...]) -> str:
     if not isinstance(raw, str) or not raw or "\0" in raw:
-        raise _wrong(raw, at, "a path", 'write a path in quotes, such as "host.csv"')
+        raise _wrong(raw, at, "path")
     return raw
 
 
 def _duration(raw: Any, at: tuple[str | int, ...]) -> int:
-    return _measured(raw, at, quantities.parse_duration, "a duration with its unit", ("s", "ms"))
+    return _measured(raw, at, quantities.parse_duration, "duration")
 
 
 def _size(raw: Any, at: tuple[str | int, ...]) -> int:
-    return _measured(raw, at, quantities.parse_size, "a size with its unit", ("KiB", "MB"))
+    return _measured(raw, at, quantities.parse_size, "size")
 
 
-def _measured(
-    raw: Any, at: tuple[str | int, ...], parse: Callable[[str], int], wanted: str, units: tuple[str, str]
-) -> int:
+def _measured(raw: Any, at: tuple[str | int, ...], parse: Callable[[str], int], item: str) -> int:
     """A number with its unit."""
     try:
         return parse(raw if isinstance(raw, str) else "")
     except quantities.QuantityError as error:
         bare = re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(raw))
         number = bare[0] if bare else "10"
-        example = f'write it with a unit, such as "{number}{units[0]}" or "{number}{units[1]}"'
-        raise _wrong(raw, at, wanted, f"{example}; expected {error.expected}") from None
+        raise _wrong(raw, at, item, number=number, expected=error.expected) from None
 
 
 def _unit(raw: Any, at: tuple[str | int, ...]) -> str:
     try:
         language().units.parse(raw if isinstance(raw, str) else "")
     except UnitError:
-        raise _wrong(raw, at, "a unit", 'write it in UCUM\'s form, such as "J", "kW" or "By/s"') from None
+        raise _wrong(raw, at, "unit") from None
     return str(raw)
 
 
@@ -235,17 +232,18 @@ def check_selector(text: str) -> None:
                 try:
                     language().units.parse(value)
                 except UnitError:
-                    raise selectors.SelectorError(text, f"`{value}` is not a unit") from None
+                    raise selectors.SelectorError(text, "unit", word=value) from None
             elif family in ("kind", "number", "resource", "consumer") and value not in language().words[family]:
                 words = listed(language().values(family))
-                raise selectors.SelectorError(text, f"`{value}` is not a {key}, which is one of {words}")
+                raise selectors.SelectorError(text, "word", word=value, key=key, words=words)
 
 
 def _metric(raw: Any, at: tuple[str | int, ...]) -> str:
     try:
         check_selector(raw if isinstance(raw, str) else "")
     except selectors.SelectorError as error:
-        raise _wrong(raw, at, "a selector of metrics", f'{error.why}; write it as "system.*{{kind=gauge}}"') from None
+        why = language().phrase("text", f"selector-{error.why}", **error.facts)
+        raise _wrong(raw, at, "metric", why=why) from None
     return str(raw)
 
 

@@ -176,10 +176,10 @@ def _late(maker: Instance, reader: Instance, metric: str) -> Diagnostic:
         "second": reader.label,
         "first_placement": maker.contract.placement,
         "second_placement": reader.contract.placement,
-        "help": f"`{reader.label}` reads `{metric}`, which `{maker.label}` gives: take another metric",
+        "metric": metric,
     }
-    spans = (reader.span, maker.span._replace(label="gives it"))
-    return Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=spans, clause="needs.metrics")
+    spans = (reader.span, maker.span)
+    return Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=spans, clause="needs.metrics", variant="flow")
 
 
 def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[Edge], list[Diagnostic]]:
@@ -236,7 +236,6 @@ def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[E
             "second": then.label,
             "first_placement": first.contract.placement,
             "second_placement": then.contract.placement,
-            "help": "placement comes first: remove the clause",
         }
         clause = "order" if edge.because.startswith("asked") else "ordering"
         spans = (edge.span or first.span,)
@@ -294,7 +293,7 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
 def _order_asked(one: Instance, other: Instance) -> Diagnostic:
     first, second = sorted((one, other), key=lambda instance: instance.rank)
     facts = {"first": first.label, "second": second.label}
-    spans = (first.span, second.span._replace(label="works on the same metrics"))
+    spans = (first.span, second.span)
     return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=spans, clause="order")
 
 
@@ -309,7 +308,7 @@ def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, In
     return Diagnostic(
         code="E-CYCLE",
         facts={"count": str(len(ring)), "ring": text},
-        spans=(by_label[ring[0]].span, *(span._replace(label="this clause") for span in spans)),
+        spans=(by_label[ring[0]].span, *spans),
         clause="ordering",
         notes=notes,
     )

@@ -24,7 +24,6 @@ from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
 from meter.contracts.spans import Span
-from meter.contracts.units import UnitError
 from meter.contracts.versions import parse_version, satisfies
 
 LIMIT: Final = 1 << 20
@@ -38,7 +37,6 @@ _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
 _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
 _CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
-_ARTICLE: Final = {"str": "a text", "bool": "true or false", "int": "a whole number", "table": "a table"}
 
 Path = tuple[str | int, ...]
 
@@ -53,22 +51,19 @@ class ReadContract(NamedTuple):
 def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnostic:
     """A TOML document and its text, or why it cannot be read (E-FILE)."""
 
-    def problem(why: str, short: str, help_: str, span: Span | None = None) -> Diagnostic:
-        return Diagnostic(
-            code="E-FILE",
-            facts={"path": file, "why": why, "short": short, "help": help_},
-            spans=(span or Span(file, 1, 1),),
-        )
+    def problem(variant: str, span: Span | None = None, **facts: str) -> Diagnostic:
+        place = span or Span(file, 1, 1)
+        return Diagnostic(code="E-FILE", variant=variant, facts={"path": file, **facts}, spans=(place,))
 
     if len(data) > LIMIT:
-        return problem(f"it has {len(data)} bytes, more than {LIMIT}", "too large", "split it")
+        return problem("too-large", size=str(len(data)), limit=str(LIMIT))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         start = data.rfind(b"\n", 0, error.start) + 1
         span = Span(file, line, len(data[start : error.start].decode("utf-8")) + 1)
-        return problem("it is not UTF-8", "not UTF-8", "save it in UTF-8", span)
+        return problem("not-utf8", span)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -77,16 +72,16 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
         lines = text.split("\n")
         span = Span(file, int(place[1]), int(place[2])) if place else Span(file, len(lines), len(lines[-1]) + 1)
         why = _PLACE.sub("", why).replace("(at end of document)", "at the end of the document").strip()
-        return problem(f"it is not TOML: {why[:1].lower()}{why[1:]}", "not TOML", "mend it here", span)
+        return problem("not-toml", span, why=f"{why[:1].lower()}{why[1:]}")
     except RecursionError:
-        return problem("it is nested too deeply", "too deep", "write it flatter")
+        return problem("too-deep", limit=str(DEEPEST))
     except ValueError as error:  # a date that does not exist, an integer of thousands of digits
-        return problem(f"it has a value that cannot be: {error}", "cannot be", "mend the value")
+        return problem("bad-value", why=str(error))
     if path := _too_large(document):
         span = Source(file, text).value(*path)
-        return problem(f"`{path[-1]}` is beyond 64 bits", "too large", "write a number below 2^63", span)
+        return problem("too-long", span, name=str(path[-1]))
     if _depth(document) > DEEPEST:
-        return problem(f"it is nested more than {DEEPEST} deep", "too deep", "write it flatter")
+        return problem("too-deep", limit=str(DEEPEST))
     return document, text
 
 
@@ -141,7 +136,7 @@ def read(data: bytes, file: str, stem: str = "plugin") -> ReadContract:
             span._replace(line=span.line + first_line - 1, column=span.column + first_column - 1)
             for span in parsed.spans
         ]
-        return ReadContract(None, (Diagnostic(code=parsed.code, facts=parsed.facts, spans=tuple(shifted)),))
+        return ReadContract(None, (evolve(parsed, spans=tuple(shifted)),))
     document, text = parsed
     source = Source(file, text, first_line=first_line, first_column=first_column)
     return _Reader(document, source, stem).read()
@@ -160,18 +155,17 @@ class _Reader:
         self.stem = stem
         self.found: list[Diagnostic] = []
         name = document.get("name")
-        self.subject = f"`{name}`" if isinstance(name, str) else f"the contract in `{source.file}`"
+        self.subject = (
+            f"`{name}`" if isinstance(name, str) else language().phrase("text", "contract-in", path=source.file)
+        )
         placement = document.get("placement")
         known = isinstance(placement, str) and placement in language().words["placement"]
         self.placement: str | None = placement if known else None
 
-    def say(self, code: str, span: Span, clause: str, **facts: str) -> None:
+    def say(self, code: str, span: Span, clause: str, variant: str = "", **facts: str) -> None:
         """Note a diagnostic at a place of the document."""
-        self.found.append(
-            Diagnostic(
-                code=code, facts={"subject": self.subject, "clause": clause} | facts, spans=(span,), clause=clause
-            )
-        )
+        facts = {"subject": self.subject, "clause": clause, **facts}
+        self.found.append(Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant))
 
     def read(self) -> ReadContract:
         if self.placement is not None:
@@ -200,9 +194,9 @@ class _Reader:
             clause = clauses.get(name)
             dotted = ".".join([*(str(part) for part in path if isinstance(part, str)), name])
             if clause is None or not self.belongs(clause):
-                why = "there is not" if clause is None else f"a {self.placement} cannot have"
-                near = nearest(name, clauses) if clause is None else ""
-                self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), dotted, why=why, near=near)
+                facts = {"near": nearest(name, clauses) if clause is None else "", "placement": self.placement or ""}
+                variant = "" if clause is None else "placement"
+                self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), dotted, variant, **facts)
                 continue
             out[name] = self.value(clause, (*path, name), raw[name])
         unstated: list[Clause] = []
@@ -251,7 +245,7 @@ class _Reader:
                 return {
                     name: self.table((*path, name), (*clause.path, "*"), entry)
                     if isinstance(entry, dict)
-                    else self.wrong(clause, (*path, name), entry, "a table")
+                    else self.wrong(clause, (*path, name), entry, language().phrase("type", "table", "wanted"))
                     for name, entry in sorted(raw.items())
                     if not name.startswith("x-")
                 }
@@ -260,16 +254,12 @@ class _Reader:
 
     def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "") -> Any:
         """Note that a value is not of its clause's type."""
-        words = {"list": "a list", "map": "a table", "tables": "a list of tables"}
-        wanted = wanted or words.get(clause.type.partition("<")[0]) or _ARTICLE.get(clause.type, f"a {clause.type}")
-        self.say(
-            "E-CLAUSE-TYPE",
-            self.source.value(*path),
-            clause.name,
-            got=options.describe(raw),
-            wanted=wanted,
-            help=clause.description,
-        )
+        facts = {
+            "got": options.describe(raw),
+            "wanted": wanted or language().phrase("type", clause.type.partition("<")[0], "wanted"),
+            "description": clause.description,
+        }
+        self.say("E-CLAUSE-TYPE", self.source.value(*path), clause.name, **facts)
         return raw
 
     def scalar(self, clause: Clause, item: str, path: Path, raw: Any) -> Any:
@@ -297,16 +287,14 @@ class _Reader:
                     near=nearest(raw, clause.values),
                 )
             else:
-                near = nearest(raw, clause.values) if isinstance(raw, str) else ""
-                wanted = f"one of {', '.join(clause.values)}"
-                help_ = f"{near}take one of {', '.join(clause.values)}"
                 self.say(
                     "E-CLAUSE-TYPE",
                     self.source.value(*path),
                     clause.name,
+                    "enum",
                     got=options.describe(raw),
-                    wanted=wanted,
-                    help=help_,
+                    values=", ".join(clause.values),
+                    near=nearest(raw, clause.values) if isinstance(raw, str) else "",
                 )
             return raw
         if item == "name" and isinstance(raw, str) and not _NAME.fullmatch(raw):
@@ -319,10 +307,10 @@ class _Reader:
         """What no clause says alone: versions of the language, options that defaults, guards and templates name."""
         speaks = language()
         if contract.contract != speaks.version:
-            facts = {"what": "contract language", "wanted": str(contract.contract), "got": str(speaks.version)}
-            self.say("E-INTERFACE", self.source.value("contract"), "contract", **facts)
+            facts = {"wanted": str(contract.contract), "got": str(speaks.version)}
+            self.say("E-INTERFACE", self.source.value("contract"), "contract", "language", **facts)
         if not satisfies(parse_version(speaks.interface), contract.interface):
-            facts = {"what": "plugin interface", "wanted": contract.interface, "got": speaks.interface}
+            facts = {"wanted": contract.interface, "got": speaks.interface}
             self.say("E-INTERFACE", self.source.value("interface"), "interface", **facts)
         sound = {name for name, option in contract.config.items() if self.option(contract, name, option)}
         if contract.placement == "source" and contract.config["interval"].type != "duration":
@@ -330,9 +318,10 @@ class _Reader:
         for use in _named_options(contract):
             if use.option not in contract.config:
                 near = nearest(use.option, contract.config)
-                declared = "options are " + (", ".join(sorted(contract.config)) or "none")
+                declared = listed(sorted(contract.config))
                 facts = {"plugin": contract.name, "option": use.option, "near": near, "options": declared}
-                self.say("E-CONFIG-UNKNOWN", self.source.value(*use.path), use.clause, **facts)
+                variant = "" if declared else "none"
+                self.say("E-CONFIG-UNKNOWN", self.source.value(*use.path), use.clause, variant, **facts)
             elif not any(fnmatchcase(contract.config[use.option].type, pattern) for pattern in use.types):
                 self.misused(contract, use)
             elif use.guard is not ABSENT and use.option in sound:
@@ -369,16 +358,20 @@ class _Reader:
             options.canonical(option or contract.config[name], value)
         except options.OptionError as problem:
             span = self.source.value(*path, *problem.at)
-            self.say(problem.code, span, clause, option=name, instance=contract.name, **problem.facts)
+            facts = {"option": name, "instance": contract.name, **problem.facts}
+            self.say(problem.code, span, clause, problem.variant, **facts)
             return False
         return True
 
     def misused(self, contract: Contract, use: Use) -> None:
         """Note that an option of this type cannot stand here."""
-        wanted = f"one of type {' or '.join(use.types).replace('<*>', '<T>')}"
-        got = f"the option `{use.option}` of type {contract.config[use.option].type}"
-        help_ = language().clauses[tuple(use.clause.split("."))].description
-        self.say("E-CLAUSE-TYPE", self.source.value(*use.path), use.clause, got=got, wanted=wanted, help=help_)
+        facts = {
+            "option": use.option,
+            "type": contract.config[use.option].type,
+            "types": " or ".join(use.types).replace("<*>", "<T>"),
+            "description": language().clauses[tuple(use.clause.split("."))].description,
+        }
+        self.say("E-CLAUSE-TYPE", self.source.value(*use.path), use.clause, "option", **facts)
 
 
 class Use(NamedTuple):
@@ -486,23 +479,19 @@ def _is_text(raw: Any, check: Callable[[str], Any]) -> bool:
 def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
     """For each scalar type a function that says what was wanted, `None` where the value fits."""
 
-    def plain(wanted: str, fits: Callable[[Any], bool]) -> Callable[[Any], str | None]:
-        return lambda raw: None if fits(raw) else wanted
+    def plain(name: str, fits: Callable[[Any], bool], **facts: str) -> Callable[[Any], str | None]:
+        return lambda raw: None if fits(raw) else language().phrase("type", name, "wanted", **facts)
 
-    def text(wanted: str, check: Callable[[str], Any]) -> Callable[[Any], str | None]:
-        return plain(wanted, lambda raw: _is_text(raw, check))
+    def text(name: str, check: Callable[[str], Any], **facts: str) -> Callable[[Any], str | None]:
+        return plain(name, lambda raw: _is_text(raw, check), **facts)
 
-    def unit(raw: Any) -> str | None:
-        try:
-            language().units.parse(raw if isinstance(raw, str) and raw else "?")
-        except UnitError:
-            return None if raw == "" else 'a unit in UCUM\'s form, such as "J" or "By/s"'
-        return None
+    def unit(raw: str) -> bool:
+        return not raw or language().units.parse(raw) is not None
 
-    def domain(raw: Any) -> str | None:
+    def domain(raw: Any) -> bool:
         listed = isinstance(raw, list) and bool(raw) and all(isinstance(word, str) for word in raw)
         named = isinstance(raw, str) and (raw == "str" or _CONFIG.fullmatch(raw) is not None)
-        return None if listed or named else 'a list of values, "${config.LIST}" or "str"'
+        return listed or named
 
     def selector(raw: str) -> bool:
         if not _CONFIG.fullmatch(raw):
@@ -510,46 +499,35 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         return True
 
     def constraint(raw: Any) -> str | None:
-        if not isinstance(raw, str):
-            return "a constraint TERM OP TERM"
-        try:
-            parse_constraint(raw)
-        except ConstraintError as error:
-            return f"a constraint TERM OP TERM ({error.why})"
-        return None
+        variant, word = "", ""
+        if isinstance(raw, str):
+            try:
+                parse_constraint(raw)
+            except ConstraintError as error:
+                variant, word = error.why, error.word
+            else:
+                return None
+        return language().phrase("type", "constraint", "wanted", variant, word=word)
 
     return {
         "any": lambda _: None,
-        "str": plain("a text", lambda raw: isinstance(raw, str)),
-        "bool": plain("true or false", lambda raw: isinstance(raw, bool)),
-        "int": plain("a whole number", lambda raw: isinstance(raw, int) and not isinstance(raw, bool)),
-        "name": plain("a name", lambda raw: isinstance(raw, str)),
-        "version": text('a version such as "1.2.3"', parse_version),
-        "version-short": text('a version such as "1.0"', lambda raw: parse_version(raw, short=True)),
-        "range": text(
-            'a range of versions such as ">=1,<2"', lambda raw: satisfies(parse_version("1.0.0"), raw) or True
-        ),
-        "unit": unit,
-        "template": text(
-            "a name of letters, digits and `.`, with at most one ${config.NAME}",
-            lambda raw: bool(_METRIC.fullmatch(_CONFIG.sub("x", raw, count=1))),
-        ),
-        "metric-template": text(
-            "a name of letters, digits and `.`, with ${metric} for the input's name",
-            lambda raw: bool(_METRIC.fullmatch(raw.replace("${metric}", "x"))),
-        ),
-        "unit-template": text(
-            "a unit in UCUM's form, with ${unit} for the input's",
-            lambda raw: language().units.parse(raw.replace("${unit}", "1")),
-        ),
-        "selector": text('a selector such as "system.*{kind=gauge}"', selector),
-        "guard": plain("a table OPTION = value", lambda raw: isinstance(raw, dict)),
-        "domain": domain,
+        "str": plain("str", lambda raw: isinstance(raw, str)),
+        "bool": plain("bool", lambda raw: isinstance(raw, bool)),
+        "int": plain("int", lambda raw: isinstance(raw, int) and not isinstance(raw, bool)),
+        "name": plain("name", lambda raw: isinstance(raw, str)),
+        "version": text("version", parse_version),
+        "version-short": text("version-short", lambda raw: parse_version(raw, short=True)),
+        "range": text("range", lambda raw: satisfies(parse_version("1.0.0"), raw) or True),
+        "unit": text("unit", unit),
+        "template": text("template", lambda raw: bool(_METRIC.fullmatch(_CONFIG.sub("x", raw, count=1)))),
+        "metric-template": text("metric-template", lambda raw: bool(_METRIC.fullmatch(raw.replace("${metric}", "x")))),
+        "unit-template": text("unit-template", lambda raw: language().units.parse(raw.replace("${unit}", "1"))),
+        "selector": text("selector", selector),
+        "guard": plain("guard", lambda raw: isinstance(raw, dict)),
+        "domain": plain("domain", domain),
         "constraint": constraint,
-        "entry": text('"MODULE:OBJECT"', lambda raw: bool(_ENTRY.fullmatch(raw))),
-        "option-type": text(
-            "an option type: " + ", ".join(language().values("option")) + ", list<T> or map<T>", options.parse_type
-        ),
+        "entry": text("entry", lambda raw: bool(_ENTRY.fullmatch(raw))),
+        "option-type": text("option-type", options.parse_type, options=", ".join(language().values("option"))),
     }
 
 

@@ -69,8 +69,8 @@ class Request:
         return hashlib.sha256(canonical_bytes(material)).hexdigest()
 
 
-def _fault(code: str, span: Span, **facts: str) -> Diagnostic:
-    return Diagnostic(code=code, facts=facts, spans=(span,), clause=facts.get("clause", ""))
+def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
+    return Diagnostic(code=code, facts=facts, spans=(span,), clause=facts.get("clause", ""), variant=variant)
 
 
 def check_mountpoint(mountpoint: str, span: Span) -> Diagnostic | None:
@@ -108,11 +108,9 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
                 plugins.append(asked)
                 config.setdefault(asked.label, {})
         elif not plugins:
-            help_ = "begin with a plugin: `meter mount /host cpu interval=1s`"
-            diagnostics.append(_fault("E-OPTION", span, word=word, help=help_))
+            diagnostics.append(_fault("E-OPTION", span, "first", word=word))
         elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            help_ = "an option is NAME=VALUE, the name letters, digits, `-` and `_`"
-            diagnostics.append(_fault("E-OPTION", span, word=word, help=help_))
+            diagnostics.append(_fault("E-OPTION", span, word=word))
         else:
             config[plugins[-1].label].setdefault(name, []).append((value, span))
     if any(diagnostic.level == "error" for diagnostic in diagnostics):
@@ -142,11 +140,11 @@ def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str
     requests: dict[str, Request] = {}
     for name in sorted(document):
         if name != "mounts" and not name.startswith("x-"):
-            facts = {"subject": f"`{source.file}`", "why": "there is not", "near": nearest(name, ["mounts"])}
+            facts = {"subject": f"`{source.file}`", "near": nearest(name, ["mounts"])}
             diagnostics.append(_fault("E-CLAUSE-UNKNOWN", source.key(name), **facts, clause=name))
     mounts = document.get("mounts", {})
     if not isinstance(mounts, dict):
-        return {}, [*diagnostics, _type(source, ("mounts",), "mounts", mounts, "a table", '[mounts."/host"]')]
+        return {}, [*diagnostics, _type(source, ("mounts",), "mounts", mounts, "table", '[mounts."/host"]')]
     for mountpoint in sorted(mounts):
         request, found = _one(mountpoint, mounts[mountpoint], source)
         diagnostics += found
@@ -155,9 +153,10 @@ def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str
     return requests, diagnostics
 
 
-def _type(source: Source, path: At, clause: str, got: Any, wanted: str, example: str) -> Diagnostic:
-    facts = {"subject": f"`{source.file}`", "got": describe(got), "wanted": wanted, "help": f"write {example}"}
-    return _fault("E-CLAUSE-TYPE", source.value(*path), **facts, clause=clause)
+def _type(source: Source, path: At, clause: str, got: Any, type_: str, example: str) -> Diagnostic:
+    wanted = language().phrase("type", type_, "wanted")
+    facts = {"subject": f"`{source.file}`", "got": describe(got), "wanted": wanted, "example": example}
+    return _fault("E-CLAUSE-TYPE", source.value(*path), "example", **facts, clause=clause)
 
 
 def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, list[Diagnostic]]:
@@ -167,21 +166,23 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
     if fault := check_mountpoint(mountpoint, source.key(*base)):
         found.append(fault)
     if not isinstance(body, dict):
-        return None, [*found, _type(source, base, mountpoint, body, "a table", f'[mounts."{mountpoint}"]')]
+        return None, [*found, _type(source, base, mountpoint, body, "table", f'[mounts."{mountpoint}"]')]
     for name in sorted(body):
         if name not in words and not name.startswith("x-"):
-            facts = {"subject": f"`{mountpoint}`", "why": "there is not", "near": nearest(name, words)}
+            facts = {"subject": f"`{mountpoint}`", "near": nearest(name, words)}
             found.append(_fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name))
     for name, says in words.items():
         if name not in body and says["obligatory"] == "yes":
             facts = {"subject": f"`{mountpoint}`", "description": says["description"]}
             found.append(_fault("E-CLAUSE-MISSING", source.key(*base), **facts, clause=name))
-        elif name in body and (wanted := _SHAPES[says["type"]](body[name])):
-            found.append(_type(source, (*base, name), name, body[name], wanted, _EXAMPLES.get(name, wanted)))
+        elif name in body and not _SHAPES[says["type"]](body[name]):
+            found.append(_type(source, (*base, name), name, body[name], says["type"], says["example"]))
     durability = body.get("durability")
     if isinstance(durability, str) and durability not in language().values("durability"):
-        wanted = f"one of {', '.join(language().values('durability'))}"
-        found.append(_type(source, (*base, "durability"), "durability", durability, wanted, wanted))
+        values = language().values("durability")
+        facts = {"subject": f"`{source.file}`", "got": describe(durability), "values": ", ".join(values)}
+        facts |= {"near": nearest(durability, values), "clause": "durability"}
+        found.append(_fault("E-CLAUSE-TYPE", source.value(*base, "durability"), "enum", **facts))
     if found:
         return None, found
     plugins = [
@@ -212,29 +213,21 @@ def _given(raw: Any, source: Source, path: At) -> Given:
     return Given(raw=raw, key=source.key(*path), locate=lambda at: source.value(*path, *at))
 
 
-def _texts(value: Any) -> str | None:
-    fits = isinstance(value, list) and all(isinstance(word, str) for word in value)
-    return None if fits else "a list of texts"
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
-def _tables(value: Any) -> str | None:
-    fits = isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())
-    return None if fits else "a table for each instance"
+def _tables(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(table, dict) for table in value.values())
 
 
-def _chains(value: Any) -> str | None:
-    fits = isinstance(value, list) and all(_texts(chain) is None for chain in value)
-    return None if fits else "a list of lists of labels"
+def _chains(value: Any) -> bool:
+    return isinstance(value, list) and all(_texts(chain) for chain in value)
 
 
-_SHAPES: Final[Mapping[str, Callable[[Any], str | None]]] = {
+_SHAPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "list<str>": _texts,
     "map<table>": _tables,
     "list<list<str>>": _chains,
-    "enum": lambda value: None if isinstance(value, str) else "a word",
-}
-_EXAMPLES: Final = {
-    "plugins": 'plugins = ["cpu", "csv"]',
-    "config": 'config.csv = { path = "host.csv" }',
-    "order": 'order = [["annotate", "dedupe"]]',
+    "enum": lambda value: isinstance(value, str),
 }

@@ -13,7 +13,7 @@ from attrs import frozen
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, is_automatic, score
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
-from meter.contracts.host import READABLE, Host
+from meter.contracts.host import READABLE, Host, reason
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
@@ -33,13 +33,18 @@ class Resolved:
 
 def host_fault(contract: Contract, host: Host) -> str:
     """Why no alternative of `needs.host` holds; the empty text where one does."""
+    return " or ".join(dict.fromkeys("; ".join(map(reason, faults)) for faults in host_faults(contract, host)))
+
+
+def host_faults(contract: Contract, host: Host) -> list[list[str]]:
+    """For each alternative of `needs.host` the answers that say why it does not hold; empty where one does."""
     reasons = []
     for need in contract.needs.host:
         faults = [fault for pattern in need.readable if (fault := host.answer(READABLE, pattern))]
         if not faults:
-            return ""
-        reasons.append("; ".join(faults))
-    return " or ".join(dict.fromkeys(reasons))
+            return []
+        reasons.append(faults)
+    return reasons
 
 
 def version_of(contract: Contract, name: str) -> Version:
@@ -64,8 +69,10 @@ class _Resolver:
         self.rejected: set[tuple[str, str]] = set()
         self.unmet: set[tuple[str, str]] = set()
 
-    def say(self, code: str, *spans: Span, clause: str = "", notes: tuple[str, ...] = (), **facts: str) -> None:
-        self.found.append(Diagnostic(code=code, facts=facts, spans=spans, clause=clause, notes=notes))
+    def say(
+        self, code: str, *spans: Span, clause: str = "", notes: tuple[str, ...] = (), variant: str = "", **facts: str
+    ) -> None:
+        self.found.append(Diagnostic(code=code, facts=facts, spans=spans, clause=clause, notes=notes, variant=variant))
 
     def run(self) -> Resolved:
         for position, asked in enumerate(self.request.plugins):
@@ -82,8 +89,7 @@ class _Resolver:
         entries = self.catalogue.entries.get(asked.name, ())
         if len(entries) > 1:
             paths = " and ".join(f"`{entry.path}`" for entry in entries)
-            help_ = f"the name is in {paths}: rename one"
-            self.say("E-DUPLICATE", asked.span, name=asked.name, help=help_)
+            self.say("E-DUPLICATE", asked.span, variant="files", name=asked.name, paths=paths)
             return
         if entries and entries[0].contract is None:
             faults = [each for each in entries[0].diagnostics if each.level == "error"]
@@ -101,8 +107,7 @@ class _Resolver:
                 Instance(label=asked.label, contract=contract, span=asked.span, because=because, position=position)
             )
         elif taken.contract is contract:
-            help_ = f"leave one out, or give it a label of its own: `{asked.name}#other`"
-            self.say("E-DUPLICATE", asked.span, taken.span._replace(label="first here"), name=asked.text, help=help_)
+            self.say("E-DUPLICATE", asked.span, taken.span, name=asked.text, plugin=asked.name)
         else:
             self.clash(taken, contract, asked.label, asked.span)
 
@@ -112,8 +117,7 @@ class _Resolver:
             return
         self.unmet.add((label, contract.name))
         first, second = sorted((taken.contract.name, contract.name))
-        spans = (span, taken.span._replace(label="first here"))
-        self.say("E-LABEL-CLASH", *spans, label=label, first=first, second=second)
+        self.say("E-LABEL-CLASH", span, taken.span, label=label, first=first, second=second)
 
     def add(self, instance: Instance) -> None:
         """Take an instance in; warnings about its contract come with it."""
@@ -132,7 +136,7 @@ class _Resolver:
         for contract in pool:
             known = name == contract.name or name in contract.provides.capabilities
             version = version_of(contract, name if known else contract.name)
-            unavailable = bool(host_fault(contract, self.host))
+            unavailable = bool(host_faults(contract, self.host))
             preferred = prefer.index(contract.name) if contract.name in prefer else len(prefer)
             keyed.append(((preferred, unavailable, -score(contract)), version, contract))
         keyed.sort(key=lambda item: item[2].name)
@@ -226,11 +230,10 @@ class _Resolver:
         if (instance.label, name) in self.unmet:
             return
         self.unmet.add((instance.label, name))
-        what = f"the metric `{name}`" if is_metric else f"`{name}`" + (f" {wanted}" if wanted != "*" else "")
         others = sorted(
-            f"`{contract.name}` provides {version_of(contract, name)}"
+            language().phrase("text", "provides", plugin=contract.name, version=str(version_of(contract, name)))
             for contract in self.catalogue.contracts()
-            if answers(contract, name, "*")
+            if not is_metric and answers(contract, name, "*")
         )
         entries = self.catalogue.entries.get(name, ())
         notes: tuple[str, ...] = (self.chain(instance, name),)
@@ -239,18 +242,19 @@ class _Resolver:
             notes += tuple(f"`{entry.path}` cannot be read: {fault}" for fault in faults[:1])
         if len(entries) > 1:
             notes += (f"the name is in {' and '.join(f'`{entry.path}`' for entry in entries)}",)
-        near = nearest(name, self.catalogue.names())
-        help_ = f"{', '.join(others)}; {wanted} is wanted" if others else f"{near}add a plugin that provides it"
-        spans = (instance.span, span._replace(label="needed here"))
         self.say(
             "E-NEED-UNMET",
-            *spans,
+            instance.span,
+            span,
+            variant="metric" if is_metric else "range" if others else "",
             clause=clause,
             notes=notes,
             plugin=instance.contract.name,
-            what=what,
+            need=f"`{name}`" + (f" {wanted}" if wanted != "*" else ""),
             mountpoint=self.request.mountpoint,
-            help=help_,
+            near=nearest(name, self.catalogue.names()),
+            others=", ".join(others),
+            wanted=wanted,
         )
 
     def chain(self, instance: Instance, name: str) -> str:
@@ -278,9 +282,10 @@ class _Resolver:
                 "E-ROLE-COUNT",
                 self.request.span,
                 clause="placement",
+                variant="" if examples else "none",
                 mountpoint=self.request.mountpoint,
                 role=placement,
-                examples=listed(examples[:3]) or "one with `--plugin-dir`",
+                examples=listed(examples[:3]),
             )
 
 

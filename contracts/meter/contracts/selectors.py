@@ -24,12 +24,13 @@ Commensurable = Callable[[str, str], bool]
 
 
 class SelectorError(ValueError):
-    """A selector is malformed; `why` says how, for a label."""
+    """A selector is malformed; `why` names the section [text selector-WHY] that says how, with its facts."""
 
-    def __init__(self, text: str, why: str) -> None:
+    def __init__(self, text: str, why: str, **facts: str) -> None:
         super().__init__(f"{text}: {why}")
         self.text = text
         self.why = why
+        self.facts = facts
 
 
 class Selector(NamedTuple):
@@ -54,12 +55,12 @@ def parse(text: str) -> Selector:
     """
     found = _FORM.fullmatch(text.strip())
     if found is None:
-        raise SelectorError(text, "expected GLOB or GLOB{key=value|value,...}")
+        raise SelectorError(text, "form")
     conditions = []
     for part in found[3].split(",") if found[3] else ():
         condition = _CONDITION.fullmatch(part.strip())
         if condition is None:
-            raise SelectorError(text, f"`{part.strip()}` is not key=value")
+            raise SelectorError(text, "condition", word=part.strip())
         conditions.append((condition[1].strip(), tuple(value.strip() for value in condition[2].split("|"))))
     return Selector(text, bool(found[1]), found[2], tuple(conditions))
 

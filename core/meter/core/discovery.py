@@ -46,9 +46,7 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
         try:
             inside = list(_in_folder(folder))
         except OSError as error:
-            why = error.strerror or str(error)
-            facts = {"path": folder, "why": why, "short": why, "help": "name a folder with plugins"}
-            problems.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(folder, 1, 1),)))
+            problems.append(_unread(folder, error, "plugin-folder"))
             continue
         paths += inside
     if installed:
@@ -62,25 +60,25 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
             with open(path, "rb") as file:
                 found[real] = (suggested, path, file.read(LIMIT + 1))
         except OSError as error:
-            why = error.strerror or str(error)
-            facts = {"path": path, "why": why, "short": why, "help": "make it readable"}
-            problems.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(path, 1, 1),)))
+            problems.append(_unread(path, error))
     return Discovered(Catalogue.of(found.values()), tuple(problems))
+
+
+def _unread(path: str, error: OSError, variant: str = "") -> Diagnostic:
+    """E-FILE for what the system does not give."""
+    facts = {"path": path, "why": error.strerror or str(error)}
+    return Diagnostic(code="E-FILE", variant=variant, facts=facts, spans=(Span(path, 1, 1),))
 
 
 def read_folder(target: str) -> list[Diagnostic]:
     """Every diagnostic of a contract file, or of all contracts in a folder and its subfolders."""
-
-    def missing(path: str, why: str) -> Diagnostic:
-        facts = {"path": path, "why": why, "short": why, "help": "name a plugin's folder or contract"}
-        return Diagnostic(code="E-FILE", facts=facts, spans=(Span(path, 1, 1),))
-
     if not os.path.exists(target):
-        return [missing(target, "no such file or folder")]
+        spans = (Span(target, 1, 1),)
+        return [Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": target}, spans=spans)]
     try:
         paths = [path for _, path in _in_folder(target)] if os.path.isdir(target) else [target]
     except OSError as error:
-        return [missing(target, error.strerror or str(error))]
+        return [_unread(target, error, "plugin")]
     if not paths:
         return [Diagnostic(code="E-CONTRACT-MISSING", facts={"path": target}, spans=(Span(target, 1, 1),))]
     found: list[Diagnostic] = []
@@ -89,7 +87,7 @@ def read_folder(target: str) -> list[Diagnostic]:
             with open(path, "rb") as file:
                 found += read(file.read(LIMIT + 1), path, stem=_suggested(path)).diagnostics
         except OSError as error:
-            found.append(missing(path, error.strerror or str(error)))
+            found.append(_unread(path, error, "plugin"))
     return found
 
 

@@ -46,6 +46,7 @@ class Fault(NamedTuple):
     instance: str
     facts: dict[str, str]
     clause: str = ""
+    variant: str = ""
 
 
 class Tally(NamedTuple):
@@ -142,9 +143,9 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------------- faults
 
-    def fault(self, code: str, instance: str, clause: str = "", **facts: str) -> None:
+    def fault(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:
         """Remember and report a fault."""
-        fault = Fault(code, instance, {"instance": instance, **facts}, clause)
+        fault = Fault(code, instance, {"instance": instance, **facts}, clause, variant)
         with self._lock:
             self.faults.append(fault)
         self.report(fault)
@@ -157,8 +158,7 @@ class Engine:
         elif isinstance(error, ExportMissing):
             self.fault("E-EXPORT-MISSING", label, plugin=error.plugin, export=error.export, why=error.why)
         else:
-            help_ = "the others go on; mend the plugin, or what it needs"
-            self.fault("E-PLUGIN-RAISED", label, phase=phase, why=described(error), help=help_)
+            self.fault("E-PLUGIN-RAISED", label, phase=phase, why=described(error))
 
     # ------------------------------------------------------------------------------------------------------ phases
 
@@ -285,8 +285,7 @@ class Engine:
             name = self._polling or name
             self._end_of_rows()
         self.failed = True
-        why = "it did not end in time and was left behind"
-        self.fault("E-IO", name, subject=f"`{name}`", why=why, help="what it held back is lost")
+        self.fault("E-IO", name, variant="left-behind")
         return name
 
     def _end_of_rows(self) -> None:
@@ -308,9 +307,7 @@ class Engine:
             output.queue.put_nowait(None)
         if output.lost:
             self.failed = True
-            why = f"{output.lost} rows could not be delivered"
-            help_ = "see the fault above it; what other outputs delivered is complete"
-            self.fault("E-IO", output.label, subject=f"`{output.label}`", why=why, help=help_)
+            self.fault("E-IO", output.label, variant="lost", rows=str(output.lost))
 
     def tally(self) -> Tally:
         """What was done so far."""
@@ -598,9 +595,7 @@ class Engine:
             except BaseException as error:  # noqa: BLE001  (as in _construct)
                 if not output.failing:
                     output.failing = True
-                    why = described(error)
-                    help_ = "it is tried again, nothing is lost yet; make room or mend the path"
-                    self.fault("E-IO", output.label, subject=f"`{output.label}` cannot deliver", why=why, help=help_)
+                    self.fault("E-IO", output.label, why=described(error))
             else:
                 output.failing = False
                 return

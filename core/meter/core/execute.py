@@ -201,11 +201,11 @@ def _output_for(path: str, catalogue: Any) -> str:
         "path": path,
         "option": "out",
         "instance": "exec",
-        "why": f"no output writes files that end in `.{suffix}`" if suffix else "it has no suffix that names an output",
-        "short": "unknown suffix",
-        "help": f"take one of {known}",
+        "suffix": suffix,
+        "known": known,
     }
-    raise ContractError([Diagnostic(code="E-PATH", facts=facts, spans=(Span("--out", 1, 1),))])
+    variant = "suffix" if suffix else "no-suffix"
+    raise ContractError([Diagnostic(code="E-PATH", variant=variant, facts=facts, spans=(Span("--out", 1, 1),))])
 
 
 # -------------------------------------------------------------------------------------------------------------- run

@@ -17,7 +17,7 @@ class Probe:
         self.facts: dict[tuple[str, str], str] = {}
 
     def answer(self, kind: str, argument: str) -> str:
-        """The empty text where it holds, else why not; what comes behind `; ` mends it."""
+        """The empty text where it holds, else why not: the key of a section [host …] of CONTRACT.ini, and a path."""
         question = (kind, argument)
         if question not in self.facts:
             self.facts[question] = _QUESTIONS[kind](self, argument)
@@ -33,31 +33,31 @@ class Probe:
 
             found = [path for path in sorted(glob.glob(glob.escape(root) + pattern)) if os.path.exists(path)]
         if not found or not os.path.exists(found[0]):
-            return f"`{shown}` does not exist"
+            return f"missing {shown}"
         denied = [path for path in found if not os.access(path, os.R_OK)]
-        return f"no permission to read `{denied[0]}`" if denied else ""
+        return f"denied {denied[0]}" if denied else ""
 
     def read(self, path: str) -> str:
         """The file can be read."""
         full = os.path.join(self.folder, path)
         if not os.path.exists(full):
-            return f"`{full}` does not exist"
-        return "" if os.access(full, os.R_OK) else f"`{full}` cannot be read"
+            return f"missing {full}"
+        return "" if os.access(full, os.R_OK) else f"unreadable {full}"
 
     def write(self, path: str) -> str:
         """The file can be written, or made in its folder."""
         full = os.path.join(self.folder, path)
         if os.path.isdir(full):
-            return f"`{full}` is a folder; name a file in it"
+            return f"is-folder {full}"
         if os.path.exists(full):
-            return "" if os.access(full, os.W_OK) else f"`{full}` cannot be written; take another path"
+            return "" if os.access(full, os.W_OK) else f"unwritable {full}"
         parent = os.path.dirname(full) or "."
         if not os.path.exists(parent):
-            return f"the folder `{parent}` does not exist; make it: mkdir -p {parent}"
+            return f"folder-missing {parent}"
         if not os.path.isdir(parent):
-            return f"`{parent}` is no folder; take another path"
+            return f"no-folder {parent}"
         if not os.access(parent, os.W_OK | os.X_OK):
-            return f"the folder `{parent}` cannot be written; take another folder"
+            return f"folder-unwritable {parent}"
         return ""
 
 

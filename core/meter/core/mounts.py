@@ -36,14 +36,14 @@ class Ready(NamedTuple):
     rewritten: str = ""
 
 
-def _fault(code: str, span: Span, **facts: str) -> Diagnostic:
-    return Diagnostic(code=code, facts=facts, spans=(span,))
+def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
+    return Diagnostic(code=code, facts=facts, spans=(span,), variant=variant)
 
 
-def io_fault(path: str, error: OSError, help_: str) -> Diagnostic:
+def io_fault(path: str, error: OSError, variant: str) -> Diagnostic:
     """E-FILE for a file that the system does not give."""
     why = (error.strerror or str(error)).lower()
-    return _fault("E-FILE", Span(path, 1, 1), path=path, why=why, short=why, help=help_)
+    return _fault("E-FILE", Span(path, 1, 1), variant, path=path, why=why)
 
 
 class Mounts:
@@ -74,10 +74,9 @@ class Mounts:
         except FileNotFoundError as error:
             if missing_is_empty:
                 return "", {}, []
-            help_ = "`meter mount /host cpu csv path=host.csv` makes one, `--file` names another"
-            raise ContractError([io_fault(self.path, error, help_)]) from error
+            raise ContractError([io_fault(self.path, error, "missing")]) from error
         except OSError as error:
-            raise ContractError([io_fault(self.path, error, "make it readable, or name another: `--file`")]) from error
+            raise ContractError([io_fault(self.path, error, "mounts")]) from error
         parsed = parse_toml(data, self.path)
         if isinstance(parsed, Diagnostic):
             raise ContractError([parsed])
@@ -138,10 +137,10 @@ class Mounts:
             if not why:
                 return Ready(entry["plan"], lock.contracts_of(entry), ()), []
         if locked:
-            why = "the request was changed" if entry is not None else "there is none"
+            variant = "" if entry is None else "changed"
             if not same_request:
                 path = lock.lock_path(self.path)
-                return None, [_fault("E-LOCK-STALE", request.span, mountpoint=mountpoint, lock=path, why=why)]
+                return None, [_fault("E-LOCK-STALE", request.span, variant, mountpoint=mountpoint, lock=path)]
         catalogue, problems = self.catalogue()
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
@@ -177,8 +176,7 @@ class Mounts:
         wrong = [diagnostic for diagnostic in found if diagnostic.level == "error"] if not mountpoints else []
         names = list(mountpoints) or sorted(requests)
         if not names and not wrong:
-            why, help_ = "it mounts nothing", "`meter mount /host cpu csv path=host.csv` mounts something"
-            wrong = [_fault("E-FILE", Span(self.path, 1, 1), path=self.path, why=why, short=why, help=help_)]
+            wrong = [_fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)]
         out = []
         places = dict(zip(mountpoints, spans, strict=False))
         for name in names:
@@ -358,7 +356,7 @@ class Mounts:
             guard = self.guard()
             guard.__enter__()
         except OSError as error:
-            raise ContractError([io_fault(self.folder, error, f"make it: mkdir -p {self.folder}")]) from error
+            raise ContractError([io_fault(self.folder, error, "no-folder")]) from error
         with contextlib.ExitStack() as stack:
             stack.push(guard)
             yield
@@ -372,8 +370,7 @@ class Mounts:
         try:
             lock.write_together(files)
         except OSError as error:
-            help_ = "take a folder that can be written, or name another file: `--file`"
-            raise ContractError([io_fault(self.path, error, help_)]) from error
+            raise ContractError([io_fault(self.path, error, "unwritable")]) from error
 
 
 def paths_of(checked: Checked, catalogue: Catalogue) -> dict[str, str]:

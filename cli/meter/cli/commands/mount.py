@@ -64,14 +64,12 @@ def _refuse(words: Sequence[str], before: Sequence[str], plugin_dirs: Sequence[s
     line = Words([*before, *words])
     for place, word in enumerate(words, start=len(before)):
         if "=" in word and any("\udc80" <= char <= "\udcff" for char in word):
-            help_ = "a mount file holds UTF-8 only: rename the file, or take another path"
-            facts = {"word": word, "help": help_}
-            found.append(Diagnostic(code="E-OPTION", facts=facts, spans=(line.span(place),)))
+            span = line.span(place)
+            found.append(Diagnostic(code="E-OPTION", variant="not-utf8", facts={"word": word}, spans=(span,)))
     for folder in plugin_dirs:
         if not os.path.isdir(folder):
-            why = "no such folder"
-            facts = {"path": folder, "why": why, "short": why, "help": "name a folder with plugins"}
-            found.append(Diagnostic(code="E-FILE", facts=facts, spans=(Span(folder, 1, 1),)))
+            spans = (Span(folder, 1, 1),)
+            found.append(Diagnostic(code="E-FILE", variant="no-plugin-folder", facts={"path": folder}, spans=spans))
     if found:
         raise ContractError(found)
 
