@@ -199,8 +199,8 @@ class _Walk:
         """Where a part comes from."""
         maker = self.made.get((part.origin, part.metric))
         clause = "provides.metrics" if maker and maker.emits else "needs.metrics.gives"
-        what = f"`{part.kind}`, `{part.type}`, in `{part.unit}`"
-        return f"`{part.metric}` is {what} since `{part.origin}` (clause `{clause}`)"
+        facts = {"metric": part.metric, "kind": part.kind, "type": part.type, "unit": part.unit}
+        return language().phrase("note", "derivation", **facts, origin=part.origin, clause=clause)
 
     def way(self, fault: Fault) -> str:
         """The filter that makes of a part what is wanted; the empty text where none does."""
@@ -235,7 +235,7 @@ class _Walk:
         named.sort(key=lambda variant: str(variant.to_json()))  # not in the order that the sources were asked
         notes: tuple[str, ...] = ()
         if named:
-            notes = (f"`{named[0].metric}` is there, but {_says(named)}",)
+            notes = (_says(named[0]),)
         near = nearest(selector.glob, names)
         some = listed(names[:6]) + (" …" if len(names) > 6 else "")
         self.say(
@@ -302,20 +302,30 @@ class _Walk:
             self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
 
 
-def _says(named: Sequence[Variant]) -> str:
-    variant = named[0]
-    attributes = [
-        f"{name} is {'any text' if values is None else '|'.join(sorted(values))}" for name, values in variant.attributes
-    ]
-    return ", ".join(
-        [
-            f"its kind is {variant.kind}",
-            f"type {variant.type}",
-            f"unit {variant.unit}",
-            f"resource {'|'.join(sorted(variant.resource))}",
-            f"consumer {'|'.join(sorted(variant.consumer))}",
-            *attributes,
-        ]
+def _says(variant: Variant) -> str:
+    """What a metric is, beside what was selected."""
+    phrase = language().phrase
+    attributes = "".join(
+        phrase(
+            "note",
+            "attribute",
+            "text",
+            "open" if values is None else "",
+            name=name,
+            values="|".join(sorted(values or ())),
+        )
+        for name, values in variant.attributes
+    )
+    return phrase(
+        "note",
+        "shape",
+        metric=variant.metric,
+        kind=variant.kind,
+        type=variant.type,
+        unit=variant.unit,
+        resource="|".join(sorted(variant.resource)),
+        consumer="|".join(sorted(variant.consumer)),
+        attributes=attributes,
     )
 
 

@@ -131,7 +131,7 @@ def _shown(instance: Instance, name: str) -> str:
     if option is not None and option.type == "duration" and isinstance(value, int):
         return f"`{format_duration(value)}`"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        return language().phrase("text", "list-of", count=str(len(value)))
     return options.describe(value)
 
 

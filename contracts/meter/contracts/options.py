@@ -144,9 +144,9 @@ def describe(raw: Any) -> str:
     if isinstance(raw, str):
         return f'"{raw}"' if len(raw) < 60 else f'"{raw[:57]}…"'
     if isinstance(raw, list):
-        return "a list"
+        return language().phrase("text", "list")
     if isinstance(raw, dict):
-        return "a table"
+        return language().phrase("text", "table")
     return f"`{raw}`"
 
 

@@ -302,7 +302,7 @@ def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, In
     for edge in sorted(edges, key=lambda e: (not e.strong, e.because)):
         best.setdefault((edge.first, edge.then), edge)
     pairs = list(zip(ring, (*ring[1:], ring[0]), strict=True))
-    notes = tuple(f"`{a}` goes before `{b}` ({best[a, b].because})" for a, b in pairs)
+    notes = tuple(language().phrase("note", "before", first=a, then=b, because=best[a, b].because) for a, b in pairs)
     spans = [best[pair].span or by_label[pair[0]].span for pair in pairs]
     text = " -> ".join(f"`{label}`" for label in (*ring, ring[0]))
     return Diagnostic(

@@ -239,9 +239,9 @@ class _Resolver:
         notes: tuple[str, ...] = (self.chain(instance, name),)
         for entry in entries:
             faults = [each.message for each in entry.diagnostics if each.level == "error"]
-            notes += tuple(f"`{entry.path}` cannot be read: {fault}" for fault in faults[:1])
+            notes += tuple(language().phrase("note", "broken", path=entry.path, why=fault) for fault in faults[:1])
         if len(entries) > 1:
-            notes += (f"the name is in {' and '.join(f'`{entry.path}`' for entry in entries)}",)
+            notes += (language().phrase("note", "twice", paths=listed(entry.path for entry in entries)),)
         self.say(
             "E-NEED-UNMET",
             instance.span,
@@ -263,7 +263,7 @@ class _Resolver:
         while instance.because != "asked":
             instance = self.instances[instance.because.split("`")[1]]
             links.append(instance.label)
-        return "because asked -> " + " -> ".join(reversed(links))
+        return language().phrase("note", "chain", links=" -> ".join(reversed(links)))
 
     def roles(self) -> None:
         """E-ROLE-COUNT, unless a word that could not be resolved might have been it."""

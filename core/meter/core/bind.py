@@ -79,13 +79,13 @@ class Selection:
         """
         layout = self.layout
         if layout is None:
-            raise ContractBreach("", "needs.metrics.gives", "it gave something for a rule that gives nothing")
+            raise ContractBreach("", "needs.metrics.gives", "gives-nothing")
         dtype = DTYPES[layout.dtypes[0]]
         shape = (len(ts), len(self.outputs))
         if values.dtype != dtype or values.shape != shape or (missing is not None and missing.shape != shape):
             got = values if missing is None or values.dtype != dtype or values.shape != shape else missing
-            detail = f"{got.dtype}{list(got.shape)} was given, {layout.dtypes[0]}{list(shape)} is promised"
-            raise ContractBreach(self.outputs[0].metric.origin, "needs.metrics.gives", detail)
+            facts = {"got": f"{got.dtype}{list(got.shape)}", "wanted": f"{layout.dtypes[0]}{list(shape)}"}
+            raise ContractBreach(self.outputs[0].metric.origin, "needs.metrics.gives", "shape", **facts)
         if dtype.kind == "f" and not np.isfinite(values).all():
             bad = ~np.isfinite(values)
             missing = bad if missing is None else missing | bad
@@ -158,8 +158,8 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
         for hit in applied:
             rule = rules[hit.rule]
             for fault in faults(rule, hit.part, same_dimension):
-                detail = f"`{key.name}` reached it as `{fault.got}`, not {' or '.join(fault.wanted)}"
-                raise ContractBreach(label, f"needs.metrics.{fault.clause}", detail)
+                facts = {"key": key.name, "got": fault.got, "wanted": " or ".join(fault.wanted)}
+                raise ContractBreach(label, f"needs.metrics.{fault.clause}", "taken", **facts)
             if rule.keeps:
                 passing.append(key)
             inputs, outputs = taken.setdefault((hit.rule, key.metric.type), ([], []))
@@ -170,8 +170,8 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
     for inputs, outputs in taken.values():
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
-            detail = f"`{twice.name}` would be made of more than one of {len(inputs)} series"
-            raise ContractBreach(label, "needs.metrics.gives", detail)
+            facts = {"key": twice.name, "count": str(len(inputs))}
+            raise ContractBreach(label, "needs.metrics.gives", "merged", **facts)
     selections = tuple(
         Selection(place, rules[place], layout, inputs, outputs)
         for (place, _), (inputs, outputs) in sorted(taken.items())

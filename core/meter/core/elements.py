@@ -86,12 +86,12 @@ class FilterElement:
         layout = getattr(block, "layout", None)
         if layout not in self.promised:
             if layout is None or not any(_has(promised, layout) for promised in self.promised):
-                raise ContractBreach(self.label, "needs.metrics.gives", "it gave series that none of its rules gives")
+                raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
             _remember(self.promised, layout, None)
         try:
             block.verify()
         except ValueError as error:
-            raise ContractBreach(self.label, "needs.metrics.gives", str(error)) from error
+            raise ContractBreach(self.label, "needs.metrics.gives", "block", why=str(error)) from error
 
 
 def _remember(known: dict[Layout, Any], layout: Layout, what: Any) -> None:

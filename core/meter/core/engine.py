@@ -623,8 +623,7 @@ def _together(label: str, passing: Block | None, given: list[Block]) -> list[Blo
             try:
                 whole = whole.join(made)
             except KeyClash as error:
-                detail = f"it gave `{error.key.name}`, which is there already"
-                raise ContractBreach(label, "needs.metrics.gives", detail) from error
+                raise ContractBreach(label, "needs.metrics.gives", "there-already", key=error.key.name) from error
         elif made.rows:
             out.append(made)
     return out if whole is None else [whole, *out]

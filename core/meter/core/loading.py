@@ -15,13 +15,21 @@ from typing import Any
 
 
 class ExportMissing(Exception):  # noqa: N818  (the word of E-EXPORT-MISSING)
-    """What a contract exports cannot be had; `why` is half a sentence."""
+    """What a contract exports cannot be had; `what` names a section [export ...] of CONTRACT.ini, `why` is its text."""
 
-    def __init__(self, plugin: str, export: str, why: str) -> None:
-        super().__init__(plugin, export, why)
+    def __init__(self, plugin: str, export: str, what: str, /, **facts: str) -> None:
+        super().__init__(plugin, export, what, facts)
         self.plugin = plugin
         self.export = export
-        self.why = why
+        self.what = what
+        self.facts = facts
+
+    @property
+    def why(self) -> str:
+        """Why it cannot be had, as half a sentence."""
+        from meter.contracts.language import language  # the contract language; only a fault needs its words
+
+        return language().phrase("export", self.what, **self.facts)
 
     def __str__(self) -> str:
         return f"`{self.plugin}` exports `{self.export}`, which cannot be had: {self.why}"
@@ -37,7 +45,7 @@ def load(plugin: str, contract: str, export: str) -> Any:
     try:
         return getattr(module, attribute)
     except AttributeError:
-        raise ExportMissing(plugin, export, f"`{module.__file__}` has no `{attribute}`") from None
+        raise ExportMissing(plugin, export, "object", file=str(module.__file__), name=attribute) from None
 
 
 def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
@@ -48,7 +56,7 @@ def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
     place = folder.joinpath(*name.split("."))
     file = contract if contract.suffix == ".py" else place.with_suffix(".py")
     if not file.is_file() and not (place / "__init__.py").is_file():
-        raise ExportMissing(plugin, export, f"there is no file `{file}`")
+        raise ExportMissing(plugin, export, "file", file=str(file))
     # The folder is a package, so that a plugin's own modules import each other relatively.
     mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     package = f"meter_plugin_{mark}"
@@ -64,7 +72,7 @@ def _imported(plugin: str, name: str, export: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ExportMissing(plugin, export, f"there is no module `{name.rpartition('.')[2]}`") from None
+            raise ExportMissing(plugin, export, "module", name=name.rpartition(".")[2]) from None
         raise
 
 

@@ -121,7 +121,7 @@ class Declared:
         keys = tuple(self.key(*spec) for spec in specs)
         if len(set(keys)) < len(keys):
             twice = next(key for at, key in enumerate(keys) if key in keys[:at])
-            raise ContractBreach(self.label, "provides.metrics", f"one row has two columns for `{twice.name}`")
+            raise ContractBreach(self.label, "provides.metrics", "two-columns", key=twice.name)
         return self.interned(keys)
 
     def interned(self, keys: tuple[Key, ...]) -> Columns:
@@ -136,7 +136,7 @@ class Declared:
     def _make(self, asked: ColumnSpec) -> Key:
         variants = self._variants.get(asked.metric)
         if variants is None:
-            raise self._breach("", f"metric `{asked.metric}` is not declared", asked.metric, self._variants)
+            raise self._breach("", "metric", asked.metric, self._variants, metric=asked.metric)
         resource = self._kind(asked.metric, "resource", asked.resource, [variant.resource for variant in variants])
         consumer = self._kind(asked.metric, "consumer", asked.consumer, [variant.consumer for variant in variants])
         ids = (
@@ -166,19 +166,19 @@ class Declared:
         if asked is None:
             if len(kinds) > 1:
                 words = ", ".join(f"`{kind}`" for kind in sorted(kinds))
-                raise self._breach(role, f"`{metric}` has more than one {role} kind, say which: {words}")
+                raise self._breach(role, "kinds", metric=metric, role=role, words=words)
             return next(iter(kinds))
         if asked not in kinds:
-            raise self._breach(role, f"`{metric}` does not declare the {role} kind `{asked}`", asked, kinds)
+            raise self._breach(role, "kind", asked, kinds, metric=metric, role=role, kind=asked)
         return asked
 
     def _id(self, metric: str, role: str, kind: str, asked: str | None) -> str:
         if asked is not None and not isinstance(asked, str):
-            raise self._breach(role, f"the {role} id of `{metric}` is `{asked!r}`, an id is text")
+            raise self._breach(role, "id-type", metric=metric, role=role, id=repr(asked))
         if kind == "machine" and asked:
-            raise self._breach(role, f"`{metric}` has the {role} `machine`, which has no id, and got `{asked}`")
+            raise self._breach(role, "id-given", metric=metric, role=role, id=asked)
         if kind != "machine" and not asked:
-            raise self._breach(role, f"`{metric}` needs the id of its {role}, a `{kind}`")
+            raise self._breach(role, "id-missing", metric=metric, role=role, kind=kind)
         return asked or ""
 
     def _allowed(self, asked: ColumnSpec, resource: str, consumer: str, variants: list[Variant]) -> Variant:
@@ -199,14 +199,10 @@ class Declared:
             domains = [variant.domain(name) for variant in named]
             known: frozenset[str] = frozenset().union(*(values or () for values in domains))
             if None not in domains and value not in known:
-                message = f"`{asked.metric}` does not declare the value `{value}` of `{name}`"
-                raise self._breach("attributes", message, value, known)
+                raise self._breach("attributes", "value", value, known, metric=asked.metric, value=value, name=name)
         words = ", ".join(f"`{name}={value}`" for name, value in sorted(asked.attributes.items()))
-        raise self._breach(
-            "attributes",
-            f"`{asked.metric}` does not declare {words or 'no attributes'} with resource kind `{resource}` "
-            f"and consumer kind `{consumer}`",
-        )
+        what = "together" if words else "bare"
+        raise self._breach("attributes", what, metric=asked.metric, words=words, resource=resource, consumer=consumer)
 
     def _unnamed(self, metric: str, names: list[str], variants: list[Variant]) -> ContractBreach:
         """The breach of attribute names that no variant has together; told against the most similar variant."""
@@ -216,23 +212,25 @@ class Declared:
         )
         for name in names:
             if name not in nearest:
-                message = f"`{metric}` does not declare the attribute `{name}`"
-                return self._breach("attributes", message, name, [each for each in nearest if each not in names])
+                free = [each for each in nearest if each not in names]
+                return self._breach("attributes", "attribute", name, free, metric=metric, name=name)
         lacking = ", ".join(f"`{name}`" for name in nearest if name not in names)
-        return self._breach("attributes", f"`{metric}` came without its attribute {lacking}")
+        return self._breach("attributes", "lacking", metric=metric, words=lacking)
 
     def _texts(self, asked: ColumnSpec) -> None:
         for name, value in asked.attributes.items():
             if not isinstance(value, str):
-                raise self._breach("attributes", f"`{name}` of `{asked.metric}` is `{value!r}`, a value is text")
+                raise self._breach("attributes", "value-type", metric=asked.metric, name=name, value=repr(value))
 
-    def _breach(self, field: str, message: str, word: str = "", known: Iterable[str] = ()) -> ContractBreach:
+    def _breach(
+        self, field: str, what: str, word: str = "", known: Iterable[str] = (), /, **facts: str
+    ) -> ContractBreach:
         """A breach of the clause `provides.metrics.FIELD`, with the known word nearest to the one that was given."""
         import difflib  # only a breach needs it
 
         near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
         clause = f"provides.metrics.{field}" if field else "provides.metrics"
-        return ContractBreach(self.label, clause, message + (f"; the nearest is `{near[0]}`" if near else ""))
+        return ContractBreach(self.label, clause, what, **facts, near=near[0] if near else "")
 
 
 class Readings:
@@ -271,7 +269,7 @@ class Readings:
         """
         key = self._declared.key(metric, resource_id, consumer_id, resource, consumer, attributes)
         if key in self._emitted:
-            raise ContractBreach(self._declared.label, "provides.metrics", f"`{key.name}` was given twice in one poll")
+            raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.name)
         self._check(key, value)
         start = self.since if since is None else self._span(since)
         group = self._groups.get(start)
@@ -288,9 +286,8 @@ class Readings:
         """
         keys = columns.keys
         if len(values) != len(keys):
-            raise ContractBreach(
-                self._declared.label, "provides.metrics", f"a row of {len(keys)} columns got {len(values)} values"
-            )
+            facts = {"columns": str(len(keys)), "values": str(len(values))}
+            raise ContractBreach(self._declared.label, "provides.metrics", "row-length", **facts)
         # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
         for at in columns.integers if _PLAIN.issuperset(map(type, values)) else range(len(keys)):
             self._check(keys[at], values[at])
@@ -335,9 +332,7 @@ class Readings:
 
     def _span(self, since: int) -> int:
         if since > self.ts:
-            raise ContractBreach(
-                self._declared.label, "provides.metrics", f"a span starts {since - self.ts} ns after its poll"
-            )
+            raise ContractBreach(self._declared.label, "provides.metrics", "span", late=str(since - self.ts))
         return since
 
     def _verify(self, together: tuple[Columns, ...]) -> None:
@@ -348,9 +343,7 @@ class Readings:
         for columns in together:
             for key in columns.keys:
                 if key in seen:
-                    raise ContractBreach(
-                        self._declared.label, "provides.metrics", f"`{key.name}` was given twice in one poll"
-                    )
+                    raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.name)
                 seen.add(key)
         if len(self._disjoint) >= _COLUMNS_REMEMBERED:
             self._disjoint.clear()
@@ -369,14 +362,15 @@ class Readings:
             return
         wrong = ""
         if isinstance(value, bool) or not isinstance(value, Real):
-            wrong = "is no number"
+            wrong = "no-number"
         elif limits is not None and math.isfinite(value):
             if not isinstance(value, Integral):
-                wrong = f"is not an integer, which `{key.metric.type}` needs"
+                wrong = "no-integer"
             elif not limits[0] <= int(value) <= limits[1]:
-                wrong = f"is outside of `{key.metric.type}`"
+                wrong = "outside"
         if wrong:
-            raise ContractBreach(self._declared.label, "provides.metrics.type", f"{value!r} for `{key.name}` {wrong}")
+            facts = {"value": repr(value), "key": key.name, "type": key.metric.type}
+            raise ContractBreach(self._declared.label, "provides.metrics.type", wrong, **facts)
 
 
 class BoundSourceContext(SourceContext):
