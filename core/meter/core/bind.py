@@ -6,7 +6,7 @@ matrices. What no rule selects, and what a rule keeps, goes on beside the filter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -193,6 +193,3 @@ def _key(given: Variant, key: Key) -> Key:
         given.via,
     )
     return Key(metric, key.resource, key.consumer, key.attributes)
-
-
-Binder = Callable[[Layout], Bound]

@@ -26,4 +26,7 @@ class ContractBreach(Exception):  # noqa: N818  (the word of the contract refere
         return language().phrase("breach", self.what, **self.facts) + near
 
     def __str__(self) -> str:
-        return f"`{self.label}` broke its contract: {self.detail} (clause `{self.clause}`)"
+        from meter.contracts.language import fill, language  # as in detail
+
+        message = language().codes["E-BREACH"].text("message")
+        return fill(message, {"instance": self.label, "why": self.detail}) + f" ({self.clause})"

@@ -32,7 +32,10 @@ class ExportMissing(Exception):  # noqa: N818  (the word of E-EXPORT-MISSING)
         return language().phrase("export", self.what, **self.facts)
 
     def __str__(self) -> str:
-        return f"`{self.plugin}` exports `{self.export}`, which cannot be had: {self.why}"
+        from meter.contracts.language import fill, language  # as in why
+
+        message = language().codes["E-EXPORT-MISSING"].text("message")
+        return fill(message, {"plugin": self.plugin, "export": self.export, "why": self.why})
 
 
 def load(plugin: str, contract: str, export: str) -> Any:

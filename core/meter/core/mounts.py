@@ -34,6 +34,7 @@ class Ready(NamedTuple):
     contracts: dict[str, str]
     diagnostics: tuple[Diagnostic, ...]
     rewritten: str = ""
+    """The mountpoint where the plan was checked anew, empty where the lock held."""
 
 
 def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from meter.core.bind import Selection
     from meter.core.readings import Columns, ColumnSpec, Readings
 
-Config = "Mapping[str, Any]"
-"""Effective configuration: durations in integer nanoseconds, sizes in integer bytes, paths absolute."""
-
 
 class Retry(Exception):  # noqa: N818  (an outcome that a caller treats, not a failure; named as in Alumet)
     """This poll or write failed, the next may succeed. Use it for what passes: EIO once, a refused connection."""
@@ -89,7 +86,10 @@ class Plugin:
     """What all plugins share."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Keep the effective configuration; touch nothing of the host yet."""
+        """Keep the effective configuration; touch nothing of the host yet.
+
+        Durations are integer nanoseconds, sizes integer bytes, paths absolute.
+        """
         self.config = config
 
     def pre_pipeline_start(self) -> None:
