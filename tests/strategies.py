@@ -93,6 +93,10 @@ def rules(draw: st.DrawFn) -> Rule:
         kind=st.none() | st.sampled_from(KINDS),
         additive=st.none() | st.booleans(),
         quality=st.none() | st.just("derived"),
+        interval=st.none() | st.just(10**9),
+        drop=st.sets(st.sampled_from((*ATTRIBUTES, "resource", "consumer"))).map(lambda words: tuple(sorted(words))),
+        merge=st.none() | st.sampled_from(("sum", "max")),
+        attributes=st.sampled_from(((), (("r", "1"),))),
     )
     texts = draw(st.lists(selectors(), min_size=1, max_size=3))
     return Rule(

@@ -43,6 +43,8 @@ class World:
         self.scripts: dict[str, Callable[..., Any]] = {}
         """What a source polls, a filter runs, or an output does at each write."""
         self.finish: dict[str, Callable[[], Iterable[Block]]] = {}
+        self.watermarks: dict[str, Callable[[int], Iterable[Block]]] = {}
+        """What a filter gives of what it held back."""
         self.batches: dict[str, list[Batch]] = {}
 
     def reset(self) -> None:
@@ -135,6 +137,10 @@ class Hop(Noted, Filter):
         world.did(self.me, "run")
         made_: Iterable[Block] = world.scripts.get(self.me, again)(selections, block)
         return made_
+
+    def watermark(self, ts: int) -> Iterable[Block]:
+        """What the script held back; not noted, as it comes with each hand-over."""
+        return world.watermarks[self.me](ts) if self.me in world.watermarks else ()
 
     def finish(self) -> Iterable[Block]:
         """What the script holds back."""

@@ -131,6 +131,33 @@ class TestKnownLayout:
         with pytest.raises(ContractBreach, match="more than one"):
             bind("f", [rule("b", "x", gives=Gives("n"))], Layout.of([key("b"), key("x")]), WORST)
 
+    def test_merged_series_share_a_column(self) -> None:
+        """Each input says which column of the outputs it goes into; what was dropped is the machine's."""
+        gives = Gives("${metric}.all", drop=("mode", "resource"), merge="sum")
+        first, second = bind("f", [rule("a", "d", gives=gives)], LAYOUT, WORST), [key("a.all"), key("d.all")]
+        (selection,) = first.selections
+
+        assert names(selection.outputs) == names(second)
+        assert [names(second)[column] for column in selection.groups] == [
+            f"{each.metric.name}.all/machine/%/machine/%" for each in selection.inputs
+        ]
+
+    def test_a_merged_series_is_as_good_as_its_worst_part(self) -> None:
+        """And its rows are as far apart as the farthest."""
+        good, bad = key("m", part="1"), key("m", part="2")
+        bad = Key(bad.metric._replace(quality="estimated", interval=7), bad.resource, bad.consumer, bad.attributes)
+        gives = Gives("n", drop=("part",), merge="sum")
+        (selection,) = bind("f", [rule("m", gives=gives)], Layout.of([good, bad]), WORST).selections
+
+        assert (selection.outputs[0].metric.quality, selection.outputs[0].metric.interval) == ("estimated", 7)
+
+    def test_attributes_are_added(self) -> None:
+        """In the order of their names among those that are there."""
+        gives = Gives("${metric}", attributes=(("a", "1"), ("z", "2")))
+        (selection,) = bind("f", [rule("d", keeps=False, gives=gives)], LAYOUT, WORST).selections
+
+        assert selection.outputs[0].attributes == (("a", "1"), ("mode", "x"), ("z", "2"))
+
     def test_what_passes_is_known_without_the_rest(self) -> None:
         """Also where a selected key is not what is demanded."""
         rules = [rule("b", kind=("delta",), keeps=False), rule("d", kind=("delta",))]
@@ -191,6 +218,16 @@ class TestValues:
             bind("f", [rule("m", unit="J")], Layout.of([key("m", unit="kJ", type_="u64")]), WORST)
 
         assert caught.value.clause == "needs.metrics.type"
+
+    def test_integers_are_scaled_for_a_rule_that_gives_floats(self) -> None:
+        """It says itself that bits may go."""
+        layout = Layout.of([key("m", unit="KiBy", type_="u64")])
+        block = Block(layout, np.array([1]), np.array([0]), (np.array([[3]], np.uint64),))
+        gives = Gives("${metric}.c", type="f64", unit="By")
+        (selection,) = bind("f", [rule("m", unit="By", gives=gives)], layout, WORST).selections
+
+        assert selection.read(block).tolist() == [[3072.0]]
+        assert selection.outputs[0].metric[:3] == ("m.c", "f64", "By")
 
     def test_columns_are_given_in_the_order_of_the_outputs(self) -> None:
         """The block has them where its layout says, though names may sort otherwise than those they come from."""

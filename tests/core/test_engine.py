@@ -852,6 +852,46 @@ class TestStop:
         assert [len(world.rows(metric=name)) for name in sorted(world.metrics())] == [7, 7, 7]
         assert [label for label, phase in world.calls if phase == "finish"] == ["hold", "hop"]
 
+    def test_what_a_filter_held_back_goes_on_at_the_watermark(self, tmp_path: Path, clock: Still) -> None:
+        """Once for each hand-over, with the newest time in it, through the next filter and to the output."""
+        held: list[Any] = []
+        marks: list[int] = []
+
+        def keep(selections: Any, block: Any) -> Any:
+            held.extend(liars.again(selections, block))
+            return ()
+
+        def give(ts: int) -> Any:
+            marks.append(ts)
+            return [held.pop(0) for _ in range(len(held))]
+
+        world.scripts["hold"] = keep
+        world.watermarks["hold"] = give
+        once = rule("probe.value", 'gives = { name = "${metric}.held" }')
+        more = rule("probe.value.held", 'gives = { name = "${metric}.more" }')
+        made = chain(tmp_path, source(), source("other"), filter_("hold", once), filter_("hop", more), output())
+        engine = started(made, clock)
+        run(engine, clock)
+
+        assert marks == sorted(marks)
+        assert marks[-1] == clock.time
+        assert len(world.rows(metric="probe.value.held.more")) == len(world.rows(metric="probe.value")) == 2
+        assert held == []
+
+    def test_a_filter_that_fails_at_the_watermark(self, tmp_path: Path, clock: Still) -> None:
+        """It is named with the phase and left out; what passes beside it goes on."""
+
+        def fail(_ts: int) -> Any:
+            raise RuntimeError("no")
+
+        world.watermarks["hop"] = fail
+        engine = started(chain(tmp_path, source(), filter_("hop", rule("probe.*", AGAIN)), output()), clock)
+        run(engine, clock)
+
+        assert codes(engine) == [("E-PLUGIN-RAISED", "hop")]
+        assert only(engine).facts["phase"] == "watermark"
+        assert len(world.rows(metric="probe.value")) == 2
+
     def test_stopping_does_not_wait_for_an_interval(self, tmp_path: Path) -> None:
         """A minute between two polls is no minute at the end; this one runs by the real clock."""
         engine = chain(tmp_path, source(interval="60s"), output()).engine()

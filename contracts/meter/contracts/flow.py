@@ -7,7 +7,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attrs import field, frozen
@@ -15,11 +15,11 @@ from attrs import field, frozen
 from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.constraints import holds
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
-from meter.contracts.instances import Compiled, Instance, unkept
+from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Given
-from meter.contracts.rules import Fault, apply, faults, give
+from meter.contracts.rules import Fault, apply, faults, give, merged
 from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
@@ -84,8 +84,9 @@ class _Walk:
         rules = [compiled.rule for compiled in instance.rules]
         self.empty(instance, live)
         applied, passing = apply(rules, live, commensurable)
-        given: list[Variant] = []
+        given: dict[int, list[Variant]] = {}
         taken: list[Variant] = []
+        parts: dict[int, list[Variant]] = {}
         wrong: dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]] = {}
         doubtful: set[str] = set()  # unknown behind this instance, not yet for its own other parts
         for hit in applied:
@@ -104,18 +105,108 @@ class _Walk:
                 doubtful |= names
             else:
                 taken.append(hit.part)
+                parts.setdefault(hit.rule, []).append(hit.part)
             if new is not None:
-                given.append(new)
+                given.setdefault(hit.rule, []).append(new)
                 self.made[instance.label, new.metric] = instance
                 if new.metric not in doubtful and not self.unit(instance, compiled, new):
                     doubtful.add(new.metric)
         for (rule, item, _, _), group in wrong.items():
             self.fault(instance, instance.rules[rule], item, group)
+        for rule, sound in parts.items():
+            if not self.drops(instance, instance.rules[rule], sound):
+                doubtful |= {variant.metric for variant in given[rule]}
         self.unknown.update(doubtful)
         if role != "filter":
             return taken
-        self.clashes(instance, given, passing)
-        return passing + given
+        new_ones = [variant for rule, each in given.items() for variant in self.whole(instance.rules[rule], each)]
+        self.clashes(instance, new_ones, passing)
+        return passing + new_ones
+
+    @staticmethod
+    def whole(compiled: Compiled, given: list[Variant]) -> list[Variant]:
+        """What a rule gives, with the parts that it merges put together."""
+        gives = compiled.rule.gives
+        return merged(given, worst_quality()) if gives is not None and gives.drop else given
+
+    # ---------------------------------------------------------------------------------------------------- merging
+
+    def drops(self, instance: Instance, compiled: Compiled, parts: Sequence[Variant]) -> bool:
+        """Whether what a rule drops of the key can be dropped; says why not."""
+        gives = compiled.rule.gives
+        if gives is None or not gives.drop:
+            return True
+        known = sorted({name for part in parts for name, _ in part.attributes} | {"resource", "consumer"})
+        spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
+        sound = True
+        for word in gives.drop:
+            if word not in known:
+                facts = {"word": word, "near": nearest(word, known), "known": listed(known)}
+                spans = (self.dropped(instance, compiled, word), *spans[1:])
+                clause = "needs.metrics.gives.drop"
+                self.say("E-FLOW-IDENTITY", spans, clause, (), "drop", instance=instance.label, **facts)
+                sound = False
+        by_metric: dict[str, list[Variant]] = {}
+        for part in sorted(parts, key=lambda each: str(each.to_json())):
+            by_metric.setdefault(part.metric, []).append(part)
+        for metric, group in by_metric.items():
+            sound &= self.cadence(instance, compiled, metric, group)
+            if language().says("merge", gives.merge or "", "sums"):
+                sound &= self.once(instance, compiled, metric, group)
+        return sound
+
+    def clause(self, instance: Instance, compiled: Compiled, name: str) -> Span:
+        """Where a field of a rule's `gives` stands in the contract."""
+        return instance.contract.source.key("needs", "metrics", compiled.place, "gives", name)
+
+    def dropped(self, instance: Instance, compiled: Compiled, word: str) -> Span:
+        """Where the user wrote what is dropped, else the instance."""
+        clause = instance.contract.needs.metrics[compiled.place].gives
+        option = CONFIG.fullmatch(clause.drop) if clause is not None and isinstance(clause.drop, str) else None
+        given = self.config.get(instance.label, {}).get(option[1]) if option is not None else None
+        if given is None:
+            return instance.span
+        words = list(given.raw) if given.words or isinstance(given.raw, list) else []
+        return given.locate((words.index(word),) if word in words else ())
+
+    def cadence(self, instance: Instance, compiled: Compiled, metric: str, parts: Sequence[Variant]) -> bool:
+        """Whether series that are merged row by row have their rows at the same times: those of one source have."""
+        gives = compiled.rule.gives
+        assert gives is not None
+        if gives.interval is not None:
+            return True
+        for at, part in enumerate(parts):
+            for other in parts[:at]:
+                if other.origin != part.origin and other.without(gives.drop).meets(part.without(gives.drop)):
+                    first, second = sorted((part.origin, other.origin))
+                    spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
+                    facts = {"metric": f"`{metric}`", "first": first, "second": second}
+                    clause = "needs.metrics.gives.drop"
+                    self.say("E-FLOW-IDENTITY", spans, clause, (), "cadence", instance=instance.label, **facts)
+                    return False
+        return True
+
+    def once(self, instance: Instance, compiled: Compiled, metric: str, parts: Sequence[Variant]) -> bool:
+        """Whether a sum counts nothing twice: no value together with a part of it."""
+        gives = compiled.rule.gives
+        assert gives is not None
+        spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
+        for word in gives.drop:
+            facts = {"metric": f"`{metric}`", "dimension": word, "glob": metric}
+            if word in ("resource", "consumer"):
+                kinds = frozenset().union(*(getattr(part, word) for part in parts))
+                double = next(((k, up) for k in sorted(kinds) for up in _ancestors(word, k) if up in kinds), None)
+                if double is None:
+                    continue
+                facts |= {"part": double[0], "whole": double[1]}
+                self.say("E-FLOW-DOUBLE", spans, "needs.metrics.gives.drop", (), instance=instance.label, **facts)
+                return False
+            having = [any(name == word for name, _ in part.attributes) for part in parts]
+            if any(having) and not all(having):
+                clause = "needs.metrics.gives.drop"
+                self.say("E-FLOW-DOUBLE", spans, clause, (), "total", instance=instance.label, **facts)
+                return False
+        return True
 
     def wrong(self, compiled: Compiled, part: Variant) -> Fault | None:
         """The first demand that a part does not meet."""
@@ -165,7 +256,7 @@ class _Walk:
         """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
-        demanded = instance.contract.source.key("needs", "metrics", compiled.place, fault.clause)
+        demanded = instance.contract.source.key("needs", "metrics", compiled.place, *fault.clause.split("."))
         spans = (self.place(instance, compiled, item), demanded)
         clause = f"needs.metrics.{fault.clause}"
         parts = {each.metric: each for _, each in group}
@@ -188,6 +279,10 @@ class _Walk:
             facts["filter"] = self.way(fault)
             variant = "filter" if facts["filter"] else ""
             self.say("E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE", spans, clause, notes, variant, **facts)
+        elif fault.clause in ("gives.attributes", "gives.merge"):
+            variant = "added" if fault.clause == "gives.attributes" else "merge"
+            facts |= {"wanted": fault.wanted[0], "words": listed(fault.wanted)}
+            self.say("E-FLOW-IDENTITY", spans, clause, notes, variant, **facts)
         elif fault.clause == "additive":
             variant = "additive" if fault.wanted[0] == "true" else "not-additive"
             self.say("E-FLOW-KIND", spans, clause, notes, variant, **facts)
@@ -300,6 +395,12 @@ class _Walk:
         for label, metrics in ends.items():
             instance = self.made[label, metrics[0]]
             self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
+
+
+def _ancestors(family: str, kind: str) -> Iterator[str]:
+    """The kinds above one in its tree."""
+    while kind := language().words[family][kind].get("parent", ""):
+        yield kind
 
 
 def _says(variant: Variant) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
@@ -12,14 +12,16 @@ from meter.contracts import options, selectors
 from meter.contracts.constraints import Constraint, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, language
-from meter.contracts.model import Contract, MetricClause, Option, RuleClause
-from meter.contracts.quantities import format_duration
+from meter.contracts.model import Contract, GivesClause, MetricClause, Option, RuleClause
+from meter.contracts.quantities import format_duration, parse_duration
 from meter.contracts.request import Given, Request
-from meter.contracts.rules import Gives, Rule
+from meter.contracts.rules import PLACEHOLDER, Gives, Rule
+from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
 from meter.contracts.variants import Domain, Variant
 
-_CONFIG = re.compile(r"\$\{config\.([^}]+)\}")
+CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
+"""The placeholder of an option's value."""
 
 
 @frozen(kw_only=True)
@@ -103,6 +105,8 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
             found.append(unkept(instance, constraint, span, given, "require"))
     instance.emits = tuple(sorted(_emits(instance), key=lambda variant: str(variant.to_json())))
     instance.rules = tuple(_rules(instance))
+    for compiled in instance.rules:
+        found += _names_of(instance, compiled, given)
     return found
 
 
@@ -172,7 +176,7 @@ def _emits(instance: Instance) -> Iterator[Variant]:
 
 
 def _names(clause: MetricClause, config: Mapping[str, Any]) -> Iterator[str]:
-    found = _CONFIG.search(clause.name)
+    found = CONFIG.search(clause.name)
     if found is None:
         yield clause.name
         return
@@ -184,7 +188,7 @@ def _names(clause: MetricClause, config: Mapping[str, Any]) -> Iterator[str]:
 def _domain(domain: Any, config: Mapping[str, Any]) -> Domain:
     if isinstance(domain, list):
         return frozenset(domain)
-    found = _CONFIG.fullmatch(domain)
+    found = CONFIG.fullmatch(domain)
     return None if found is None else frozenset(str(value) for value in config[found[1]])
 
 
@@ -192,7 +196,7 @@ def _rules(instance: Instance) -> Iterator[Compiled]:
     for place, clause in enumerate(instance.contract.needs.metrics):
         if not holds_when(clause.when, instance.config, instance.contract.config):
             continue
-        option = _CONFIG.fullmatch(clause.metric)
+        option = CONFIG.fullmatch(clause.metric)
         if option is None:
             texts = [clause.metric]
         else:
@@ -202,7 +206,7 @@ def _rules(instance: Instance) -> Iterator[Compiled]:
             continue
         name = option[1] if option else ""
         yield Compiled(
-            rule=_rule(clause, texts),
+            rule=_rule(clause, texts, instance.config),
             place=place,
             option=name,
             asked=instance.origins.get(name) == "asked",
@@ -210,29 +214,86 @@ def _rules(instance: Instance) -> Iterator[Compiled]:
         )
 
 
-def _rule(clause: RuleClause, texts: list[str]) -> Rule:
+def _rule(clause: RuleClause, texts: list[str], config: Mapping[str, Any]) -> Rule:
     gives = clause.gives
+    additive = clause.additive
+    if gives is not None and _sums(gives, config):
+        additive = True
     return Rule(
         select=tuple(selectors.parse(text) for text in texts),
         type=clause.type,
         kind=clause.kind,
-        unit=clause.unit,
+        unit=_put(clause.unit, config),
         resource=clause.resource,
         consumer=clause.consumer,
         attributes=clause.attributes,
-        additive=clause.additive,
-        keeps=clause.keeps,
-        gives=None
-        if gives is None
-        else Gives(
-            name=gives.name,
-            type=gives.type,
-            unit=gives.unit,
-            kind=gives.kind,
-            additive=gives.additive,
-            quality=gives.quality,
-        ),
+        additive=additive,
+        keeps=_put(clause.keeps, config),
+        gives=None if gives is None else _gives(gives, config),
     )
+
+
+def _gives(gives: GivesClause, config: Mapping[str, Any]) -> Gives:
+    drop, merge, interval = (_put(value, config) for value in (gives.drop, gives.merge, gives.interval))
+    additive = gives.additive
+    if drop and merge is not None and additive is None and not language().says("merge", merge, "sums"):
+        additive = False
+    return Gives(
+        name=CONFIG.sub(lambda found: _text(config[found[1]]), gives.name),
+        type=gives.type,
+        unit=None if gives.unit is None else CONFIG.sub(lambda found: str(config[found[1]]), gives.unit),
+        kind=gives.kind,
+        additive=additive,
+        quality=gives.quality,
+        interval=parse_duration(interval) if isinstance(interval, str) else interval,
+        drop=tuple(sorted(set(drop))),
+        merge=merge,
+        attributes=tuple(sorted(_put(gives.attributes, config).items())),
+    )
+
+
+def _sums(gives: GivesClause, config: Mapping[str, Any]) -> bool:
+    """Whether a rule adds values of different series."""
+    merge = _put(gives.merge, config)
+    return bool(_put(gives.drop, config)) and merge is not None and language().says("merge", merge, "sums")
+
+
+def _put(value: Any, config: Mapping[str, Any]) -> Any:
+    """A value of a rule, or that of the option that it names."""
+    found = CONFIG.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else config[found[1]]
+
+
+def _text(value: Any) -> str:
+    """A value as a part of a name."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]) -> Iterator[Diagnostic]:
+    """E-KEY-NAME: names that the configuration makes and that are none."""
+    gives = compiled.rule.gives
+    if gives is None:
+        return
+    clause = instance.contract.needs.metrics[compiled.place].gives
+    wrong = [("name", "", gives.name)] if not METRIC.fullmatch(gives.name.replace("${metric}", "x")) else []
+    wrong += [
+        ("attributes", "attribute", name)
+        for name, _ in gives.attributes
+        if name in RESERVED or not ATTRIBUTE.fullmatch(name)
+    ]
+    wrong += [
+        ("attributes", "placeholder", name) for name, text in gives.attributes if "${" in PLACEHOLDER.sub("", text)
+    ]
+    for field_, variant, name in wrong:
+        path = f"needs.metrics.gives.{field_}"
+        place = instance.contract.source.value("needs", "metrics", compiled.place, "gives", field_)
+        template = getattr(clause, field_)
+        named = CONFIG.findall(template) if isinstance(template, str) else []
+        at = (name,) if variant and named else ()
+        spans = [given[option].locate(at) for option in named if option in given] or [instance.span]
+        facts = {"instance": instance.label, "name": name, "reserved": listed(RESERVED)}
+        facts["placeholders"] = language().phrase("text", "placeholders")
+        yield Diagnostic(code="E-KEY-NAME", facts=facts, spans=(*spans, place), clause=path, variant=variant)
 
 
 def strangers(request: Request, labels: set[str]) -> list[Diagnostic]:

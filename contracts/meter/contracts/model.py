@@ -61,19 +61,23 @@ class MetricClause:
 
 @frozen(kw_only=True)
 class GivesClause:
-    """The table `gives` of a rule; `None` is the input's."""
+    """The table `gives` of a rule; `None` is the input's. What is `Any` may be a text `${config.NAME}` instead."""
 
     name: str
     type: str | None = None
     unit: str | None = None
     kind: str | None = None
+    drop: Any
+    attributes: Any
     additive: bool | None = None
     quality: str | None = None
+    interval: str | None = None
+    merge: str | None = None
 
 
 @frozen(kw_only=True)
 class RuleClause:
-    """A table of `needs.metrics`."""
+    """A table of `needs.metrics`; `keeps` may be a text `${config.NAME}`, as `unit`."""
 
     metric: str
     when: Guard
@@ -84,7 +88,7 @@ class RuleClause:
     consumer: tuple[str, ...]
     attributes: tuple[str, ...]
     require: tuple[str, ...]
-    keeps: bool
+    keeps: Any
     additive: bool | None = None
     gives: GivesClause | None = None
 

@@ -18,11 +18,12 @@ from typing import Any, Final, NamedTuple
 import cattrs
 from attrs import evolve
 
-from meter.contracts import options
+from meter.contracts import options, selectors
 from meter.contracts.constraints import ConstraintError, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
+from meter.contracts.quantities import parse_duration
 from meter.contracts.spans import Span
 from meter.contracts.versions import parse_version, satisfies
 
@@ -32,7 +33,6 @@ DEEPEST: Final = 32
 """Tables and lists nested deeper than this are refused; what walks a document need not fear for its stack."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
-_METRIC: Final = re.compile(r"[A-Za-z0-9_./-]+")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
 _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -223,8 +223,15 @@ class _Reader:
         return self.placement is None or not clause.placements or self.placement in clause.placements
 
     def value(self, clause: Clause, path: Path, raw: Any) -> Any:
-        """One value along its clause's type."""
-        container, _, item = clause.type.rpartition("<")
+        """One value along its clause's type; an option's placeholder where the type lets it stand in."""
+        kind = clause.type.removesuffix("|option")
+        if kind != clause.type and isinstance(raw, str) and _CONFIG.fullmatch(raw):
+            return raw
+        return self.typed(clause, kind, path, raw)
+
+    def typed(self, clause: Clause, kind: str, path: Path, raw: Any) -> Any:
+        """One value of a table, a container or a scalar."""
+        container, _, item = kind.rpartition("<")
         item = item.rstrip(">")
         if clause.type == "table":
             return self.table(path, clause.path, raw) if isinstance(raw, dict) else self.wrong(clause, path, raw)
@@ -250,13 +257,14 @@ class _Reader:
                     if not name.startswith("x-")
                 }
             return {name: self.scalar(clause, item, (*path, name), entry) for name, entry in sorted(raw.items())}
-        return self.scalar(clause, clause.type, path, raw)
+        return self.scalar(clause, kind, path, raw)
 
     def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "") -> Any:
         """Note that a value is not of its clause's type."""
+        said = clause.type.removesuffix("|option").partition("<")[0]
         facts = {
             "got": options.describe(raw),
-            "wanted": wanted or language().phrase("type", clause.type.partition("<")[0], "wanted"),
+            "wanted": wanted or language().phrase("type", said, "wanted"),
             "description": clause.description,
         }
         self.say("E-CLAUSE-TYPE", self.source.value(*path), clause.name, **facts)
@@ -387,6 +395,16 @@ class Use(NamedTuple):
 _WORDS: Final = ("str", "enum", "list<str>", "list<enum>")
 _METRICS: Final = ("metric", "list<metric>")
 _NUMBERS: Final = ("int", "float", "duration", "size")
+_PUT_IN: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
+    ("keeps",): ("bool",),
+    ("unit",): ("unit",),
+    ("gives", "name"): ("str", "enum", "int", "float"),
+    ("gives", "unit"): ("unit",),
+    ("gives", "interval"): ("duration",),
+    ("gives", "drop"): ("list<str>", "list<enum>"),
+    ("gives", "merge"): ("enum",),
+    ("gives", "attributes"): ("map<str>",),
+}
 _SCALAR: Final = ("bool", "int", "float", "str", "duration", "size", "unit", "enum", "path", "metric")
 _MANY: Final = ("list<*>", "map<*>")
 
@@ -398,6 +416,15 @@ def _constrained(base: Path, clause: str, texts: Iterable[str]) -> Iterator[Use]
         for factor in (f for side in (constraint.left, constraint.right) for product in side for f in product):
             if factor.name:
                 yield Use((*base, place), clause, factor.name, _MANY if factor.form == "count" else _NUMBERS)
+
+
+def _put_in(base: Path, rule: RuleClause) -> Iterator[Use]:
+    """The options whose values are put into a rule."""
+    gives = rule.gives
+    for path, types in _PUT_IN.items():
+        value = getattr(gives, path[1], None) if len(path) > 1 else getattr(rule, path[0])
+        for name in _CONFIG.findall(value) if isinstance(value, str) else ():
+            yield Use((*base, *path), ".".join(("needs", "metrics", *path)), name, types)
 
 
 def _named_options(contract: Contract) -> Iterator[Use]:
@@ -418,6 +445,7 @@ def _named_options(contract: Contract) -> Iterator[Use]:
             yield Use((*base, named), f"{family}.metrics.{named}", name, types)
         if not isinstance(entry, MetricClause):
             yield from _constrained((*base, "require"), "needs.metrics.require", entry.require)
+            yield from _put_in(base, entry)
             continue
         for attribute, domain in entry.attributes.items():
             for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
@@ -485,8 +513,13 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
     def text(name: str, check: Callable[[str], Any], **facts: str) -> Callable[[Any], str | None]:
         return plain(name, lambda raw: _is_text(raw, check), **facts)
 
+    units = language().units
+
     def unit(raw: str) -> bool:
-        return not raw or language().units.parse(raw) is not None
+        return not raw or units.parse(raw) is not None
+
+    def named(raw: str) -> bool:
+        return selectors.METRIC.fullmatch(_CONFIG.sub("x", raw).replace("${metric}", "x")) is not None
 
     def domain(raw: Any) -> bool:
         listed = isinstance(raw, list) and bool(raw) and all(isinstance(word, str) for word in raw)
@@ -519,9 +552,10 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         "version-short": text("version-short", lambda raw: parse_version(raw, short=True)),
         "range": text("range", lambda raw: satisfies(parse_version("1.0.0"), raw) or True),
         "unit": text("unit", unit),
-        "template": text("template", lambda raw: bool(_METRIC.fullmatch(_CONFIG.sub("x", raw, count=1)))),
-        "metric-template": text("metric-template", lambda raw: bool(_METRIC.fullmatch(raw.replace("${metric}", "x")))),
-        "unit-template": text("unit-template", lambda raw: language().units.parse(raw.replace("${unit}", "1"))),
+        "template": text("template", lambda raw: bool(selectors.METRIC.fullmatch(_CONFIG.sub("x", raw, count=1)))),
+        "metric-template": text("metric-template", named),
+        "unit-template": text("unit-template", lambda raw: units.parse(_CONFIG.sub("1", raw).replace("${unit}", "1"))),
+        "duration": text("duration", parse_duration),
         "selector": text("selector", selector),
         "guard": plain("guard", lambda raw: isinstance(raw, dict)),
         "domain": plain("domain", domain),

@@ -6,7 +6,9 @@ concrete plugins before capabilities, and labels what it adds by the need.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from attrs import frozen
 
@@ -303,13 +305,15 @@ def metric_of(instance: Instance, name: str) -> bool:
     templates = [rule.gives.name for rule in instance.contract.needs.metrics if rule.gives is not None]
     templates += [clause.name for clause in instance.contract.provides.metrics]
     for template in templates:
-        head, placeholder, rest = template.partition("${")
-        tail = rest.partition("}")[2]
-        if head == tail == "":  # changed in place: no name that is not there already
+        fixed = _PLACEHOLDER.split(template)
+        if template == "${metric}" or len(fixed) == 1:  # changed in place: no name that is not there already
             continue
-        if placeholder and name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail):
+        if re.fullmatch(".+".join(map(re.escape, fixed)), name):
             return True
     return False
+
+
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
 
 
 def resolve(request: Request, catalogue: Catalogue, host: Host) -> Resolved:

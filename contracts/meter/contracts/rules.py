@@ -7,16 +7,25 @@ that selects it applies, so the answer for a key never depends on its neighbours
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from meter.contracts import selectors
 from meter.contracts.selectors import Commensurable, Selector
 from meter.contracts.variants import Variant
 
+PLACEHOLDER: Final = re.compile(r"\$\{(?:host\.name|env\.([A-Za-z_][A-Za-z0-9_]*))\}")
+"""What the value of an added attribute may hold; filled when the chain starts."""
+
 
 class Gives(NamedTuple):
-    """What a rule makes of a metric; `None` is the input's. `name` and `unit` are templates."""
+    """What a rule makes of a metric; `None` is the input's.
+
+    `name` and `unit` are templates, `interval` is in nanoseconds. What `drop` names is no part of the new key; `merge`
+    says what becomes of series that are one then. `attributes` are added; a value that holds `${` is put in when the
+    chain starts.
+    """
 
     name: str
     type: str | None = None
@@ -24,6 +33,20 @@ class Gives(NamedTuple):
     kind: str | None = None
     additive: bool | None = None
     quality: str | None = None
+    interval: int | None = None
+    drop: tuple[str, ...] = ()
+    merge: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value; `from_json` reads it."""
+        return {**self._asdict(), "drop": list(self.drop), "attributes": dict(self.attributes)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Gives:
+        """What `to_json` made `value` from."""
+        attributes = tuple(sorted(value["attributes"].items()))
+        return cls(**{**value, "drop": tuple(value["drop"]), "attributes": attributes})
 
 
 class Rule(NamedTuple):
@@ -45,7 +68,7 @@ class Rule(NamedTuple):
         return {
             **{name: list(item) if isinstance(item, tuple) else item for name, item in self._asdict().items()},
             "select": [selector.text for selector in self.select],
-            "gives": None if self.gives is None else self.gives._asdict(),
+            "gives": None if self.gives is None else self.gives.to_json(),
         }
 
     @classmethod
@@ -53,7 +76,7 @@ class Rule(NamedTuple):
         """The rule that `to_json` made `value` from."""
         fields: dict[str, Any] = {n: tuple(item) if isinstance(item, list) else item for n, item in value.items()}
         fields["select"] = tuple(selectors.parse(text) for text in value["select"])
-        fields["gives"] = None if value["gives"] is None else Gives(**value["gives"])
+        fields["gives"] = None if value["gives"] is None else Gives.from_json(value["gives"])
         return cls(**fields)
 
 
@@ -63,6 +86,10 @@ class Applied(NamedTuple):
     rule: int
     item: int
     part: Variant
+
+
+_KINDS: Final = frozenset({"resource", "consumer"})
+"""What can be dropped of every key."""
 
 
 class Fault(NamedTuple):
@@ -104,7 +131,7 @@ def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fau
     if rule.unit:
         if not same_dimension(part.unit, rule.unit):
             found.append(Fault("unit", part.unit, (rule.unit,)))
-        elif part.unit != rule.unit and part.type != "f64":
+        elif part.unit != rule.unit and "f64" not in (part.type, rule.gives and rule.gives.type):
             found.append(Fault("type", part.type, ("f64",)))
     if rule.resource and not part.resource <= set(rule.resource):
         found.append(Fault("resource", "|".join(sorted(part.resource)), rule.resource))
@@ -112,6 +139,11 @@ def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fau
         found.append(Fault("consumer", "|".join(sorted(part.consumer)), rule.consumer))
     have = {name for name, _ in part.attributes}
     found += [Fault("attributes", "absent", (name,)) for name in rule.attributes if name not in have]
+    if rule.gives is not None:
+        left = have.difference(rule.gives.drop)
+        found += [Fault("gives.attributes", "present", (name,)) for name, _ in rule.gives.attributes if name in left]
+        if rule.gives.merge is None and (have | _KINDS).intersection(rule.gives.drop):
+            found.append(Fault("gives.merge", "", tuple(sorted((have | _KINDS).intersection(rule.gives.drop)))))
     return found
 
 
@@ -120,6 +152,11 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
     if rule.gives is None:
         return None
     gives = rule.gives
+    if gives.drop:
+        part = part.without(gives.drop)
+    if gives.attributes:
+        added = [(name, None if "${" in text else frozenset({text})) for name, text in gives.attributes]
+        part = part._replace(attributes=tuple(sorted([*part.attributes, *added], key=lambda pair: pair[0])))
     return part._replace(
         metric=gives.name.replace("${metric}", part.metric),
         type=gives.type or part.type,
@@ -127,9 +164,22 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
         kind=gives.kind or part.kind,
         additive=part.additive if gives.additive is None else gives.additive,
         quality=part.quality if gives.quality is None else worst_quality(part.quality, gives.quality),
+        interval=part.interval if gives.interval is None else gives.interval,
         origin=label,
         via=part.via | {label},
     )
+
+
+def merged(given: Iterable[Variant], worst_quality: WorstQuality) -> list[Variant]:
+    """Variants that one merging rule gives: those that could have a series in common are one."""
+    out: list[Variant] = []
+    for variant in given:
+        whole = variant
+        while (met := next((each for each in out if each.meets(whole)), None)) is not None:
+            out.remove(met)
+            whole = met.together(whole, worst_quality)
+        out.append(whole)
+    return out
 
 
 def _unit(template: str, unit: str) -> str:

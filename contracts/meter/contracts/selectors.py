@@ -16,6 +16,10 @@ from meter.contracts.variants import Variant
 
 _FORM: Final = re.compile(r"(!?)([^{}!\s]+)(?:\{([^{}]*)\})?")
 _CONDITION: Final = re.compile(r"([^=,{}\s][^=,{}]*)=([^=,]*)")
+METRIC: Final = re.compile(r"[A-Za-z0-9_./-]+")
+"""The names that a metric can have."""
+ATTRIBUTE: Final = re.compile(r"[^=,{}|\s!]+")
+"""The names that an attribute can have."""
 RESERVED: Final = ("kind", "type", "unit", "resource", "consumer", "origin")
 """Keys of conditions that are no attributes."""
 

@@ -7,10 +7,13 @@ attrs classes: the running engine needs them and must start without attrs.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple
 
 Domain = frozenset[str] | None
 """The values that an attribute may have; `None` is open: any text."""
+MACHINE: Final = frozenset({"machine"})
+"""The root of the trees of resources and consumers."""
 
 
 class Variant(NamedTuple):
@@ -70,6 +73,29 @@ class Variant(NamedTuple):
                 mine == name and (values is None or theirs is None or bool(values & theirs))
                 for (mine, values), (name, theirs) in zip(self.attributes, other.attributes, strict=True)
             )
+        )
+
+    def without(self, dimensions: Collection[str]) -> Variant:
+        """The same variant without some attributes; without its `resource` or `consumer` it is of the machine."""
+        return self._replace(
+            resource=MACHINE if "resource" in dimensions else self.resource,
+            consumer=MACHINE if "consumer" in dimensions else self.consumer,
+            attributes=tuple(pair for pair in self.attributes if pair[0] not in dimensions),
+        )
+
+    def together(self, other: Variant, worst_quality: Callable[[str, str], str]) -> Variant:
+        """The least variant that holds both, where they have the same attributes; of its facts the weaker ones."""
+        return self._replace(
+            additive=self.additive and other.additive,
+            resource=self.resource | other.resource,
+            consumer=self.consumer | other.consumer,
+            attributes=tuple(
+                (name, None if values is None or others is None else values | others)
+                for (name, values), (_, others) in zip(self.attributes, other.attributes, strict=True)
+            ),
+            quality=worst_quality(self.quality, other.quality),
+            interval=max(self.interval, other.interval),
+            via=self.via | other.via,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -23,16 +23,26 @@ class Selection:
     """One rule on one layout: the columns that it took, all of one type, and the series that it gives.
 
     `inputs` are the keys of the columns that `read` hands out, in that order. `outputs[i]` is the key that column
-    i of what is handed to `give` stands for; empty where the rule gives nothing. `state` belongs to the filter.
+    i of what is handed to `give` stands for; empty where the rule gives nothing. `groups[i]` is the column of `outputs`
+    that input i goes into: i itself unless the rule merges series. `state` belongs to the filter.
     """
 
-    __slots__ = ("_factor", "_order", "_places", "inputs", "layout", "outputs", "place", "rule", "state")
+    __slots__ = ("_factor", "_order", "_places", "groups", "inputs", "layout", "outputs", "place", "rule", "state")
 
-    def __init__(self, place: int, rule: Rule, layout: Layout, inputs: Sequence[Key], outputs: Sequence[Key]) -> None:
+    def __init__(
+        self,
+        place: int,
+        rule: Rule,
+        layout: Layout,
+        inputs: Sequence[Key],
+        outputs: Sequence[Key],
+        groups: Sequence[int] | None = None,
+    ) -> None:
         self.place: Final = place
         self.rule: Final = rule
         self.inputs: Final = tuple(inputs)
         self.outputs: Final = tuple(outputs)
+        self.groups: Final = tuple(range(len(self.outputs)) if groups is None else groups)
         self.state: Any = None
         gathered = layout.gather([layout.keys.position(key) for key in inputs])
         self._places: list[tuple[int, Any]] = [
@@ -150,7 +160,7 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
     Raises: ContractBreach, a selected key is not what its rule demands.
     """
     passing: list[Key] = []
-    taken: dict[tuple[int, str], tuple[list[Key], list[Key]]] = {}
+    taken: dict[tuple[int, str], tuple[list[Key], list[Variant]]] = {}
     for key in layout.keys:
         applied, rest = apply(rules, [key.variant()], same_dimension)
         if rest:
@@ -162,34 +172,62 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
                 raise ContractBreach(label, f"needs.metrics.{fault.clause}", "taken", **facts)
             if rule.keeps:
                 passing.append(key)
-            inputs, outputs = taken.setdefault((hit.rule, key.metric.type), ([], []))
+            inputs, given = taken.setdefault((hit.rule, key.metric.type), ([], []))
             inputs.append(key)
-            given = give(rule, hit.part, label, worst_quality)
-            if given is not None:
-                outputs.append(_key(given, key))
-    for inputs, outputs in taken.values():
+            made = give(rule, hit.part, label, worst_quality)
+            if made is not None:
+                given.append(made)
+    selections = []
+    for (place, _), (inputs, given) in sorted(taken.items(), key=lambda item: item[0]):
+        outputs, groups = _outputs(rules[place], inputs, given, worst_quality)
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
             facts = {"key": twice.name, "count": str(len(inputs))}
             raise ContractBreach(label, "needs.metrics.gives", "merged", **facts)
-    selections = tuple(
-        Selection(place, rules[place], layout, inputs, outputs)
-        for (place, _), (inputs, outputs) in sorted(taken.items())
-    )
-    return Bound(layout.restrict(KeySet(passing)) if passing else None, selections)
+        selections.append(Selection(place, rules[place], layout, inputs, outputs, groups))
+    return Bound(layout.restrict(KeySet(passing)) if passing else None, tuple(selections))
 
 
-def _key(given: Variant, key: Key) -> Key:
-    """The key that a rule makes of a key."""
-    metric = Metric(
-        given.metric,
-        given.type,
-        given.unit,
-        given.kind,
-        given.additive,
-        given.quality,
-        given.interval,
-        given.origin,
-        given.via,
+def _outputs(
+    rule: Rule, inputs: Sequence[Key], given: Sequence[Variant], worst_quality: WorstQuality
+) -> tuple[list[Key], list[int] | None]:
+    """The keys that a rule makes of some keys, and into which of them each goes where it merges."""
+    keys = [_key(made, key, rule) for made, key in zip(given, inputs, strict=False)]
+    if not keys or rule.gives is None or rule.gives.merge is None:
+        return keys, None
+    of: dict[Key, Variant] = {}
+    for key, made in zip(keys, given, strict=True):
+        of[key] = of[key].together(made, worst_quality) if key in of else made
+    whole = {key: _key(made, key, None) for key, made in of.items()}
+    place = {key: at for at, key in enumerate(whole)}
+    return list(whole.values()), [place[key] for key in keys]
+
+
+def _key(given: Variant, key: Key, rule: Rule | None) -> Key:
+    """The key that a rule makes of a key; without a rule the same key with other metadata."""
+    resource, consumer, attributes = key.resource, key.consumer, key.attributes
+    if rule is not None and rule.gives is not None:
+        drop = rule.gives.drop
+        resource = _MACHINE if "resource" in drop else resource
+        consumer = _MACHINE if "consumer" in drop else consumer
+        kept = [pair for pair in attributes if pair[0] not in drop]
+        attributes = tuple(sorted([*kept, *rule.gives.attributes]))
+    return Key(
+        Metric(
+            given.metric,
+            given.type,
+            given.unit,
+            given.kind,
+            given.additive,
+            given.quality,
+            given.interval,
+            given.origin,
+            given.via,
+        ),
+        resource,
+        consumer,
+        attributes,
     )
-    return Key(metric, key.resource, key.consumer, key.attributes)
+
+
+_MACHINE = ("machine", "")

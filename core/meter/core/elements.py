@@ -5,12 +5,15 @@ They hold state and say what a layout means to them; the loops that move them, a
 
 from __future__ import annotations
 
+import os
 import queue
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from meter.contracts.rules import PLACEHOLDER
 from meter.core.breach import ContractBreach
 from meter.core.readings import BoundSourceContext, Declared, Readings
 
@@ -38,6 +41,29 @@ class SourceElement:
         self.polls = 0
         self.missed = 0
         self.retries = 0
+
+
+def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:
+    """A rule with the values of the attributes that it adds: the host's name and the environment are put in.
+
+    Raises: ContractBreach, a variable of the environment is not set.
+    """
+    if rule.gives is None or not any("${" in text for _, text in rule.gives.attributes):
+        return rule
+
+    def value(attribute: str, text: str) -> str:
+        def known(found: re.Match[str]) -> str:
+            if found[1] is None:
+                return os.uname().nodename
+            if found[1] not in environ:
+                facts = {"attribute": attribute, "name": found[1]}
+                raise ContractBreach(label, "needs.metrics.gives.attributes", "no-variable", **facts)
+            return environ[found[1]]
+
+        return PLACEHOLDER.sub(known, text)
+
+    attributes = tuple((name, value(name, text)) for name, text in rule.gives.attributes)
+    return rule._replace(gives=rule.gives._replace(attributes=attributes))
 
 
 class FilterElement:

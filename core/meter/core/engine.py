@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import heapq
+import os
 import queue
 import sys
 import threading
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core.breach import ContractBreach
 from meter.core.clock import Clock, MonotonicClock
-from meter.core.elements import FilterElement, OutputElement, SourceElement
+from meter.core.elements import FilterElement, OutputElement, SourceElement, filled
 from meter.core.keys import KeyClash
 from meter.core.loading import ExportMissing, load
 from meter.core.plugin import Context, Gone, Retry
@@ -168,10 +169,17 @@ class Engine:
         from meter.contracts.variants import Variant
 
         quality = WorstQuality(self.plan["qualities"])
+        anchor = _anchor()
         for entry in reversed(self.plan["plugins"]):
             label = entry["instance"]
             rules = [Rule.from_json(rule) for rule in entry["rules"]]
             plugin = self._construct(entry)
+            try:
+                rules = [filled(rule, label, os.environ) for rule in rules]
+            except ContractBreach as error:
+                plugin = None
+                self.raised(label, "start", error)
+            context = Context(label, self.sysroot, anchor)
             if entry["role"] == "source":
                 if plugin is None:
                     continue
@@ -182,11 +190,11 @@ class Engine:
             elif entry["role"] == "filter":
                 filter_ = FilterElement(label, plugin, rules, quality)
                 self.filters.insert(0, filter_)
-                filter_.live = plugin is not None and self._start(label, plugin, Context(label, self.sysroot))
+                filter_.live = plugin is not None and self._start(label, plugin, context)
             else:
                 output = OutputElement(label, plugin, rules, quality)
                 self.outputs.insert(0, output)
-                output.live = plugin is not None and self._start(label, plugin, Context(label, self.sysroot))
+                output.live = plugin is not None and self._start(label, plugin, context)
                 output.started = output.live
         for label, plugin in self._started:
             if not self._guarded(label, "pre_pipeline_start", plugin.pre_pipeline_start):
@@ -402,8 +410,7 @@ class Engine:
 
     @staticmethod
     def _raw_of(rows: list[tuple[str, list[Row]]]) -> Raw:
-        anchor = min(_anchor_readings(), key=lambda reading: reading[2] - reading[0])
-        return Raw(rows, ((anchor[0] + anchor[2]) // 2, anchor[1]))
+        return Raw(rows, _anchor())
 
     def _poll_loop(self) -> None:
         if not self._polled:
@@ -442,10 +449,11 @@ class Engine:
         anchor = Anchor.now()
         while (raw := self._raw.get()) is not None:
             anchor = Anchor(*raw.anchor)
-            self._deliver(self._chain(self._blocks(raw), 0), anchor)
+            newest = max(row.ts for _, rows in raw.rows for row in rows) if raw.rows else None
+            self._deliver(self._chain(self._blocks(raw), 0, newest), anchor)
         for place, filter_ in enumerate(self.filters):
             if filter_.live:
-                self._deliver(self._chain(self._finish(filter_), place + 1), anchor)
+                self._deliver(self._chain(self._held(filter_, "finish", filter_.filter.finish), place + 1), anchor)
         self._close()
 
     def _close(self) -> None:
@@ -489,10 +497,12 @@ class Engine:
             if element.label == label:
                 element.live = False
 
-    def _chain(self, blocks: list[Block], begin: int) -> list[Block]:
-        """Run blocks through the filters from one on."""
+    def _chain(self, blocks: list[Block], begin: int, newest: int | None = None) -> list[Block]:
+        """Run blocks through the filters from one on; no row older than `newest` follows."""
         for filter_ in self.filters[begin:]:
             blocks = [out for block in blocks for out in self._hop(filter_, block)]
+            if newest is not None and filter_.live:
+                blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, newest))
         return blocks
 
     def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:
@@ -516,13 +526,15 @@ class Engine:
                 self.raised(filter_.label, phase, error)
         return [] if passing is None else [passing]
 
-    def _finish(self, filter_: FilterElement) -> list[Block]:
+    def _held(self, filter_: FilterElement, phase: str, give: Callable[[], Iterable[Block]]) -> list[Block]:
+        """What a filter gives of what it held back. One that fails is left out."""
         try:
-            blocks = [block for block in filter_.filter.finish() if block.rows]
+            blocks = [block for block in give() if block.rows]
             for block in blocks:
                 filter_.verify(block)
         except BaseException as error:  # noqa: BLE001  (as in _construct)
-            self.raised(filter_.label, "finish", error)
+            filter_.live = False
+            self.raised(filter_.label, phase, error)
             return []
         return blocks
 
@@ -629,5 +641,8 @@ def _together(label: str, passing: Block | None, given: list[Block]) -> list[Blo
     return out if whole is None else [whole, *out]
 
 
-def _anchor_readings() -> Iterable[tuple[int, int, int]]:
-    return [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
+def _anchor() -> tuple[int, int]:
+    """One instant on the monotonic and the wall clock: the tightest of three readings."""
+    readings = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
+    before, wall, after = min(readings, key=lambda reading: reading[2] - reading[0])
+    return (before + after) // 2, wall

@@ -8,6 +8,7 @@ after `stop`. Each phase hands over an object that can do just what is right in 
 from __future__ import annotations
 
 import os
+import time
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -45,9 +46,18 @@ class Missing:
 class Context:
     """What a plugin may ask of its host while it starts and runs."""
 
-    def __init__(self, label: str, sysroot: Path | None = None) -> None:
+    def __init__(self, label: str, sysroot: Path | None = None, anchor: tuple[int, int] | None = None) -> None:
         self.label = label
         self.sysroot = sysroot
+        self._anchor = anchor or (time.monotonic_ns(), time.time_ns())
+
+    def wall(self, ts: int) -> int:
+        """Nanoseconds since the epoch of a monotonic time, by the wall clock as it was when the chain started.
+
+        A step of that clock moves nothing here, so that what is cut at whole minutes keeps its length.
+        """
+        mono, wall = self._anchor
+        return ts - mono + wall
 
     def path(self, path: str) -> str:
         """Where `path` really lies: `/proc` and `/sys` are below `--sysroot` where that is given."""
@@ -139,6 +149,15 @@ class Filter(Plugin):
         What no rule selects, and what `keeps`, passes beside the filter.
         """
         raise NotImplementedError
+
+    def watermark(self, ts: int) -> Iterable[Block]:
+        """The blocks of one hand-over are through, and no row with an earlier end than `ts` follows.
+
+        Give what was held back for others of its time: series of several blocks that are merged, windows that are over.
+        Behind another filter that holds back, rows may still come that are older; they must not be lost.
+        """
+        del ts
+        return ()
 
     def finish(self) -> Iterable[Block]:
         """The end: give what is still held back."""
