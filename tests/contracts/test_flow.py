@@ -135,8 +135,15 @@ class TestDemands:
         assert schema("hw sink", SOURCE, output("sink", rule("hw.energy", 'unit = "kJ"'), rule("*")))
         warm = source("warm", metric("t", unit="Cel"))
         document = one(run("warm sink", warm, output("sink", rule("t", 'unit = "K"'))), "E-FLOW-UNIT")
-        assert "no factor leads from `Cel` to `K`" in document["help"]
+        assert "no factor leads from `Cel` to `K`: put `convert`" in document["help"]
         assert schema("warm sink", warm, output("sink", rule("t", 'unit = "Cel"')))
+
+    @pytest.mark.parametrize(("kind", "taken"), [("gauge", True), ("delta", False)])
+    def test_a_rule_that_gives_the_unit_converts_temperatures(self, kind: str, taken: bool) -> None:  # noqa: FBT001 one column of a table
+        """The user sees the new unit; but what a temperature rose by is no temperature."""
+        warm = source("warm", metric("t", unit="Cel", kind=kind))
+        text = filter_("f", rule("t", 'unit = "K"\ngives = { name = "${metric}.k", unit = "K" }'))
+        assert codes(run("warm f sink", warm, text, SINK)) == ([] if taken else ["E-FLOW-UNIT"])
 
     def test_many_metrics_are_one_diagnostic(self) -> None:
         """One selector took too much: that is one cause."""

@@ -1,4 +1,4 @@
-"""Units: dimension and scale of UCUM texts, what is refused, and factors between units."""
+"""Units: dimension and scale of UCUM texts, what is refused, and conversions between units."""
 
 import configparser
 import doctest
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.contracts import units as module
-from meter.contracts.units import Dimension, UnitError, Units, commensurable, factor, load
+from meter.contracts.units import Dimension, UnitError, Units, commensurable, conversion, load
 
 ROOT = Path(__file__).parents[2]
 # The tables stand in the contract language, or beside the module.
@@ -247,7 +247,7 @@ class TestParse:
                 UNITS.parse(text)
         else:
             times = {"plain": 1.0, "kilo": 1000.0, "milli": 0.001}[expect["prefix"]]
-            assert times == factor(UNITS.parse(text), UNITS.parse(expect["base"]))
+            assert (times, 0.0) == conversion(UNITS.parse(text), UNITS.parse(expect["base"]))
 
     @pytest.mark.parametrize(
         ("text", "value", "kelvin"),
@@ -274,7 +274,7 @@ class TestParse:
 
 
 class TestFactor:
-    """`commensurable` and `factor`."""
+    """`commensurable` and `conversion`."""
 
     @pytest.mark.parametrize(
         ("have", "want", "times"),
@@ -299,18 +299,26 @@ class TestFactor:
     )
     def test_the_factor_is_the_nearest_float(self, have: str, want: str, times: float) -> None:
         """Scales are divided as fractions, so that nothing is rounded twice."""
-        assert times == factor(UNITS.parse(have), UNITS.parse(want))
+        assert (times, 0.0) == conversion(UNITS.parse(have), UNITS.parse(want))
 
     @pytest.mark.parametrize(
-        ("have", "want"), [("Cel", "K"), ("K", "Cel"), ("Cel", "[degF]"), ("mCel", "Cel"), ("mCel", "K")]
+        ("have", "value", "want", "there"),
+        [
+            ("Cel", 20.0, "K", 293.15),
+            ("K", 0.0, "Cel", -273.15),
+            ("Cel", -40.0, "[degF]", -40.0),
+            ("[degF]", 212.0, "Cel", 100.0),
+            ("mCel", 42_500.0, "Cel", 42.5),
+            ("mCel", 0.0, "K", 273.15),
+        ],
     )
-    def test_temperatures_compare_and_are_never_scaled(self, have: str, want: str) -> None:
-        """Units with different zeros measure the same thing, but no factor leads from one to the other."""
+    def test_temperatures_have_a_summand(self, have: str, value: float, want: str, there: float) -> None:
+        """Units with different zeros measure the same thing; boiling water is known in all of them."""
         a, b = UNITS.parse(have), UNITS.parse(want)
+        factor, summand = conversion(a, b)
 
         assert commensurable(a, b)
-        with pytest.raises(UnitError):
-            factor(a, b)
+        assert value * factor + summand == pytest.approx(there, abs=1e-9)
 
     @pytest.mark.parametrize(
         ("have", "want"), [("J", "W"), ("By", "1"), ("{packet}", "By"), ("rad/s", "Hz"), ("mol", "1"), ("V.A", "V/A")]
@@ -321,7 +329,7 @@ class TestFactor:
 
         assert not commensurable(a, b)
         with pytest.raises(UnitError) as caught:
-            factor(a, b)
+            conversion(a, b)
         assert have == caught.value.text
 
     @steady
@@ -333,7 +341,7 @@ class TestFactor:
         """Two factors in opposite directions undo each other."""
         a, b = UNITS.parse(have), UNITS.parse(want)
 
-        assert factor(a, b) * factor(b, a) == pytest.approx(1.0, rel=1e-15)
+        assert conversion(a, b)[0] * conversion(b, a)[0] == pytest.approx(1.0, rel=1e-15)
 
 
 class TestTables:

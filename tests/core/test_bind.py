@@ -190,12 +190,13 @@ class TestValues:
             ("J", "W.h", 9.0, 0.0025),  # the float nearest to 1/3600, times 9
             ("ms", "s", 3.0, 0.003),
             ("By", "KiBy", 512.0, 0.5),
+            ("Cel", "K", 20.0, 293.15),
         ],
     )
     def test_values_are_scaled_to_the_unit_of_the_rule(
         self, have: str, wanted: str, value: float, scaled: float
     ) -> None:
-        """By the exact factor; the filter sees them so, and what passes keeps its unit."""
+        """By the exact factor and summand; the filter sees them so, and what passes keeps its unit."""
         layout = Layout.of([key("m", unit=have)])
         block = Block(layout, np.array([1]), np.array([0]), (np.array([[value]]),))
         bound = bind("f", [rule("m", unit=wanted)], layout, WORST)

@@ -213,8 +213,11 @@ class _Walk:
         rule = compiled.rule
         for fault in faults(rule, part, commensurable):
             return fault
-        if rule.unit and language().units.parse(rule.unit).offset != language().units.parse(part.unit).offset:
-            return Fault("unit", part.unit, (rule.unit,))  # no factor leads from one to the other
+        # No factor leads from one to the other, and what a temperature rose by has not the summand of a temperature.
+        converts = rule.converts and language().says("kind", part.kind, "state")
+        units = language().units
+        if rule.unit and not converts and units.parse(rule.unit).offset != units.parse(part.unit).offset:
+            return Fault("unit", part.unit, (rule.unit,))
         return None
 
     def unit(self, instance: Instance, compiled: Compiled, new: Variant) -> bool:

@@ -63,6 +63,11 @@ class Rule(NamedTuple):
     keeps: bool = True
     gives: Gives | None = None
 
+    @property
+    def converts(self) -> bool:
+        """Whether it gives the metric in the unit that it demands: a conversion that the user sees in the result."""
+        return bool(self.unit) and self.gives is not None and self.gives.unit == self.unit
+
     def to_json(self) -> dict[str, Any]:
         """A JSON value; `from_json` reads it."""
         return {

@@ -158,18 +158,18 @@ def commensurable(a: Unit, b: Unit) -> bool:
     return a.dimension == b.dimension
 
 
-def factor(a: Unit, b: Unit) -> float:
-    """What to multiply a value in `a` by to have it in `b`; the float nearest to the exact factor.
+def conversion(a: Unit, b: Unit) -> tuple[float, float]:
+    """Factor and summand that make a value in `b` of one in `a`; each the float nearest to the exact one.
 
-    Raises: UnitError with the text of `a`, if the two are not commensurable, or one has an offset and they differ.
+    Raises: UnitError with the text of `a`, if the two are not commensurable.
 
     >>> watt = Unit((("kg", 1), ("m", 2), ("s", -3)), Fraction(1), text="W")
-    >>> factor(watt, watt._replace(ratio=Fraction(1000), text="kW"))
-    0.001
+    >>> conversion(watt, watt._replace(ratio=Fraction(1000), text="kW"))
+    (0.001, 0.0)
     """
-    if not commensurable(a, b) or ((a.shift or b.shift) and (a.ratio, a.shift) != (b.ratio, b.shift)):
+    if not commensurable(a, b):
         raise UnitError(a.text, 0)
-    return float(a.ratio / b.ratio)
+    return float(a.ratio / b.ratio), float((a.shift - b.shift) / b.ratio)
 
 
 class _Factor(NamedTuple):

@@ -27,7 +27,7 @@ class Selection:
     that input i goes into: i itself unless the rule merges series. `state` belongs to the filter.
     """
 
-    __slots__ = ("_factor", "_order", "_places", "groups", "inputs", "layout", "outputs", "place", "rule", "state")
+    __slots__ = ("_conversion", "_order", "_places", "groups", "inputs", "layout", "outputs", "place", "rule", "state")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Selection:
             (part, columns if isinstance(columns, slice) else np.array(columns, dtype=np.intp))
             for part, columns in gathered
         ]
-        self._factor = _factors(rule, inputs)
+        self._conversion = _conversions(rule, inputs)
         self.layout: Final = Layout.of(KeySet(outputs)) if outputs else None
         place_of = {key: column for column, key in enumerate(self.outputs)}
         order = [] if self.layout is None else [place_of[key] for key in self.layout.keys]
@@ -58,7 +58,10 @@ class Selection:
     def read(self, block: Block) -> Array:
         """The selected columns, [n, k], in the rule's unit where it names one; a missing cell is NaN, in integers 0."""
         values = block.take(self._places)
-        return values if self._factor is None else values * self._factor
+        if self._conversion is None:
+            return values
+        factor, summand = self._conversion
+        return values * factor + summand if summand.any() else values * factor
 
     def missing(self, block: Block) -> Array | None:
         """Which cells of `read` are missing, bool[n, k]; None where none is."""
@@ -143,15 +146,15 @@ def same_dimension(one: str, other: str) -> bool:
     return commensurable(one, other)
 
 
-def _factors(rule: Rule, inputs: Sequence[Key]) -> Array | None:
-    """What each column is multiplied with to be in the rule's unit; None where all are."""
+def _conversions(rule: Rule, inputs: Sequence[Key]) -> Array | None:
+    """Factor and summand of each column, float64[2, k], that bring it into the rule's unit; None where all are."""
     if not rule.unit or all(key.metric.unit == rule.unit for key in inputs):
         return None
     from meter.contracts.language import language  # only rules with another unit need it
-    from meter.contracts.units import factor
+    from meter.contracts.units import conversion
 
     parse = language().units.parse
-    return np.array([factor(parse(key.metric.unit), parse(rule.unit)) for key in inputs])
+    return np.array([conversion(parse(key.metric.unit), parse(rule.unit)) for key in inputs]).T
 
 
 def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: WorstQuality) -> Bound:
