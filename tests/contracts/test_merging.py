@@ -2,6 +2,7 @@
 
 import pytest
 
+from meter.contracts.host import Recorded
 from tests.contracts.build import codes, filter_, metric, one, output, pointed, request, rule, run, source
 
 TIMES = source(
@@ -249,6 +250,13 @@ class TestAttributes:
         document = one(run("cpus mark sink", TIMES, self.TEXT, SINK, more=more), "E-KEY-NAME")
         assert "`${env.NAME}`" in document["help"]
         assert pointed(document, "cpus mark sink", more) == f'"{text}"'
+
+    def test_a_variable_that_is_not_set_is_a_fact_of_the_host(self) -> None:
+        """Nothing would be measured; the name is said before anything runs."""
+        more = 'config.mark.attributes = { job = "${env.JOB}" }\n'
+        host = Recorded({("environment", "JOB"): "unset JOB"})
+        document = one(run("cpus mark sink", TIMES, self.TEXT, SINK, more=more, host=host), "E-HOST")
+        assert "the environment variable `JOB` is not set" in document["message"]
 
 
 def test_a_request_has_tables_of_texts() -> None:

@@ -151,7 +151,16 @@ class TestWords:
         """A word means what the type says; what does not fit stays a text, for the message."""
         assert from_words(option(type_), texts) == raw
 
-    @pytest.mark.parametrize(("type_", "texts"), [("int", ["1", "2"]), ("list<int>", ["[1"]), ("map<int>", ["{a}"])])
+    @pytest.mark.parametrize(
+        ("type_", "texts"),
+        [
+            ("int", ["1", "2"]),
+            ("list<int>", ["[1"]),
+            ("map<int>", ["{a}"]),
+            ("map<str>", ["a"]),
+            ("map<str>", ["a=1", "a=2"]),
+        ],
+    )
     def test_no_texts(self, type_: str, texts: list[str]) -> None:
         """A single value given twice is no silent last one."""
         with pytest.raises(OptionError) as error:

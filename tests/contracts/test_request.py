@@ -63,6 +63,12 @@ class TestWords:
         _, (diagnostic,) = from_words("/host", ["cpu", "a b=1"], BEFORE)
         assert diagnostic.code == "E-OPTION"
 
+    def test_a_word_of_a_table_is_the_place_of_its_name(self) -> None:
+        """Each word gives one name; what is wrong with one of them points at it."""
+        given = words("mark", "attributes=a=1", "attributes=b=2").config["mark"]["attributes"]
+        assert [given.locate((name,)).column for name in "ab"] == [24, 39]
+        assert given.locate(("c",)) == given.locate(()) == given.key
+
     @pytest.mark.parametrize("name", ["/", "/host", "/a/b", "/A.b-c_d"])
     def test_mountpoints(self, name: str) -> None:
         """A path of names."""

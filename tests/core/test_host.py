@@ -127,3 +127,13 @@ def test_a_question_is_asked_once(tmp_path: Path) -> None:
     assert probe.answer("read", "x") == first
     assert probe.facts == {("read", "x"): first}
     assert Probe(str(tmp_path)).answer("read", "x") == ""
+
+
+def test_a_variable_is_set_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one is set; the answer does not hold its value."""
+    monkeypatch.setenv("METER_TEST_A", "")
+    monkeypatch.delenv("METER_TEST_B", raising=False)
+    probe = Probe()
+
+    assert probe.answer("environment", "METER_TEST_A") == ""
+    assert probe.answer("environment", "METER_TEST_B") == "unset METER_TEST_B"

@@ -14,13 +14,14 @@ from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.flow import flow
-from meter.contracts.host import READ, WRITE, Host, reason, remedy
+from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
 from meter.contracts.instances import Instance, configure, strangers
 from meter.contracts.language import language
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.request import At, Request
 from meter.contracts.resolve import host_fault, host_faults, resolve
+from meter.contracts.rules import PLACEHOLDER
 
 
 @frozen(kw_only=True)
@@ -88,6 +89,7 @@ def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnosti
         worst = next((answer for answer in answers if answer.startswith("denied ")), answers[0])
         facts = {"plugin": instance.contract.name, "why": host_fault(instance.contract, host), "help": remedy(worst)}
         found.append(Diagnostic(code="E-HOST", facts=facts, spans=(instance.span, span), clause="needs.host"))
+    found += _environment(instance, host)
     for name, option in sorted(instance.contract.config.items()):
         value = instance.config.get(name)
         if option.access is None or value is None:
@@ -105,6 +107,21 @@ def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnosti
             facts = {"option": name, "instance": instance.label, "path": path, "why": reason(answer)}
             facts["help"] = remedy(answer, "path")
             found.append(Diagnostic(code="E-PATH", facts=facts, spans=(span,), clause="config"))
+    return found
+
+
+def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
+    """E-HOST for a variable that the value of an added attribute needs."""
+    found = []
+    for compiled in instance.rules:
+        gives = compiled.rule.gives
+        texts = [text for _, text in gives.attributes] if gives is not None else []
+        for name in sorted({name for text in texts for name in PLACEHOLDER.findall(text) if name}):
+            if answer := host.answer(ENVIRONMENT, name):
+                facts = {"plugin": instance.label, "why": reason(answer), "help": remedy(answer)}
+                span = instance.contract.source.key("needs", "metrics", compiled.place, "gives", "attributes")
+                clause = "needs.metrics.gives.attributes"
+                found.append(Diagnostic(code="E-HOST", facts=facts, spans=(instance.span, span), clause=clause))
     return found
 
 

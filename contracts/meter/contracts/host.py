@@ -17,6 +17,8 @@ READ = "read"
 """The file can be read."""
 WRITE = "write"
 """The file can be written, or made in its folder."""
+ENVIRONMENT = "environment"
+"""The environment variable is set."""
 
 
 class Host(Protocol):

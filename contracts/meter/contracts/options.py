@@ -86,8 +86,13 @@ def from_words(option: Option, texts: list[str]) -> Any:
     if container == "list":
         return [_scalar(item, text) for text in texts]
     if container == "map":
-        pairs = [text.partition("=") for text in texts]
-        return {name: _scalar(item, value) for name, _, value in pairs}
+        table: dict[str, Any] = {}
+        for place, text in enumerate(texts):
+            name, equals, value = text.partition("=")
+            if not equals or name in table:
+                raise _misfit("type", "map", text, (place,), "twice" if equals else "word")
+            table[name] = _scalar(item, value)
+        return table
     if len(texts) > 1:
         raise OptionError("E-CONFIG-TYPE", (1,), "twice", count=str(len(texts)))
     return _scalar(item, texts[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.digests import digest
 from meter.contracts.language import language
 from meter.contracts.model import Source
 from meter.contracts.options import describe
@@ -66,7 +66,7 @@ class Request:
         material = [
             self.mountpoint, [asked.text for asked in self.plugins], config, self.prefer, self.durability, self.order
         ]  # fmt: skip
-        return hashlib.sha256(canonical_bytes(material)).hexdigest()
+        return digest(canonical_bytes(material))
 
 
 def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
@@ -128,8 +128,11 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
 
 def _word_place(values: list[tuple[str, Span]]) -> Callable[[At], Span]:
     def locate(at: At) -> Span:
-        place = at[0] if at and isinstance(at[0], int) and at[0] < len(values) else 0
-        return values[place][1]
+        place = at[0] if at else 0
+        if isinstance(place, str):
+            named = (nth for nth, (text, _) in enumerate(values) if text.startswith(f"{place}="))
+            place = next(named, 0)
+        return values[place if place < len(values) else 0][1]
 
     return locate
 

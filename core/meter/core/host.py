@@ -60,5 +60,15 @@ class Probe:
             return f"folder-unwritable {parent}"
         return ""
 
+    def environment(self, name: str) -> str:
+        """The environment variable is set; its value is none of the lock's business."""
+        del self
+        return "" if name in os.environ else f"unset {name}"
 
-_QUESTIONS = {"readable": Probe.readable, "read": Probe.read, "write": Probe.write}
+
+_QUESTIONS = {
+    "readable": Probe.readable,
+    "read": Probe.read,
+    "write": Probe.write,
+    "environment": Probe.environment,
+}

@@ -105,6 +105,15 @@ def _default(option: Option) -> Any:
     return None if option.default is ABSENT else option.default
 
 
+def _shown(value: Any) -> str:
+    """A value as it would be written."""
+    if isinstance(value, str):
+        return value
+    import json  # only values that are no texts need it
+
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _document(contract: Contract, path: str) -> dict[str, Any]:
     import attrs  # loaded with the contract language
 
@@ -143,7 +152,7 @@ def _text(contract: Contract, path: str) -> str:
     if rules:
         lines += ["", render.table(rules, ["takes", "kind", "unit", "gives", "what it took"], width=width)]
     options = [
-        [name, option.type, "-" if _default(option) is None else str(_default(option)), option.summary]
+        [name, option.type, "-" if _default(option) is None else _shown(_default(option)), option.summary]
         for name, option in sorted(contract.config.items())
     ]
     if options:
