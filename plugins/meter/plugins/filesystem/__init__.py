@@ -1,0 +1,1 @@
+"""Space of the mounted file systems, from statvfs(3)."""

@@ -1,0 +1,1 @@
+"""Load averages of the machine, from /proc/loadavg."""

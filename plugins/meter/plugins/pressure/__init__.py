@@ -1,0 +1,1 @@
+"""Time in which tasks waited for CPU, memory and storage, from /proc/pressure."""

@@ -1,0 +1,1 @@
+"""Temperatures of the thermal zones, from /sys/class/thermal."""

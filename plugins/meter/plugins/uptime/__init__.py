@@ -1,0 +1,1 @@
+"""How long the machine has been running, from /proc/uptime."""

@@ -1,0 +1,198 @@
+"""The metrics of the built-in sources beside OpenTelemetry's semantic conventions.
+
+The contracts of all built-in sources are read, so a new source is covered as soon as it is there. What differs from the
+conventions, or has no name there, stands in a table below with its reason; a reason that is not needed any more fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+import tomllib
+from collections import defaultdict
+from functools import cache
+from importlib import import_module
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import opentelemetry.semconv._incubating.attributes
+import opentelemetry.semconv._incubating.metrics
+import opentelemetry.semconv.attributes
+import opentelemetry.semconv.metrics
+import pytest
+
+from tests.fake import PLUGINS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType
+
+OWN_METRICS = {
+    "demo.random": "made for the tutorial, no measurement",
+    "system.context_switches": "they have it of a process only",
+    "system.cpu.load_average.1m": "the name that OpenTelemetry's collector gives it",
+    "system.cpu.load_average.5m": "as .1m",
+    "system.cpu.load_average.15m": "as .1m",
+    "system.pressure.stall_time": "they have no pressure stall information",
+    "system.thread.count": "they count processes by state; the kernel counts threads",
+}
+"""Metrics that the conventions have no name for."""
+
+OWN_ATTRIBUTES = {
+    "system.pressure.resource": "belongs to a metric of our own",
+    "system.pressure.type": "belongs to a metric of our own",
+}
+"""Attributes that the conventions have no name for."""
+
+UNITS: dict[str, tuple[str, str]] = {}
+"""Units that are not those of the conventions: ours, and why."""
+
+NOT_ADDITIVE = {
+    "process.memory.usage": "pages that processes share would count once for each of them",
+    "process.memory.virtual": "as process.memory.usage",
+}
+"""Metrics that the conventions would sum, and that must not be."""
+
+KINDS = {"counter": {"delta", "counter"}, "up_down_counter": {"gauge"}, "gauge": {"gauge"}}
+"""What each instrument is here."""
+
+
+class Instrument(NamedTuple):
+    """A metric of the conventions: the instrument without `observable`, and its unit."""
+
+    kind: str
+    unit: str
+
+
+class Recorder:
+    """A meter of OpenTelemetry that makes nothing and notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Instrument] = {}
+
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        """Any `create_…` of a meter."""
+
+        def create(*, name: str, unit: str = "", **_: object) -> None:
+            self.made[name] = Instrument(method.removeprefix("create_").removeprefix("observable_"), unit)
+
+        return create
+
+
+def modules(package: ModuleType) -> Iterator[ModuleType]:
+    """The modules of a package."""
+    for found in pkgutil.iter_modules(package.__path__):
+        yield import_module(f"{package.__name__}.{found.name}")
+
+
+def current(*packages: ModuleType) -> dict[str, bool]:
+    """The names in packages, and whether they are in use, not deprecated; of what is there twice, the last one."""
+    found = {}
+    for module in (module for package in packages for module in modules(package)):
+        # That a name is deprecated is said in the text behind the constant, which is there for readers only.
+        for node, behind in pairwise(ast.parse(inspect.getsource(module)).body):
+            match node, behind:
+                case (
+                    ast.AnnAssign(value=ast.Constant(value=str(name))),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = not text.strip().startswith("Deprecated")
+    return found
+
+
+@cache
+def instruments() -> Mapping[str, Instrument]:
+    """The metrics of the conventions that are not deprecated, by name."""
+    recorder = Recorder()
+    packages = (opentelemetry.semconv._incubating.metrics, opentelemetry.semconv.metrics)
+    for module in (module for package in packages for module in modules(package)):
+        for name, create in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("create_"):
+                create(recorder, *[None] * (len(inspect.signature(create).parameters) - 1))
+    in_use = current(*packages)
+    return {name: instrument for name, instrument in recorder.made.items() if in_use[name]}
+
+
+@cache
+def attributes() -> set[str]:
+    """The attributes of the conventions that are not deprecated."""
+    found = current(opentelemetry.semconv._incubating.attributes, opentelemetry.semconv.attributes)
+    return {name for name, in_use in found.items() if in_use}
+
+
+@cache
+def shapes() -> Mapping[str, list[dict[str, Any]]]:
+    """What all built-in sources provide: the tables of each metric."""
+    found = defaultdict(list)
+    for path in sorted(PLUGINS.glob("*/contract.toml")):
+        contract = tomllib.loads(path.read_text())
+        if contract["placement"] == "source":
+            for shape in contract["provides"]["metrics"]:
+                found[shape["name"]].append(shape)
+    return found
+
+
+def used() -> set[str]:
+    """The attributes of all built-in sources."""
+    return {name for tables in shapes().values() for shape in tables for name in shape.get("attributes", {})}
+
+
+def known() -> list[str]:
+    """The metrics of ours that the conventions name."""
+    return sorted(shapes().keys() & instruments().keys())
+
+
+def additive(name: str) -> bool:
+    """Whether any table of a metric says that its values may be summed."""
+    return any(shape.get("additive", shape["kind"] != "gauge") for shape in shapes()[name])
+
+
+@pytest.mark.parametrize("name", sorted(shapes()))
+def test_a_metric_has_the_name_of_the_conventions(name: str) -> None:
+    """Or stands in the table of those that have none there, with its reason."""
+    assert (name in instruments()) is (name not in OWN_METRICS)
+
+
+@pytest.mark.parametrize("name", sorted(used()))
+def test_an_attribute_has_the_name_of_the_conventions(name: str) -> None:
+    """Or stands in the table of those that have none there, with its reason."""
+    assert (name in attributes()) is (name not in OWN_ATTRIBUTES)
+
+
+@pytest.mark.parametrize("name", known())
+def test_a_metric_has_the_unit_of_the_conventions(name: str) -> None:
+    """Or the one of the table of differences, with its reason."""
+    wanted = UNITS[name][0] if name in UNITS else instruments()[name].unit
+
+    assert {shape["unit"] for shape in shapes()[name]} == {wanted}
+
+
+@pytest.mark.parametrize("name", known())
+def test_a_metric_has_the_kind_of_the_conventions(name: str) -> None:
+    """A counter is a delta or a counter, all else a gauge; what goes up and down may be summed, with few exceptions."""
+    instrument = instruments()[name].kind
+
+    assert {shape["kind"] for shape in shapes()[name]} <= KINDS[instrument]
+    if instrument == "up_down_counter":
+        assert additive(name) is (name not in NOT_ADDITIVE)
+
+
+def test_no_reason_outlives_its_need() -> None:
+    """Each entry of a table is of a metric or attribute that there is, and states a difference that there is."""
+    assert OWN_METRICS.keys() <= shapes().keys()
+    assert OWN_ATTRIBUTES.keys() <= used()
+    assert [name for name in UNITS if name not in known() or UNITS[name][0] == instruments()[name].unit] == []
+    assert [name for name in NOT_ADDITIVE if name not in known() or instruments()[name].kind != "up_down_counter"] == []
+    assert all(OWN_METRICS.values())
+    assert all(OWN_ATTRIBUTES.values())
+
+
+def test_the_conventions_are_read_as_they_are() -> None:
+    """Each instrument, what is deprecated and what became stable: a reader that finds nothing would let all pass."""
+    assert instruments()["system.cpu.time"] == Instrument("counter", "s")
+    assert instruments()["system.filesystem.usage"] == Instrument("up_down_counter", "By")
+    assert instruments()["hw.temperature"] == Instrument("gauge", "Cel")
+    assert "system.network.dropped" not in instruments()
+    assert {"cpu.mode", "network.transport"} <= attributes()
+    assert "system.cpu.state" not in attributes()

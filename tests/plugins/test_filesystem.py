@@ -1,0 +1,504 @@
+"""The source `filesystem`, on made mounts and on the real ones."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meter.core.plugin import Missing, Retry
+from tests.fake import SECOND, Mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+BLOCK = 4096
+STATES = ("used", "free", "reserved")
+NFS = {"kind": "nfs4", "device": "0:60"}
+FUSE = {"kind": "fuse.sshfs", "device": "0:61"}
+
+
+def escaped(path: bytes) -> bytes:
+    """A path as the kernel writes it into mountinfo."""
+    return b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in path)
+
+
+def line(
+    point: bytes | str,
+    id_: int,
+    *,
+    kind: str = "ext4",
+    device: str = "8:1",
+    parent: int = 1,
+    root: str = "/",
+) -> bytes:
+    """A line of mountinfo; the source is the type and the device."""
+    path = escaped(os.fsencode(point))
+    options = b"rw,relatime shared:1 master:2" if id_ % 2 else b"rw"  # the number of fields differs
+    head = b"%d %d %b %b %b %b" % (id_, parent, device.encode(), root.encode(), path, options)
+    return head + f" - {kind} /dev/{kind}-{device} rw\n".encode()
+
+
+class Host:
+    """A made /proc/self/mountinfo, and what `statvfs` answers for the mountpoints."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = root / "proc" / "self" / "mountinfo"
+        self.file.parent.mkdir(parents=True)
+        self.asked: list[bytes] = []
+        self.answers: dict[bytes, tuple[int, int, int] | OSError] = {}
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.block = BLOCK
+
+    def write(self, *lines: bytes) -> None:
+        """Mount these and nothing else."""
+        self.file.write_bytes(b"".join(lines))
+
+    def mount(self, **config: Any) -> Mounted:
+        """The source over it."""
+        return Mounted("filesystem", {"exclude": [], "types": [], "mountpoints": [], **config}, sysroot=self.root)
+
+    def measured(self, **config: Any) -> list[str]:
+        """The mountpoints that are measured."""
+        mounted = self.mount(**config)
+        points = {key.resource[1] for row in mounted.rows(SECOND) for key in row.columns.keys}
+        mounted.source.stop()
+        assert sorted(points) == sorted(map(os.fsdecode, self.asked))
+        return sorted(points)
+
+    def statvfs(self, path: bytes) -> os.statvfs_result:
+        """The answer for a path: blocks, free blocks, and those that are available; by default 100, 40 and 30."""
+        self.asked.append(path)
+        self.meanwhile()
+        answer = self.answers.get(path, (100, 40, 30))
+        if isinstance(answer, OSError):
+            raise answer
+        return os.statvfs_result((BLOCK, self.block, *answer, 0, 0, 0, 0, 255))
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A machine with one file system at `/`."""
+    made = Host(tmp_path)
+    made.write(line("/", 10))
+    monkeypatch.setattr(os, "statvfs", made.statvfs)
+    return made
+
+
+def space(mounted: Mounted, ts: int = SECOND) -> dict[str, dict[str, Any]]:
+    """One poll: bytes or reasons by mountpoint and state, the limit among these."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in mounted.rows(ts):
+        for key, value in zip(row.columns.keys, row.values, strict=True):
+            state = dict(key.attributes).get("system.filesystem.state", "limit")
+            cell = value.reason if isinstance(value, Missing) else value
+            assert found.setdefault(key.resource[1], {}).setdefault(state, cell) is cell
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ the space
+
+
+def test_states_are_those_of_df(host: Host) -> None:
+    """Free is what everybody may write, reserved what only root may, used the rest, in bytes of the fragment size."""
+    host.block = 512
+    host.answers[b"/"] = (1000, 300, 250)
+    mounted = host.mount()
+
+    assert space(mounted) == {"/": {"used": 700 * 512, "free": 250 * 512, "reserved": 50 * 512, "limit": 1000 * 512}}
+    mounted.source.stop()
+
+
+@given(st.lists(st.integers(0, 2**52 - 1), min_size=3, max_size=3).map(sorted).filter(lambda sizes: sizes[2] > 0))
+def test_states_add_up_to_the_limit(tmp_path_factory: pytest.TempPathFactory, sizes: Sequence[int]) -> None:
+    """Exactly, for whatever a file system answers that does not contradict itself."""
+    host = Host(tmp_path_factory.mktemp("host"))
+    host.write(line("/", 10))
+    host.answers[b"/"] = (sizes[2], sizes[1], sizes[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "statvfs", host.statvfs)
+        mounted = host.mount()
+        cells = space(mounted)["/"]
+    mounted.source.stop()
+
+    assert sum(cells[state] for state in STATES) == cells["limit"] == sizes[2] * BLOCK
+    assert cells["free"] == sizes[0] * BLOCK
+
+
+def test_series_say_device_and_type(host: Host) -> None:
+    """And not the mountpoint again, which is the resource."""
+    mounted = host.mount()
+
+    keys = [key for row in mounted.rows(SECOND) for key in row.columns.keys]
+    mounted.source.stop()
+
+    common = {"system.device": "/dev/ext4-8:1", "system.filesystem.type": "ext4"}
+    assert [dict(key.attributes) for key in keys] == [
+        *({**common, "system.filesystem.state": state} for state in STATES),
+        common,
+    ]
+    assert {key.resource for key in keys} == {("filesystem", "/")}
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENOENT])
+def test_what_cannot_be_asked_is_missing(host: Host, code: int) -> None:
+    """With the reason, and never 0; the other file systems are there, and the next poll may succeed."""
+    host.write(line("/", 10), line("/data", 11, parent=10, device="8:2"))
+    mounted = host.mount()
+    host.answers[b"/data"] = OSError(code, os.strerror(code))
+    failed = space(mounted)
+    del host.answers[b"/data"]
+    after = space(mounted, 2 * SECOND)
+    mounted.source.stop()
+
+    assert failed["/data"] == dict.fromkeys((*STATES, "limit"), f"/data: {os.strerror(code)}")
+    assert failed["/"]["limit"] == after["/data"]["limit"] == 100 * BLOCK
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [
+        ((0, 0, 0), {"used", "free", "reserved", "limit"}),  # a file system that has no size
+        (
+            (2**63, 2**62, 2**62),
+            {"used", "free", "reserved", "limit"},
+        ),  # some say they have no end; 64 bits end earlier
+        ((100, 40, 41), {"free", "reserved"}),  # more available than free
+        ((100, 40, 2**64 - 5), {"free", "reserved"}),  # a negative number of another system, sent by its server
+        ((100, 101, 30), {"used", "free", "reserved"}),  # more free than there is
+    ],
+)
+def test_numbers_that_cannot_be_are_missing(host: Host, answer: tuple[int, int, int], missing: set[str]) -> None:
+    """No negative space, no number that does not fit, and nothing that adds up to another limit."""
+    host.answers[b"/"] = answer
+    mounted = host.mount()
+
+    cells = space(mounted)["/"]
+    mounted.source.stop()
+
+    assert {state for state, cell in cells.items() if isinstance(cell, str)} == missing
+    assert all(cell.startswith("/: ") for cell in cells.values() if isinstance(cell, str))
+
+
+# ----------------------------------------------------------------------------------------------------------- the choice
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "chosen"),
+    [
+        ("ext4", "259:3", True),
+        ("xfs", "253:0", True),  # on LVM
+        ("vfat", "8:2", True),
+        ("fuseblk", "8:3", True),  # NTFS by a program, on a block device
+        ("btrfs", "0:40", True),  # spans devices, so that it has no number of one
+        ("zfs", "0:41", True),
+        ("proc", "0:21", False),
+        ("cgroup2", "0:22", False),
+        ("tmpfs", "0:23", False),
+        ("overlay", "0:24", False),  # its bytes are counted below it
+        ("squashfs", "7:0", False),  # a loop device: its bytes lie in a file
+        ("ext4", "7:1", False),
+        ("nfs4", "0:60", False),  # may never answer
+        ("cifs", "0:62", False),
+        ("fuse.sshfs", "0:61", False),
+        ("9p", "0:63", False),
+        ("autofs", "0:64", False),
+    ],
+)
+def test_file_systems_on_local_storage_are_measured(host: Host, kind: str, device: str, chosen: bool) -> None:  # noqa: FBT001  (a table)
+    """Nothing else is even asked unless a user wants it, since a server that is away would never answer."""
+    host.write(line("/", 10), line("/x", 11, parent=10, kind=kind, device=device))
+
+    assert host.measured() == (["/", "/x"] if chosen else ["/"])
+
+
+@pytest.mark.parametrize("kind", ["overlay", "tmpfs", "nfs4", "9p"])
+def test_the_root_is_always_measured(host: Host, kind: str) -> None:
+    """Whatever it is, as in containers and machines without a disk."""
+    host.write(line("/", 10, kind=kind, device="0:50"), line("/proc", 11, parent=10, kind="proc", device="0:3"))
+
+    assert host.measured() == ["/"]
+
+
+def test_one_file_system_is_measured_once(host: Host) -> None:
+    """At the root; else where all of it is mounted; else at the shortest path: no byte counts twice."""
+    host.write(
+        line("/", 10, device="0:30", kind="btrfs", root="/@"),
+        line("/mnt/all", 11, parent=10, device="0:30", kind="btrfs"),
+        line("/home", 12, parent=10, device="0:30", kind="btrfs", root="/@home"),
+        line("/a", 13, parent=10, device="8:2", root="/part"),
+        line("/long/whole", 14, parent=10, device="8:2"),
+        line("/bb/part", 15, parent=10, device="8:3", root="/one"),
+        line("/b", 16, parent=10, device="8:3", root="/two"),
+    )
+
+    assert host.measured() == ["/", "/b", "/long/whole"]
+
+
+def test_parts_are_left_out_beside_an_overlay_as_root(host: Host) -> None:
+    """In a container they mostly lie on the disk of the overlay; a disk of its own is mounted as a whole."""
+    host.write(
+        line("/", 10, kind="overlay", device="0:50"),
+        line("/etc/hosts", 11, parent=10, root="/var/lib/docker/containers/1/hosts"),
+        line("/data", 12, parent=10, device="8:16"),
+    )
+
+    assert host.measured() == ["/", "/data"]
+
+
+def test_what_is_hidden_is_not_measured(host: Host) -> None:
+    """A path leads to the mount on top; one further up hides all that was below it."""
+    host.write(
+        line("/", 1, parent=1, kind="rootfs", device="0:1"),  # what a machine starts from, below its root
+        line("/", 10, parent=1),
+        line("/a", 11, parent=10, device="8:2"),
+        line("/a", 12, parent=11, device="8:3"),  # on top of it
+        line("/b/c", 13, parent=10, device="8:4"),
+        line("/b", 14, parent=10, device="8:5"),  # hides /b/c
+        line("/b/d", 15, parent=14, device="8:6"),
+    )
+    mounted = host.mount()
+
+    devices = {dict(key.attributes)["system.device"] for row in mounted.rows(SECOND) for key in row.columns.keys}
+    mounted.source.stop()
+
+    assert sorted(devices) == [f"/dev/ext4-{device}" for device in ("8:1", "8:3", "8:5", "8:6")]
+
+
+@pytest.mark.parametrize("remote", [NFS, FUSE])
+def test_what_lies_below_a_server_is_not_measured(host: Host, remote: dict[str, str]) -> None:
+    """The way to it leads through what may never answer."""
+    host.write(
+        line("/", 10),
+        line("/srv", 11, parent=10, **remote),
+        line("/srv/disk", 12, parent=11, device="8:2"),
+        line("/srv/disk/deep", 13, parent=12, device="8:3"),
+    )
+
+    assert host.measured() == ["/"]
+
+
+def test_what_lies_below_a_local_program_is_measured(host: Host) -> None:
+    """NTFS by a program is on a disk of this machine and waits for nobody else."""
+    host.write(
+        line("/", 10),
+        line("/win", 11, parent=10, kind="fuseblk", device="8:3"),
+        line("/win/disk", 12, parent=11, device="8:2"),
+    )
+
+    assert host.measured() == ["/", "/win", "/win/disk"]
+
+
+def test_no_root_is_no_fault(host: Host) -> None:
+    """After chroot to a plain folder the root is no mountpoint; what is below is measured."""
+    host.write(line("/data", 11, parent=5, device="8:2"), line("/data/more", 12, parent=11, device="8:3"))
+
+    assert host.measured() == ["/data", "/data/more"]
+
+
+@pytest.mark.parametrize(
+    ("types", "measured"),
+    [
+        (["nfs4"], ["/net"]),
+        (["fuse.*"], ["/far"]),
+        (["tmpfs", "xfs"], ["/run"]),  # one of them is enough
+        (["ext*"], ["/", "/loop"]),
+        (["*"], ["/", "/far", "/loop", "/net", "/run"]),
+    ],
+)
+def test_types_replace_the_choice(host: Host, types: list[str], measured: list[str]) -> None:
+    """What is asked for is measured and nothing else, each file system once."""
+    host.write(
+        line("/", 10),
+        line("/again", 11, parent=10),
+        line("/loop", 12, parent=10, device="7:0"),
+        line("/net", 13, parent=10, **NFS),
+        line("/far", 14, parent=10, **FUSE),
+        line("/run", 15, parent=10, kind="tmpfs", device="0:33"),
+    )
+
+    assert host.measured(types=types) == measured
+
+
+def test_a_type_that_is_not_there_is_refused(host: Host) -> None:
+    """A slip would measure nothing for ever; the types that there are help to find it."""
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(LookupError, match=r"no file system of type `etx4`, `jfs` is mounted; there are `ext4`"):
+        host.mount(types=["etx4", "jfs"])
+
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_mountpoints_replace_the_choice(host: Host) -> None:
+    """Of whatever type, and a final slash does not matter."""
+    host.write(
+        line("/", 10), line("/net", 11, parent=10, **NFS), line("/run", 12, parent=10, kind="tmpfs", device="0:33")
+    )
+
+    assert host.measured(mountpoints=["/run/", "/net"]) == ["/net", "/run"]
+
+
+def test_a_mountpoint_without_mount_is_missing(host: Host) -> None:
+    """Never the file system that it would lie on; it is measured when it is mounted, and missing when it goes again."""
+    mounted = host.mount(mountpoints=["/data"])
+    before = space(mounted, SECOND)
+    host.write(line("/", 10), line("/data", 11, parent=10, device="8:2"))
+    meanwhile = space(mounted, 2 * SECOND)
+    host.write(line("/", 10))
+    after = space(mounted, 3 * SECOND)
+    mounted.source.stop()
+
+    assert before == after == {"/data": dict.fromkeys((*STATES, "limit"), "nothing is mounted at /data")}
+    assert meanwhile["/data"]["limit"] == 100 * BLOCK
+
+
+def test_what_is_excluded_is_not_measured(host: Host) -> None:
+    """By its mountpoint or a pattern of it; the same file system elsewhere is."""
+    host.write(
+        line("/", 10),
+        line("/boot", 11, parent=10, device="8:2"),
+        line("/boot/efi", 12, parent=11, device="8:3"),
+        line("/copy/of/efi", 13, parent=10, device="8:3"),
+    )
+
+    assert host.measured(exclude=["/boot*", "/nowhere"]) == ["/", "/copy/of/efi"]
+
+
+# ----------------------------------------------------------------------------------------------------------- the mounts
+
+
+@given(st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name and b"/" not in name))
+def test_any_name_of_a_mountpoint_is_understood(tmp_path_factory: pytest.TempPathFactory, name: bytes) -> None:
+    """Blanks, line breaks, backslashes and bytes that are no UTF-8: just that path is asked, and it is the resource."""
+    host = Host(tmp_path_factory.mktemp("host"))
+    host.write(line("/", 10), line(b"/" + name, 11, parent=10, device="8:2"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "statvfs", host.statvfs)
+        mounted = host.mount()
+        points = {key.resource[1] for row in mounted.rows(SECOND) for key in row.columns.keys}
+    mounted.source.stop()
+
+    assert set(host.asked) == {b"/", b"/" + name}
+    assert points == {"/", "/" + name.decode("utf-8", "surrogateescape")}
+
+
+def test_real_folders_with_hard_names_are_found(tmp_path: Path) -> None:
+    """The path that is made of a line of mountinfo is the folder's own, so that it can be asked."""
+    host = Host(tmp_path)
+    points = [os.path.join(os.fsencode(tmp_path), name) for name in (b"a b", b"a\nb", b"a\\040b", "ä\u2028".encode())]
+    for point in points:
+        os.mkdir(point)
+    host.write(*(line(point, 20 + nth, parent=5, device=f"8:{nth}") for nth, point in enumerate(points)))
+    mounted = host.mount()
+
+    cells = space(mounted)
+    mounted.source.stop()
+
+    found = os.statvfs(tmp_path)
+    assert {point: each["limit"] for point, each in cells.items()} == {
+        os.fsdecode(point): found.f_blocks * found.f_frsize for point in points
+    }
+
+
+def test_mounts_come_and_go(host: Host) -> None:
+    """A mount gives its series from the first poll that sees it and ends it when it goes; the others go on."""
+    mounted = host.mount()
+    steady = mounted.rows(SECOND)[0].columns.keys
+    host.write(line("/", 10), line("/usb", 11, parent=10, device="8:17"))
+    both = space(mounted, 2 * SECOND)
+    host.write(line("/", 10))
+    after = mounted.rows(3 * SECOND)[0].columns.keys
+    mounted.source.stop()
+
+    assert sorted(both) == ["/", "/usb"]
+    assert after == steady
+
+
+def test_what_is_unmounted_while_it_is_asked_is_not_measured(host: Host) -> None:
+    """The path would lead to the file system below, whose space is none of it."""
+    host.write(line("/", 10), line("/usb", 11, parent=10, device="8:17"))
+    mounted = host.mount()
+    host.meanwhile = lambda: host.write(line("/", 10))
+
+    cells = space(mounted)
+    mounted.source.stop()
+
+    assert host.asked == [b"/", b"/usb", b"/"]
+    assert sorted(cells) == ["/"]
+
+
+def test_mounts_that_never_rest_are_tried_again(host: Host) -> None:
+    """The poll fails instead of giving what may belong to another file system; the next one may succeed."""
+    mounted = host.mount()
+    ids = iter(range(20, 40))
+    host.meanwhile = lambda: host.write(line("/", next(ids)))
+    with pytest.raises(Retry, match="mounts changed"):
+        mounted.rows(SECOND)
+
+    host.meanwhile = lambda: None
+    assert space(mounted, 2 * SECOND)["/"]["limit"] == 100 * BLOCK
+    mounted.source.stop()
+
+
+def test_many_mounts_are_all_seen(host: Host) -> None:
+    """However long the file."""
+    host.write(
+        line("/", 10), *(line(f"/m/{nth:04}", 20 + nth, parent=10, device=f"8:{nth + 2}") for nth in range(2000))
+    )
+
+    assert len(host.measured()) == 2001
+
+
+@pytest.mark.parametrize("text", [b"nonsense\n", b"10 1 8:1 / /\n", b"10 1 8:1 / / rw - ext4\n", b"a - b - c\n"])
+def test_a_line_that_is_no_mount_is_refused(host: Host, text: bytes) -> None:
+    """With the line, and nothing stays open."""
+    host.file.write_bytes(line("/", 10) + text)
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(ValueError, match="a line that is no mount") as caught:
+        host.mount()
+
+    assert repr(text.strip()) in str(caught.value)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+# ---------------------------------------------------------------------------------------------------- the real machine
+
+
+def test_the_real_machine_agrees_with_psutil() -> None:
+    """Each limit exactly; what is used and free within 256 MiB, as others write meanwhile."""
+    mounted = Mounted("filesystem")
+    cells = space(mounted)
+    mounted.source.stop()
+
+    known = {point: each for point, each in cells.items() if not isinstance(each["limit"], str)}
+    assert known
+    for point, each in known.items():
+        expected = psutil.disk_usage(point)
+        assert each["limit"] == expected.total
+        assert each["used"] == pytest.approx(expected.used, abs=1 << 28)
+        assert each["free"] == pytest.approx(expected.free, abs=1 << 28)
+
+
+@pytest.mark.skipif(shutil.which("df") is None, reason="there is no df")
+def test_the_real_machine_agrees_with_df() -> None:
+    """The root by another program, within 256 MiB, as others write meanwhile."""
+    mounted = Mounted("filesystem", {"mountpoints": ["/"], "types": []})
+    cells = space(mounted)["/"]
+    mounted.source.stop()
+    done = subprocess.run(["df", "-B1", "--output=size,used,avail", "/"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this df is not of GNU")
+
+    size, used, available = map(int, done.stdout.splitlines()[1].split())
+    assert cells["limit"] == size
+    assert cells["used"] == pytest.approx(used, abs=1 << 28)
+    assert cells["free"] == pytest.approx(available, abs=1 << 28)
