@@ -1,0 +1,1 @@
+"""Gauges without repetitions."""

@@ -1,0 +1,116 @@
+"""The postfilter `dedupe`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from meter.core.batch import DTYPES
+from meter.core.history import NEVER, History, Track
+from meter.core.plugin import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meter.core.batch import Array, Block
+    from meter.core.bind import Selection
+    from meter.core.keys import Key
+    from meter.core.plugin import Context
+
+REMEMBERED: Final = 1 << 16
+"""Short-lived objects give new series for as long as meter runs; so many are remembered."""
+
+
+class Dedupe(Filter):
+    """The gauges without the values that equal the one given before.
+
+    A value is given where the series is new or was away, where it differs from the value before, where that was missing
+    or this one is, and where the next row, if it is as long as this one, would end more than `every` after the last one
+    given. Equal is what compares equal: -0.0 is 0.0, and one missing cell equals another, whatever the reasons.
+
+    Block: the rows in which something is given, their spans unchanged; one block for each group of series that are
+    given in the same rows.
+    """
+
+    def start(self, context: Context) -> None:
+        """Begin without a past."""
+        del context
+        self._history = History()
+        self._given: dict[str, _Given] = {}
+
+    def run(self, selections: Sequence[Selection], block: Block) -> Iterator[Block]:
+        """What of a block is given."""
+        if not block.rows:
+            return
+        for selection in selections:
+            type_ = selection.inputs[0].metric.type
+            given = self._given.get(type_)
+            if given is None:
+                given = self._given[type_] = _Given(type_)
+            known: _Known | None = selection.state
+            if known is None or known.version != given.version:
+                places = given.places(selection.inputs)
+                known = selection.state = _Known(given.version, places, self._history.track(selection))
+            values, missing, reasons = selection.read(block), selection.missing(block), selection.reasons(block)
+            shown = given.step(known.places, values, missing, block.ts, block.since, self.config["every"])
+            yield from known.track.give(block, values, np.where(shown, block.since[:, None], NEVER), missing, reasons)
+
+
+class _Known(NamedTuple):
+    """What belongs to a selection: the lines of its series, and what splits its columns into blocks."""
+
+    version: int
+    places: Array
+    track: Track
+
+
+class _Given:
+    """A line for each series of a type: its last cell, when a cell was last given, when the series was last seen."""
+
+    def __init__(self, type_: str) -> None:
+        self._of: dict[str, int] = {}
+        fields = [("value", DTYPES[type_]), ("gap", np.bool_), ("given", np.int64), ("seen", np.int64)]
+        self._lines: Array = np.zeros(0, fields)
+        self.version = 0
+        """Grows when lines have moved."""
+
+    def places(self, keys: Sequence[Key]) -> Array:
+        """The lines of some series; new ones were never seen."""
+        new = [key.name for key in keys if key.name not in self._of]
+        if new:
+            if len(self._of) + len(new) > max(REMEMBERED, 2 * len(keys)):
+                self._forget({key.name for key in keys})
+            size = len(self._of)
+            self._of.update((name, size + at) for at, name in enumerate(new))
+            fresh = np.zeros(len(new), self._lines.dtype)
+            fresh["given"] = fresh["seen"] = NEVER
+            self._lines = np.concatenate([self._lines, fresh])
+        return np.array([self._of[key.name] for key in keys], np.intp)
+
+    def _forget(self, needed: set[str]) -> None:
+        """Keep the series that are needed now, and the half that was seen last."""
+        names = list(self._of)
+        latest = np.argsort(self._lines["seen"])[-(REMEMBERED // 2) :]
+        kept = sorted({*latest.tolist(), *(self._of[name] for name in needed if name in self._of)})
+        self._of = {names[line]: at for at, line in enumerate(kept)}
+        self._lines = self._lines[kept]
+        self.version += 1
+
+    def step(self, places: Array, values: Array, missing: Array | None, ts: Array, since: Array, every: int) -> Array:
+        """Which cells are given, bool[n, k]; the last ones are remembered."""
+        lines = self._lines[places]
+        gaps = np.zeros(values.shape, np.bool_) if missing is None else missing
+        earlier = np.concatenate([lines["value"][None], values[:-1]])
+        gap_earlier = np.concatenate([lines["gap"][None], gaps[:-1]])
+        shown: Array = ((values != earlier) & ~gaps) | (gaps != gap_earlier)
+        begins = np.where(since < ts, since, NEVER)  # a row without length says nothing of the poll before
+        shown[0] |= (lines["seen"] == NEVER) | (begins[0] > lines["seen"])
+        shown[1:] |= (begins[1:] > ts[:-1])[:, None]
+        given = lines["given"]
+        for row, following in enumerate((2 * ts - since).tolist()):
+            shown[row] |= given < following - every
+            given[shown[row]] = ts[row]
+        lines["value"], lines["gap"], lines["seen"] = values[-1], gaps[-1], ts[-1]
+        self._lines[places] = lines
+        return shown
