@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meter.contracts.language import ABSENT, Clause, Code, Language, language
@@ -190,5 +191,10 @@ def setup(app: Any) -> dict[str, Any]:
     def read(_app: Any, _name: str, source: list[str]) -> None:
         source[0] = fill(source[0])
 
+    def outdated(_app: Any, env: Any, *_: Any) -> list[str]:
+        texts = {name: Path(env.doc2path(name)).read_text(encoding="utf-8") for name in env.found_docs}
+        return [name for name, text in texts.items() if _MARK.search(text)]  # CONTRACT.ini may have changed
+
+    app.connect("env-get-outdated", outdated)
     app.connect("source-read", read)
     return {"parallel_read_safe": True, "env_version": 1}

@@ -20,14 +20,17 @@ import contract_reference
 import plugin_reference
 from meter.cli.main import group
 from meter.contracts.language import language
+from meter.contracts.reader import read
 from meter.core.discovery import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meter.contracts.model import Contract
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RUN = ("README.md", "docs/tutorial.md", "docs/plugin-authors.md")
+RUN = ("README.md", "docs/tutorial.md", "docs/plugin-authors.md", "docs/command-line.md", "docs/ci.md")
 DEADLINE_S = 60.0
 
 # --------------------------------------------------------------------------------------------------- reading the pages
@@ -309,14 +312,119 @@ def test_every_link_of_the_contract_reference_has_its_target() -> None:
     assert set(re.findall(r"\]\(#((?:clause|code)-[^)]*)\)", page)) <= set(targets)
 
 
-def test_every_plugin_is_on_the_page_of_plugins() -> None:
-    """Metrics and options of each built-in plugin are on the generated page."""
+PLUGINS = [pytest.param(contract, id=contract.name) for contract in plugin_reference.builtin()]
+
+
+@pytest.mark.parametrize("contract", PLUGINS)
+def test_every_plugin_has_a_page_with_all_that_it_states(contract: Contract) -> None:
+    """Metrics and options have a row, and every selector, unit, need and constraint is there."""
+    page = plugin_reference.page(contract)
+    told = [*(metric.unit for metric in contract.provides.metrics), *contract.require, *contract.status]
+    told += [*contract.needs.capabilities, *(path for need in contract.needs.host for path in need.readable)]
+    rows = [*(metric.name for metric in contract.provides.metrics), *contract.config]
+
+    assert page.startswith(f"# {contract.name}\n")
+    assert [name for name in rows if f"| `{name}` |" not in page] == []
+    assert [text for text in told if f"`{text}`" not in page] == []
+    assert [rule.metric for rule in contract.needs.metrics if f'`"{rule.metric}"`' not in page] == []
+
+
+@pytest.mark.parametrize("contract", PLUGINS)
+def test_every_page_shows_a_mount_that_is_accepted(contract: Contract) -> None:
+    """The example of a page, which the check accepted, or one of the README."""
+    page = plugin_reference.page(contract)
+
+    assert re.search(rf"meter mount /\S+ .*\b{re.escape(contract.name)}\b", page)
+
+
+@pytest.mark.parametrize("contract", PLUGINS)
+def test_every_page_has_the_sections_of_the_readme(contract: Contract) -> None:
+    """What a README says below its head is on the page."""
+    readme = Path(contract.source.file).with_name("README.md")
+    text = readme.read_text() if readme.is_file() else ""  # that it is there another test demands
+    page = plugin_reference.page(contract)
+
+    assert [line for line in text.splitlines() if line.startswith("## ") and line not in page.splitlines()] == []
+
+
+def test_what_a_rule_states_is_shown_with_its_clauses() -> None:
+    """A clause of a rule that says something other than the language's default stands there with its value."""
+    [rate] = [contract for contract in plugin_reference.builtin() if contract.name == "rate"]
+    page = plugin_reference.page(rate)
+
+    assert 'needs.metrics.gives.unit`](../contracts.md#clause-needs-metrics-gives-unit): `"${unit}/s"`' in page
+    assert "needs.metrics.keeps`" not in page
+
+
+@pytest.mark.parametrize(
+    ("link", "moved"),
+    [
+        ("[rate](../rate/README.md)", "[rate](rate.md)"),
+        ("[it](../../../../docs/formats.md#csv)", "[it](../formats.md#csv)"),
+        ("[it](https://example.org/a)", "[it](https://example.org/a)"),
+        ("[the code](plugin.py)", "the code"),  # no page shows it
+    ],
+)
+def test_links_of_a_readme_lead_somewhere_on_a_page(tmp_path: Path, link: str, moved: str) -> None:
+    """They are written from the plugin's folder, and the page is another one."""
+    contract = tmp_path / "plugins" / "meter" / "plugins" / "mine" / "contract.toml"
+    contract.parent.mkdir(parents=True)
+    contract.write_bytes((ROOT / "plugins" / "meter" / "plugins" / "random" / "contract.toml").read_bytes())
+    contract.with_name("README.md").write_text(f"# random\n\n## More\n\nSee {link}.\n")
+    found = read(contract.read_bytes(), str(contract)).contract
+    assert found is not None
+
+    assert plugin_reference.page(found).endswith(f"## More\n\nSee {moved}.\n")
+
+
+def test_the_index_lists_every_plugin() -> None:
+    """Each built-in plugin has a row with a link to its page and stands in the list for Sphinx."""
     page = plugin_reference.fill((DOCS / "plugins.md").read_text())
 
     for contract in plugin_reference.builtin():
-        assert f"## {contract.name}\n" in page
-        for name in [*(metric.name for metric in contract.provides.metrics), *contract.config]:
-            assert f"| `{name}` |" in page
+        assert f"| [`{contract.name}`](plugins/{contract.name}.md) | {contract.placement} |" in page
+        assert f"\nplugins/{contract.name}\n" in page
+
+
+def test_pages_of_plugins_are_written_once_and_taken_out(tmp_path: Path) -> None:
+    """A page that is as it was is not written again; that of a plugin that is gone disappears."""
+    plugin_reference.write(tmp_path)
+    (tmp_path / "gone.md").write_text("# gone\n")
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.md") if path.name != "gone.md"}
+    plugin_reference.write(tmp_path)
+
+    assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.md")}
+    assert "cpu.md" in before
+
+
+def test_the_built_pages_hold_clauses_codes_commands_and_plugins(tmp_path: Path) -> None:
+    """What Sphinx makes of the pages, without a warning, has a target or a mention for each of them."""
+    pytest.importorskip("sphinx", reason="the pages are built with the extra `docs`")
+    pytest.importorskip("furo", reason="as above")
+    copytree(DOCS, tmp_path / "docs", ignore=lambda *_: {"_build"})
+    html = tmp_path / "html"
+    words = ["-q", "-W", "--keep-going", "-b", "html", str(tmp_path / "docs"), str(html)]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *words], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+    known = language()
+    contracts = (html / "contracts.html").read_text()
+    targets = [contract_reference.target("clause", clause.name) for clause in known.clauses.values()]
+    targets += [contract_reference.target("code", name) for name in known.codes]
+    assert [name for name in targets if f'id="{name}"' not in contracts] == []
+
+    page = (html / "command-line.html").read_text()
+    for name, command in commands():
+        assert name in page
+        options = [opt for each in command.params if isinstance(each, click.Option) for opt in each.opts]
+        assert [opt for opt in options if f">{opt}" not in page] == []
+
+    for contract in plugin_reference.builtin():
+        page = (html / "plugins" / f"{contract.name}.html").read_text()
+        names = [*(metric.name for metric in contract.provides.metrics), *contract.config]
+        assert [name for name in names if f">{name}<" not in page] == []
 
 
 def test_every_plugin_has_a_readme_and_is_in_the_table() -> None:

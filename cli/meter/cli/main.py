@@ -17,6 +17,8 @@ COMMANDS = {
     "umount": Entry("meter.cli.commands.mount:umount", "Take a backend out"),
     "run": Entry("meter.cli.commands.run:run", "Run mounted backends until stopped"),
     "check": Entry("meter.cli.commands.check:check", "Check mounts, mount files or plugins; run nothing"),
+    "explain": Entry("meter.cli.commands.explain:explain", "Say why each plugin stands where it does; explain a code"),
+    "graph": Entry("meter.cli.commands.graph:graph", "Draw which metrics go from which plugin to which"),
     "plugin": Entry("meter.cli.commands.plugin:plugin", "List and inspect plugins"),
 }
 

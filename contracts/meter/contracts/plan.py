@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
 
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
-from meter.contracts.order import Edge
+from meter.contracts.order import Edge, commensurable
 from meter.contracts.reader import canonical_bytes
+from meter.contracts.rules import apply
 from meter.contracts.variants import Variant
 
 FORMAT: Final = "meter-plan/1"
@@ -58,6 +59,7 @@ def make(
                     "contract": instance.contract.digest,
                     "exports": dict(sorted(instance.contract.exports.items())),
                     "config": dict(sorted(instance.config.items())),
+                    "types": {name: option.type for name, option in sorted(instance.contract.config.items())},
                     "paths": sorted(n for n, o in instance.contract.config.items() if o.type in _PATHS),
                     "origins": dict(sorted(instance.origins.items())),
                     "emits": [variant.to_json() for variant in instance.emits],
@@ -67,10 +69,114 @@ def make(
             ],
             "edges": [{"from": e.first, "to": e.then, "because": e.because} for e in edges],
             "schema": {label: metric_json(variants) for label, variants in sorted(schema.items())},
+            "hops": hops(instances, schema),
             "rejected": [{"plugin": plugin, "for": need} for plugin, need in sorted(rejected)],
             "qualities": list(words["quality"]),
         }
     )
+
+
+def hops(instances: Sequence[Instance], schema: Mapping[str, Sequence[Variant]]) -> dict[str, Any]:
+    """What each instance takes, and what of the metrics behind it is other than before it.
+
+    `takes` has the metric, the instance that gave it, and `part`, the conditions of a selector where only a part was
+    taken. `adds` are the metrics that the instance gives, `narrows` what is left of a metric of which a part has
+    ended, `ends` the metrics that have ended whole; `meter.contracts.hops` puts them together again.
+
+    Args: schema, the variants behind each instance; for an output those that it gets.
+    """
+    words = language().words["placement"]
+    found: dict[str, Any] = {}
+    live: Sequence[Variant] = ()
+    for instance in instances:
+        role = words[instance.contract.placement]["role"]
+        rules = [compiled.rule for compiled in instance.rules]
+        before = _grouped(live)
+        taken = _grouped(hit.part for hit in apply(rules, live, commensurable)[0]) if role != "source" else {}
+        if role in ("source", "filter"):
+            live = schema[instance.label]
+        now = _grouped(live)
+        found[instance.label] = {
+            "takes": [
+                {"metric": metric, "from": origin, "part": part}
+                for (metric, origin), parts in sorted(taken.items())
+                for part in _conditions(parts, before[metric, origin])
+            ],
+            "adds": [
+                row for (_, origin), group in sorted(now.items()) if origin == instance.label for row in _rows(group)
+            ],
+            "narrows": [
+                row for key, group in sorted(now.items()) if group != before.get(key, group) for row in _rows(group)
+            ],
+            "ends": [{"metric": metric, "from": origin} for metric, origin in sorted(before.keys() - now.keys())],
+        }
+    return found
+
+
+_Group = list[Variant]
+
+
+def _grouped(variants: Iterable[Variant]) -> dict[tuple[str, str], _Group]:
+    """Variants by metric and giver, those of a group joined as far as they are one product set."""
+    groups: dict[tuple[str, str], _Group] = {}
+    for variant in variants:
+        plain = variant._replace(interval=0, via=frozenset())
+        groups.setdefault((variant.metric, variant.origin), []).append(plain)
+    return {key: _joined(group) for key, group in groups.items()}
+
+
+def _joined(group: _Group) -> _Group:
+    """The same series in fewer variants: two that differ in one set only are one with both sets together."""
+    group = sorted(set(group), key=lambda variant: str(variant.to_json()))
+    for place, one in enumerate(group):
+        for other in group[place + 1 :]:
+            whole = _together(one, other)
+            if whole is not None:
+                return _joined([each for each in group if each not in (one, other)] + [whole])
+    return group
+
+
+def _together(one: Variant, other: Variant) -> Variant | None:
+    changed = [
+        other._replace(resource=one.resource) == one and one._replace(resource=one.resource | other.resource),
+        other._replace(consumer=one.consumer) == one and one._replace(consumer=one.consumer | other.consumer),
+    ]
+    if [name for name, _ in one.attributes] == [name for name, _ in other.attributes]:
+        for (name, mine), (_, theirs) in zip(one.attributes, other.attributes, strict=True):
+            both = None if mine is None or theirs is None else mine | theirs
+            changed.append(other.with_domain(name, mine) == one and one.with_domain(name, both))
+    return next((variant for variant in changed if variant), None)
+
+
+def _rows(group: _Group) -> Iterator[dict[str, Any]]:
+    """The variants of a group as a person reads them."""
+    for variant in group:
+        document = variant.to_json()
+        yield {"from": variant.origin} | {name: document[name] for name in _SHOWN}
+
+
+_SHOWN: Final = ("metric", "type", "unit", "kind", "quality", "resource", "consumer", "attributes")
+
+
+def _conditions(parts: _Group, whole: _Group) -> Iterator[str]:
+    """For each part what tells it from the whole, as `{cpu.mode=user|system}`; empty where it is the whole."""
+    if parts == whole:
+        yield ""
+        return
+    sets = [dict(_sets(variant)) for variant in whole]
+    for part in parts:
+        told = [
+            f"{name}={'|'.join(sorted(values))}"
+            for name, values in _sets(part)
+            if values is not None and any(each.get(name) != values for each in sets)
+        ]
+        yield "{" + ",".join(told) + "}" if told else ""
+
+
+def _sets(variant: Variant) -> Iterator[tuple[str, frozenset[str] | None]]:
+    yield "resource", variant.resource
+    yield "consumer", variant.consumer
+    yield from variant.attributes
 
 
 _PATHS: Final = ("path", "list<path>", "map<path>")

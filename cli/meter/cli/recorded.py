@@ -1,0 +1,97 @@
+"""Plans of mounted backends for commands that only look at them: out of the lock where it holds, else checked anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meter.cli import common
+
+if TYPE_CHECKING:
+    import click
+
+
+class Recorded(NamedTuple):
+    """A plan and, for each plugin, the file of its contract.
+
+    `sound` is false where the request does not pass the check now and the plan is what the lock has of it.
+    """
+
+    plan: Mapping[str, Any]
+    contracts: Mapping[str, str]
+    sound: bool = True
+
+
+def plans(
+    path: str, mountpoint: str | None, plugin_dirs: Sequence[str], sysroot: str | None, words: Sequence[str]
+) -> tuple[list[Recorded], list[dict[str, Any]]]:
+    """The plans of one mountpoint, or of all, and diagnostics; writes nothing and imports no plugin.
+
+    Args: words, the command line, whose last word is the mountpoint where there is one.
+    """
+    held = _held(path, mountpoint, sysroot)
+    if held is not None:
+        diagnostics: list[dict[str, Any]] = []
+        for entry in held:
+            diagnostics += [each for each in entry["diagnostics"] if each not in diagnostics]
+        return [_of(entry) for entry in held], diagnostics
+
+    from meter.contracts.diagnostics import ContractError, Diagnostic  # the contract language: only after a change
+    from meter.contracts.spans import Words
+    from meter.core.mounts import Mounts
+
+    mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
+    try:
+        _, requests, found = mounts.read()
+    except ContractError as error:
+        return [], [diagnostic.to_json() for diagnostic in error.diagnostics]
+    found = found if mountpoint is None else []
+    shown: list[Recorded] = []
+    for name in sorted(requests) if mountpoint is None else [mountpoint]:
+        ready, problems = mounts.resolve(name, record=False, span=Words(words).span(len(words) - 1))
+        found += [diagnostic for diagnostic in problems if diagnostic not in found]
+        known = mounts.entry(name)
+        if ready is not None:
+            shown.append(Recorded(ready.plan, ready.contracts))
+        elif known is not None and name in requests and known["request"] == requests[name].digest():
+            shown.append(_of(known)._replace(sound=False))
+    return shown, [diagnostic.to_json() for diagnostic in sorted(found, key=Diagnostic.order)]
+
+
+def _of(entry: Mapping[str, Any]) -> Recorded:
+    from meter.core import lock  # light
+
+    return Recorded(entry["plan"], lock.contracts_of(dict(entry)))
+
+
+def _held(path: str, mountpoint: str | None, sysroot: str | None) -> list[dict[str, Any]] | None:
+    """The entries of an unchanged mount file that still hold, None where one that is wanted does not."""
+    from meter.core import lock  # as in _of
+
+    try:
+        document = lock.read(lock.lock_path(path))
+        with open(path, "rb") as file:
+            unchanged = document["file"] == lock.digest(file.read())
+    except (OSError, lock.LockError):
+        return None
+    mounts: dict[str, dict[str, Any]] = document["mounts"]
+    wanted = sorted(mounts) if mountpoint is None else [mountpoint]
+    if not unchanged or not mounts or any(name not in mounts for name in wanted):
+        return None
+    folder = os.path.dirname(os.path.abspath(path))
+    entries = [mounts[name] for name in wanted]
+    stale = any(lock.stale(entry, folder=folder, sysroot=sysroot) for entry in entries)
+    return None if stale else entries
+
+
+def mountpoints(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What a TAB may complete to: what is mounted."""
+    import tomllib  # only while completing
+
+    try:
+        with open(common.mount_file(context.params.get("file")), "rb") as file:
+            mounts = tomllib.load(file).get("mounts", {})
+    except (OSError, ValueError):
+        return []
+    return sorted(name for name in mounts if name.startswith(incomplete)) if isinstance(mounts, dict) else []
