@@ -1,0 +1,1 @@
+"""Traffic of block devices, from /proc/diskstats."""

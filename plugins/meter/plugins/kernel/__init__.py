@@ -1,0 +1,1 @@
+"""What the scheduler of the kernel did, from /proc/stat."""

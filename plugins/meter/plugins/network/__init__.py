@@ -1,0 +1,1 @@
+"""Traffic of network interfaces, from /proc/net/dev."""

@@ -1,0 +1,1 @@
+"""Page faults and swap, from /proc/vmstat and /proc/meminfo."""
