@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.core.counters import Deltas
+from meter.core.counters import Deltas, counted, unwrap
 from meter.core.plugin import Missing
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "counters.json").read_text())["cases"]
@@ -155,3 +155,39 @@ def test_counters_are_independent() -> None:
 
     assert deltas.step(2, {"b": 4, "c": 1}) == {"b": (3, 0)}
     assert deltas.step(3, {"a": 9, "b": 5, "c": 2}) == {"b": (1, 2), "c": (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "counts"),
+    [
+        (5, 7, 2),
+        (7, 7, 0),
+        (2**32 - 1, 0, 1),
+        (2**32 - 10, 5, 15),
+        (2**31, 0, None),  # half of the range is no wrap
+        (2**32, 0, None),  # nothing wraps there
+        (2**64 - 1, 3, None),
+    ],
+)
+def test_a_lone_counter_wraps_at_32_bits_or_began_anew(before: int, now: int, counts: int | None) -> None:
+    """Where only one counter says it, a fall by more than half of the range is a wrap."""
+    fell = Missing("fell")
+
+    assert counted(before, now, fell) == (fell if counts is None else counts)
+
+
+def test_what_is_missing_stays_missing() -> None:
+    """On either side, with its own reason."""
+    gap, fell = Missing("gap"), Missing("fell")
+
+    assert counted(gap, 1, fell) is counted(1, gap, fell) is gap
+
+
+def test_a_thing_began_anew_where_a_wrap_does_not_explain_all_its_falls() -> None:
+    """Two counters of three things: the first wrapped, of the second one counter fell from beyond 32 bits."""
+    before = [2**32 - 5, 2**32 - 5, 10, 7, 2**40, 10]
+    now = [5, 5, 11, 8, 3, 12]
+    deltas = [after - first for first, after in zip(before, now, strict=True)]
+
+    assert unwrap(deltas, before, 3) == {1}
+    assert [deltas[at] for at in (0, 2, 3, 5)] == [10, 1, 1, 2]

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from meter.core.plugin import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
 K = TypeVar("K", bound="Hashable")
 
 _WENT_BACK = Missing("the counter went back")
 _NOT_FINITE = Missing("the counter was not a finite number")
+
+
+_WRAP: Final = 1 << 32
+_HALF: Final = 1 << 31
+
+
+def unwrap(deltas: list[int], before: Sequence[int], width: int) -> set[int]:
+    """Correct the deltas of counters that wrapped behind 2^32 - 1; the places of things whose counters began anew.
+
+    Counters are 32 bits wide on kernels of 32 bits, in some drivers, and some on every kernel. One that began anew may
+    look as if it had wrapped, but then others of the same thing fell from where nothing wraps.
+
+    Args: `deltas` and `before` have for each counter one number of each of `width` things; `deltas` is corrected.
+    """
+    fallen = [at for at, delta in enumerate(deltas) if delta < 0]
+    again = {at % width for at in fallen if before[at] >= _WRAP or deltas[at] + _WRAP >= _HALF}
+    for at in fallen:
+        deltas[at] += _WRAP
+    return again
+
+
+def counted(before: int | Missing, now: int | Missing, fell: Missing) -> int | Missing:
+    """What a lone counter has counted, also behind 2^32 - 1; `fell` where it began anew, what was missing stays so."""
+    if isinstance(now, Missing):
+        return now
+    if isinstance(before, Missing):
+        return before
+    if now >= before:
+        return now - before
+    if before < _WRAP and now - before + _WRAP < _HALF:
+        return now - before + _WRAP
+    return fell
 
 
 class _Base(NamedTuple):

@@ -9,6 +9,7 @@ from operator import itemgetter, sub
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meter.core.counters import unwrap
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
@@ -38,8 +39,6 @@ _SECTORS, _TIMES = 4, 6
 _NAME, _FIELDS = 2, 14
 
 _SECTOR = 512  # bytes, whatever the device itself takes for a sector
-_WRAP = 1 << 32
-_HALF = 1 << 31
 _PIECE = 1 << 16
 _FULL = 1 << 11  # bytes; the kernel fills pieces of a page or more with lines that are far shorter than half of one
 
@@ -335,23 +334,10 @@ def _columns(both: Sequence[str], devices: Sequence[str], blind: Sequence[str]) 
 def _cells(before: Sequence[int], after: Sequence[int], width: int) -> list[Any]:
     """What each counter has counted, in the units of the metrics; by counter and device, `width` devices."""
     deltas = list(map(sub, after, before))
-    again = _unwrap(deltas, before, width) if deltas and min(deltas) < 0 else ()
+    again = unwrap(deltas, before, width) if deltas and min(deltas) < 0 else ()
     cells: list[Any] = deltas[: _SECTORS * width]
     cells += [sectors * _SECTOR for sectors in deltas[_SECTORS * width : _TIMES * width]]
     cells += [milliseconds / 1000 for milliseconds in deltas[_TIMES * width :]]
     for place in again:
         cells[place::width] = [_AGAIN] * len(_COUNTERS)
     return cells
-
-
-def _unwrap(deltas: list[int], before: Sequence[int], width: int) -> set[int]:
-    """Correct the deltas of counters that wrapped; return the places of devices whose counters started again.
-
-    Times are 32 bits wide on every kernel, all counters on those of 32 bits. A counter that started again may look as
-    if it had wrapped, but then others of its device fell from where nothing wraps.
-    """
-    fallen = [at for at, delta in enumerate(deltas) if delta < 0]
-    again = {at % width for at in fallen if before[at] >= _WRAP or deltas[at] + _WRAP >= _HALF}
-    for at in fallen:
-        deltas[at] += _WRAP
-    return again

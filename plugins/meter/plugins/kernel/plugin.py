@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from meter.core.counters import counted
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
@@ -19,9 +20,6 @@ _GAUGES = ("procs_running", "procs_blocked")
 _MARKS = {field: f"\n{field} ".encode() for field in (*_COUNTERS, *_GAUGES)}
 _LACKING = {field: Missing(f"this kernel gives no `{field}` in {_STAT}") for field in _MARKS}
 _WENT_BACK = {field: Missing(f"the counter `{field}` went back") for field in _COUNTERS}
-
-_WRAP = 1 << 32
-_HALF = 1 << 31
 
 
 class Kernel(Source):
@@ -55,7 +53,7 @@ class Kernel(Source):
         now = [_number(text, field) for field in _COUNTERS]
         last, self._last = self._last, now
         if last:
-            deltas = map(_delta, _COUNTERS, last, now)
+            deltas = map(counted, last, now, _WENT_BACK.values())
             out.row(self._all, [*gauges, *deltas])
         else:
             out.row(self._gauges, gauges)
@@ -86,16 +84,3 @@ def _number(text: bytes, field: str) -> int | Missing:
     if not word.isdigit():
         return Missing(f"{_STAT} has `{word.decode(errors='backslashreplace')}` for `{field}`, no number")
     return int(word)
-
-
-def _delta(field: str, before: int | Missing, now: int | Missing) -> int | Missing:
-    """What a counter has counted; a number of a kernel of 32 bits starts again at 0 behind 2^32 - 1."""
-    if isinstance(now, Missing):
-        return now
-    if isinstance(before, Missing):
-        return before
-    if now >= before:
-        return now - before
-    if before < _WRAP and now - before + _WRAP < _HALF:
-        return now - before + _WRAP
-    return _WENT_BACK[field]

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from operator import itemgetter, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meter.core.counters import unwrap
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
@@ -53,8 +54,6 @@ _COUNT = "system.network.connection.count"
 _STATE = re.compile(rb"^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) ", re.MULTILINE)
 _SOCKETS = ("tcp", "tcp6", "udp", "udp6")
 
-_WRAP = 1 << 32
-_HALF = 1 << 31
 _PIECE = 1 << 16
 _FULL = 1 << 11  # bytes; the kernel fills pieces of a page or more with lines that are far shorter than half of one
 
@@ -334,19 +333,6 @@ def _cells(before: Sequence[int], after: Sequence[int], width: int) -> list[Any]
     """What each counter has counted, by counter and interface, `width` interfaces."""
     cells: list[Any] = list(map(sub, after, before))
     if cells and min(cells) < 0:
-        for place in _unwrap(cells, before, width):
+        for place in unwrap(cells, before, width):
             cells[place::width] = [_AGAIN] * len(_COUNTERS)
     return cells
-
-
-def _unwrap(deltas: list[int], before: Sequence[int], width: int) -> set[int]:
-    """Correct the deltas of counters that wrapped; return the places of interfaces whose counters started again.
-
-    Counters are 32 bits wide on kernels of 32 bits and in some drivers. One that started again may look as if it had
-    wrapped, but then others of its interface fell from where nothing wraps.
-    """
-    fallen = [at for at, delta in enumerate(deltas) if delta < 0]
-    again = {at % width for at in fallen if before[at] >= _WRAP or deltas[at] + _WRAP >= _HALF}
-    for at in fallen:
-        deltas[at] += _WRAP
-    return again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from meter.core.counters import counted
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
@@ -26,8 +27,6 @@ _LACKING = {
 _WENT_BACK = {field: Missing(f"the counter `{field}` went back") for field in _COUNTERS}
 _NEGATIVE = Missing(f"{_MEMORY} says that more swap is free than there is")
 
-_WRAP = 1 << 32
-_HALF = 1 << 31
 _PIECE = 1 << 14
 
 
@@ -81,7 +80,7 @@ class Paging(Source):
         if not last:
             out.row(self._usage, usage)
             return
-        pages_in, pages_out, faults, major = map(_delta, _COUNTERS, last, now)
+        pages_in, pages_out, faults, major = map(counted, last, now, _WENT_BACK.values())
         out.row(self._all, (*usage, pages_in, pages_out, self._minor(faults, major), major))
 
     def stop(self) -> None:
@@ -162,16 +161,3 @@ def _difference(total: int | Missing, free: int | Missing) -> int | Missing:
     if isinstance(free, Missing):
         return free
     return total - free if total >= free else _NEGATIVE
-
-
-def _delta(field: str, before: int | Missing, now: int | Missing) -> int | Missing:
-    """What a counter has counted; a number of a kernel of 32 bits starts again at 0 behind 2^32 - 1."""
-    if isinstance(now, Missing):
-        return now
-    if isinstance(before, Missing):
-        return before
-    if now >= before:
-        return now - before
-    if before < _WRAP and now - before + _WRAP < _HALF:
-        return now - before + _WRAP
-    return _WENT_BACK[field]
