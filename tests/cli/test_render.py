@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from meter.cli import render
 from meter.cli.render import clip, colour_wanted, columns, diagnostics_text, github, quantity, sarif, table, visible
+from meter.core import shown
 
 steady = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 
@@ -668,8 +669,8 @@ class TestLight:
 
     def test_only_the_standard_library_is_imported(self) -> None:
         """And of it nothing of the weight of pathlib or json."""
-        room = Path(render.__file__).parents[2]
-        code = f"import sys; sys.path.insert(0, {str(room)!r}); import meter.cli.render; print([*sys.modules])"
+        rooms = [str(Path(str(module.__file__)).parents[2]) for module in (render, shown)]
+        code = f"import sys; sys.path[:0] = {rooms!r}; import meter.cli.render; print([*sys.modules])"
         done = subprocess.run([sys.executable, "-S", "-E", "-c", code], capture_output=True, check=True, text=True)
 
         loaded = {name.partition(".")[0] for name in ast.literal_eval(done.stdout)}

@@ -1,0 +1,1 @@
+"""The latest values on the terminal."""

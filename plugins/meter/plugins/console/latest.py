@@ -1,0 +1,270 @@
+"""The latest value of every series, and how it looks as a table or as lines. Never reads a clock."""
+
+from __future__ import annotations
+
+import math
+from threading import Lock
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from meter.core.shown import columns, cut, quantity, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meter.core.batch import Anchor, Batch, Block
+    from meter.core.keys import Entity, Key
+    from meter.core.layout import Layout
+
+SECOND: Final = 1_000_000_000
+PATIENCE_NS: Final = 2 * SECOND
+"""How long beyond three of its spans a series may be silent before it counts as ended."""
+FAREWELL_NS: Final = 10 * SECOND
+"""How long a series that has ended is still shown."""
+
+# Blocks are only read when something is drawn; more of them than this are read at once, so that memory is bounded.
+_UNREAD: Final = 64
+_NARROWEST: Final = 4
+
+BOLD: Final = "1"
+DIM: Final = "2"
+
+
+class Cell(NamedTuple):
+    """The latest value of a series, None where it is missing; its span, and until when the next one may take."""
+
+    key: Key
+    value: float | None
+    reason: str
+    ts: int
+    since: int
+    anchor: Anchor
+    until: int
+
+
+class Latest:
+    """The latest cell of every series. `add` costs next to nothing; `read` is where the work is.
+
+    A series that was silent for three of its spans and two seconds has ended; ten seconds later it is forgotten. What
+    counts is the time of the polls.
+    """
+
+    def __init__(self) -> None:
+        self.newest = 0
+        """The time of the newest row, in monotonic nanoseconds."""
+        self._lock: Final = Lock()
+        self._unread: dict[Layout, tuple[Block, Anchor]] = {}
+        self._cells: dict[str, Cell] = {}
+        self._fresh: set[str] = set()
+        self._order: list[str] | None = None
+        self._anchor: Anchor | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch; of each set of series the last block counts."""
+        with self._lock:
+            self._anchor = batch.anchor
+            for block in batch.blocks:
+                if block.rows:
+                    self._unread[block.layout] = block, batch.anchor
+                    self.newest = max(self.newest, int(block.ts[-1]))
+            if len(self._unread) > _UNREAD:
+                self._read()
+
+    def read(self) -> list[Cell]:
+        """The latest cells, sorted by key."""
+        with self._lock:
+            self._read()
+            if self._order is None:
+                self._order = sorted(self._cells, key=lambda name: self._cells[name].key.parts)
+            return [self._cells[name] for name in self._order]
+
+    def take(self) -> list[Cell]:
+        """The cells that are new since the last call, sorted by time and key."""
+        with self._lock:
+            self._read()
+            cells = [self._cells[name] for name in self._fresh if name in self._cells]
+            self._fresh.clear()
+        return sorted(cells, key=lambda cell: (cell.ts, cell.key))
+
+    @property
+    def time(self) -> str:
+        """The time of the newest row: hours, minutes and seconds in UTC; empty before the first one."""
+        return "" if self._anchor is None else strftime("%H:%M:%SZ", gmtime(self._anchor.wall(self.newest) // SECOND))
+
+    def _read(self) -> None:
+        for block, anchor in self._unread.values():
+            for cell in _last_row(block, anchor):
+                before = self._cells.get(cell.key.name)
+                if before is None:
+                    self._order = None
+                elif before.ts > cell.ts:
+                    continue
+                self._cells[cell.key.name] = cell
+                self._fresh.add(cell.key.name)
+        self._unread.clear()
+        forgotten = [name for name, cell in self._cells.items() if self.newest > cell.until + FAREWELL_NS]
+        for name in forgotten:
+            del self._cells[name]
+            self._fresh.discard(name)
+            self._order = None
+
+
+def _last_row(block: Block, anchor: Anchor) -> list[Cell]:
+    layout = block.layout
+    ts = int(block.ts[-1])
+    since = int(block.since[-1])
+    values = [part[-1].tolist() for part in block.parts]
+    gaps = [None if mask is None else mask[-1].tolist() for mask in block.masks]
+    last = block.rows - 1
+    cells = []
+    for position, (key, (part, column)) in enumerate(zip(layout.keys, layout.address, strict=True)):
+        value = values[part][column]
+        mask = gaps[part]
+        missing = (mask is not None and mask[column]) or not math.isfinite(value)
+        until = ts + 3 * max(ts - since, key.metric.interval) + PATIENCE_NS
+        reason = block.reasons.get((last, position), "") if missing else ""
+        cells.append(Cell(key, None if missing else value, reason, ts, since, anchor, until))
+    return cells
+
+
+# -------------------------------------------------------------------------------------------------------------- texts
+
+
+def series(key: Key, *, short: bool = False) -> str:
+    """What a series is of, without its metric: `cpu_core/3 cpu.mode=user`, `machine`, `cpu_package/0 for process/7`.
+
+    Args: short, attributes are called by the last word of their names, `mode=user`, where that tells them apart.
+    """
+    resource, consumer = _entity(key.resource), _entity(key.consumer)
+    names = [name for name, _ in key.attributes]
+    last = [name.rpartition(".")[2] for name in names]
+    if short and len(set(last)) == len(last):
+        names = last
+    said = [f"{visible(name)}={visible(value)}" for name, (_, value) in zip(names, key.attributes, strict=True)]
+    return " ".join([resource if consumer == "machine" else f"{resource} for {consumer}", *said])
+
+
+def _entity(entity: Entity) -> str:
+    return visible("/".join(part for part in entity if part))
+
+
+def value(cell: Cell) -> str:
+    """A value with its unit, of a delta also the time in which it came; or that it is missing, and why."""
+    if cell.value is None:
+        return f"missing ({visible(cell.reason)})" if cell.reason else "missing"
+    text = quantity(cell.value, cell.key.metric.unit)
+    return f"{text} in {quantity((cell.ts - cell.since) / SECOND, 's')}" if cell.key.metric.kind == "delta" else text
+
+
+def lines(cells: Sequence[Cell], most: int) -> str:
+    """A line for each cell, each of them complete: time, metric, series and value, in columns two blanks apart.
+
+    Args: most, how many cells there are lines for, 0 for all; a last line says how many there are besides.
+    """
+    shown = cells[:most] if most else cells
+    rows = [(_time(cell), visible(cell.key.metric.name), series(cell.key), value(cell)) for cell in shown]
+    metric, of = (max((columns(row[place]) for row in rows), default=0) for place in (1, 2))
+    text = "".join(
+        f"{time}  {_padded(name, metric)}  {_padded(whose, of)}  {said}\n" for time, name, whose, said in rows
+    )
+    more = len(cells) - len(shown)
+    return text + (f"{_time(cells[0])}  and {more} more series\n" if more else "")
+
+
+def _time(cell: Cell) -> str:
+    """The time of a cell: RFC 3339, UTC, milliseconds."""
+    second, rest = divmod(cell.anchor.wall(cell.ts), SECOND)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(second))}.{rest // 1_000_000:03}Z"
+
+
+class Table:
+    """A table of the latest cells that fits a place on a terminal.
+
+    Args: most, how many series are shown where there is room for more, 0 for any number; colour, whether headers are
+        bold and what has ended is dim.
+    """
+
+    def __init__(self, latest: Latest, most: int, *, colour: bool) -> None:
+        self.latest: Final = latest
+        self._most: Final = most
+        self._colour: Final = colour
+
+    def frame(self, width: int, height: int) -> list[str]:
+        """At most `height` lines of at most `width` columns: headers, one line for each series, how many there are.
+
+        Series that are not shown are counted in the last line. No lines where there is nothing yet, or no room.
+        """
+        cells = self.latest.read()
+        if not cells or height < 1:
+            return []
+        room = max(0, height - 2)
+        shown = cells[: min(room, self._most) if self._most else room]
+        said = f"{len(shown)} of {len(cells)} series shown" if len(shown) < len(cells) else f"{len(cells)} series"
+        foot = self._painted(_left(f"{self.latest.time}  {said}", width), DIM)
+        if height == 1:
+            return [foot]
+        return [*self._body(shown, width), foot]
+
+    def _body(self, cells: Sequence[Cell], width: int) -> list[str]:
+        newest = self.latest.newest
+        rows = [("metric", "series", "value")]
+        for cell in cells:
+            said = value(cell)
+            rows.append(
+                (
+                    visible(cell.key.metric.name),
+                    series(cell.key, short=True),
+                    f"ended, {said}" if newest > cell.until else said,
+                )
+            )
+        widths = [max(columns(row[place]) for row in rows) for place in range(3)]
+        widths = _fitted(widths, width - 4)
+        styles = [BOLD, *(DIM if newest > cell.until else "" for cell in cells)]
+        return [
+            self._painted(
+                _left(
+                    f"{_padded(_right(name, widths[0]), widths[0])}  {_padded(_right(whose, widths[1]), widths[1])}  "
+                    f"{_padded(_left(said, widths[2]), -widths[2])}",
+                    width,
+                ).rstrip(),
+                style,
+            )
+            for (name, whose, said), style in zip(rows, styles, strict=True)
+        ]
+
+    def _painted(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._colour and style else text
+
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """Widths of metric, series and value: the value gives way beyond half of the room, then the wider of the others."""
+    metric, of, said = widths
+    said = min(said, max(2 * _NARROWEST, room // 2, room - metric - of))
+    over = metric + of + said - room
+    if over > 0:
+        # Both are cut down to the same width, but not one that is narrower than that.
+        level = max(_NARROWEST, (metric + of - over) // 2)
+        if metric <= level:
+            of = max(_NARROWEST, of - over)
+        elif of <= level:
+            metric = max(_NARROWEST, metric - over)
+        else:
+            metric, of = level, max(_NARROWEST, metric + of - over - level)
+    return [metric, of, said]
+
+
+def _padded(text: str, width: int) -> str:
+    """A text with blanks up to a width, behind it or, of a negative one, before it."""
+    blanks = " " * (abs(width) - columns(text))
+    return text + blanks if width > 0 else blanks + text
+
+
+def _left(text: str, width: int) -> str:
+    """A text of which the end is left out where it is too wide."""
+    return text if columns(text) <= width else cut(text, 0, max(0, width - 1)) + "…"
+
+
+def _right(text: str, width: int) -> str:
+    """A text of which the beginning is left out where it is too wide: names differ at their ends."""
+    wide = columns(text)
+    return text if wide <= width else "…" + cut(text, wide - width + 1, wide)

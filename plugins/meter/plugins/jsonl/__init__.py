@@ -1,0 +1,1 @@
+"""A JSON Lines file of every value."""
