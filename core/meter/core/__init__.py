@@ -8,28 +8,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meter.contracts.diagnostics import ContractError, Diagnostic
+    from meter.core.backend import Backend, Mounted, Plan, Reading, RunError, Running, RunWarning
     from meter.core.batch import Batch, Block
     from meter.core.bind import Selection
+    from meter.core.measuring import Measured, Measurement, measure
     from meter.core.plugin import Context, Control, Filter, Gone, Missing, Output, Retry, Source, SourceContext
+    from meter.core.quantity import Quantity
     from meter.core.readings import Readings
 
 __all__ = [
+    "Backend",
     "Batch",
     "Block",
     "Context",
+    "ContractError",
     "Control",
+    "Diagnostic",
     "Filter",
     "Gone",
+    "Measured",
+    "Measurement",
     "Missing",
+    "Mounted",
     "Output",
+    "Plan",
+    "Quantity",
+    "Reading",
     "Readings",
     "Retry",
+    "RunError",
+    "RunWarning",
+    "Running",
     "Selection",
     "Source",
     "SourceContext",
+    "measure",
 ]
 
-_WHERE = {"Batch": "batch", "Block": "batch", "Readings": "readings", "Selection": "bind"}
+_WHERE = {
+    "meter.contracts.diagnostics": ("ContractError", "Diagnostic"),
+    "meter.core.backend": ("Backend", "Mounted", "Plan", "Reading", "RunError", "RunWarning", "Running"),
+    "meter.core.batch": ("Batch", "Block"),
+    "meter.core.bind": ("Selection",),
+    "meter.core.measuring": ("Measured", "Measurement", "measure"),
+    "meter.core.quantity": ("Quantity",),
+    "meter.core.readings": ("Readings",),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -38,4 +63,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # keeps numpy out until a block is needed
 
-    return getattr(import_module(f"meter.core.{_WHERE.get(name, 'plugin')}"), name)
+    where = next((module for module, names in _WHERE.items() if name in names), "meter.core.plugin")
+    return getattr(import_module(where), name)

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from meter.contracts import options
@@ -292,27 +292,67 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         with self.guarded():
-            text, requests, found = self.read(missing_is_empty=True)
-            if [d for d in found if d.code == "E-CLAUSE-TYPE" and d.clause == "mounts"]:
-                raise ContractError(found)
+            text, requests = self._readable()
             line = Words([*before, *words])
             if mountpoint in requests or mountpoint in _mounted(text):
                 raise ContractError([_fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
             request, found = from_words(mountpoint, words, before)
             if request is None:
                 raise ContractError(found)
-            catalogue, problems = self.catalogue()
-            checked, probe = self.check(request, catalogue)
-            if checked.plan is None:
-                raise ContractError([*problems, *checked.diagnostics])
-            changed = _with_mount(text, request, catalogue, checked).encode()
-            _, again, _ = self._parsed(changed)
-            contracts = paths_of(checked, catalogue)
-            files = {self.path: changed}
-            if not self.assume:
-                files |= self._lock_files(again[mountpoint], checked, contracts, probe, changed)
-            self._write(files)
-            return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
+            return self._add(text, request, None)
+
+    def record_request(self, request: Request, body: Mapping[str, Any]) -> Ready:
+        """Build and record the backend of a request; one that is mounted just so is made ready as by `resolve`.
+
+        Args: `body` is the request as the mount file will have it.
+
+        Raises: ContractError; nothing was changed then.
+        """
+        mountpoint = request.mountpoint
+        with self.guarded():
+            text, requests = self._readable()
+            known = requests.get(mountpoint)
+            if known is None and mountpoint not in _mounted(text):
+                return self._add(text, request, body)
+        if known is None or known.digest() != request.digest():
+            raise ContractError([_fault("E-MOUNT-TAKEN", request.span, mountpoint=mountpoint)])
+        ready, found = self.resolve(mountpoint)
+        if ready is None:
+            raise ContractError(found)
+        return ready
+
+    def _readable(self) -> tuple[str, dict[str, Request]]:
+        """Text and requests of the mount file; both are empty where there is none.
+
+        Raises: ContractError, it cannot be read, or nothing can be added to what stands there.
+        """
+        text, requests, found = self.read(missing_is_empty=True)
+        if [d for d in found if d.code == "E-CLAUSE-TYPE" and d.clause == "mounts"]:
+            raise ContractError(found)
+        return text, requests
+
+    def _add(self, text: str, request: Request, body: Mapping[str, Any] | None) -> Ready:
+        """Check a request and write it behind a mount file's text; without `body` as its words say.
+
+        Raises: ContractError; nothing was changed then.
+        """
+        catalogue, problems = self.catalogue()
+        checked, probe = self.check(request, catalogue)
+        if checked.plan is None:
+            raise ContractError([*problems, *checked.diagnostics])
+        written = _body(request, catalogue, checked) if body is None else body
+        try:
+            changed = _with_mount(text, request.mountpoint, written).encode()
+        except UnicodeEncodeError as error:
+            facts = {"word": str(error.object)[error.start : error.end]}
+            raise ContractError([_fault("E-OPTION", request.span, "not-utf8", **facts)]) from None
+        _, again, _ = self._parsed(changed)
+        contracts = paths_of(checked, catalogue)
+        files = {self.path: changed}
+        if not self.assume:
+            files |= self._lock_files(again[request.mountpoint], checked, contracts, probe, changed)
+        self._write(files)
+        return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
 
     def refresh(self, mountpoint: str, span: Span) -> Ready:
         """Check a mounted backend anew and record its plan: a new contract is accepted.
@@ -387,29 +427,40 @@ def _mounted(text: str) -> dict[str, Any]:
     return mounts if isinstance(mounts, dict) else {}
 
 
-def _with_mount(text: str, request: Request, catalogue: Catalogue, checked: Checked) -> str:
+def _body(request: Request, catalogue: Catalogue, checked: Checked) -> dict[str, Any]:
+    """The table of a mount file for a request that was made of words."""
+    assert checked.plan is not None
+    plugin_of = {plugin["instance"]: plugin["plugin"] for plugin in checked.plan.document["plugins"]}
+    config: dict[str, dict[str, Any]] = {}
+    for label, given in request.config.items():
+        for name, value in given.items():
+            entry = catalogue.entries[plugin_of[label]][0]
+            assert entry.contract is not None
+            raw = options.from_words(entry.contract.config[name], list(value.raw)) if value.words else value.raw
+            config.setdefault(label, {})[name] = raw
+    body: dict[str, Any] = {"plugins": [asked.text for asked in request.plugins]}
+    return {**body, "config": config} if config else body
+
+
+def _with_mount(text: str, mountpoint: str, body: Mapping[str, Any]) -> str:
     """The text of a mount file with one more mount behind what stands there."""
     import tomlkit  # three bare interpreter starts; only a change needs it
 
-    assert checked.plan is not None
-    plugin_of = {plugin["instance"]: plugin["plugin"] for plugin in checked.plan.document["plugins"]}
     table = tomlkit.table()
-    table.add("plugins", [asked.text for asked in request.plugins])
-    configured = {label: given for label, given in request.config.items() if given}
-    if configured:
+    for word, value in body.items():
+        if word != "config":
+            table.add(word, value)
+    if "config" in body:
         config = tomlkit.table(is_super_table=True)
-        for label, given in configured.items():
-            entry = catalogue.entries[plugin_of[label]][0]
-            assert entry.contract is not None
+        for label, given in body["config"].items():
             inner = tomlkit.table()
             for name, value in given.items():
-                raw = options.from_words(entry.contract.config[name], list(value.raw)) if value.words else value.raw
-                inner.add(name, raw)
+                inner.add(name, value)
             config.add(label, inner)
         table.add("config", config)
     whole = tomlkit.document()
     mounts = tomlkit.table(is_super_table=True)
-    mounts.add(request.mountpoint, table)
+    mounts.add(mountpoint, table)
     whole.add("mounts", mounts)
     newline = "\r\n" if "\r\n" in text else "\n"
     closed = "" if not text or text.endswith("\n") else newline
@@ -419,7 +470,7 @@ def _with_mount(text: str, request: Request, catalogue: Catalogue, checked: Chec
         tomllib.loads(behind)
     except tomllib.TOMLDecodeError:  # `mounts` is an inline table, behind which nothing can be added to it
         inline: Any = tomlkit.parse(text)
-        inline["mounts"][request.mountpoint] = _inline(table.unwrap())
+        inline["mounts"][mountpoint] = _inline(table.unwrap())
         return tomlkit.dumps(inline)
     return behind
 

@@ -13,7 +13,7 @@ import click
 from meter.cli import common, render
 
 if TYPE_CHECKING:
-    from meter.core.execute import Refused
+    from meter.core.automatic import Refused
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -29,8 +29,9 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
 
     Exit: that of the command; 127 not found, 126 not executable, 125 meter failed before the start, 128+N killed by N.
     """
-    from meter.core.command import CommandNotExecutable, CommandNotFound  # a help text needs none
-    from meter.core.execute import Asked, PlanRefused, execute
+    from meter.core.automatic import PlanRefused  # a help text needs none
+    from meter.core.command import CommandNotExecutable, CommandNotFound
+    from meter.core.execute import Asked, execute
 
     faults: list[Any] = []
     try:

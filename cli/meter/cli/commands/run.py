@@ -6,14 +6,15 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from meter.cli import common
 
 if TYPE_CHECKING:
-    from meter.core.engine import Engine, Fault
+    from meter.core.backend import Mounted, Running
+    from meter.core.engine import Fault
 
 
 def _nanoseconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -49,59 +50,48 @@ def run(
     Exit: 0 ok, 1 contract errors, 4 drift or stale lock, 5 something failed while running.
     """  # noqa: D205  (click shows the paragraph as it stands)
     path = common.mount_file(file)
-    plans = _plans(path, tuple(dict.fromkeys(mountpoints)), plugin_dirs, sysroot, locked=locked)
-    if isinstance(plans, int):
-        return plans
-    from pathlib import Path  # the engine; a help text needs none
-
-    from meter.core.engine import Engine
-
-    folder = Path(path).absolute().parent
-    root = Path(sysroot).absolute() if sysroot else None
-    engines = [Engine(plan, where, folder=folder, sysroot=root, report=_report) for plan, where in plans]
+    backends = _backends(path, tuple(dict.fromkeys(mountpoints)), plugin_dirs, sysroot, locked=locked)
+    if isinstance(backends, int):
+        return backends
+    runs = [mounted.running(_report) for mounted in backends]
     stopped = threading.Event()
     _on_signals(stopped)
-    for engine in engines:
-        engine.start()
+    for running in runs:
+        running.start()
+        common.say(f"running {running.plan.mountpoint}: {running.plan.chain}")
     started = time.monotonic()
-    for (plan, _), engine in zip(plans, engines, strict=True):
-        common.say(f"running {plan['mountpoint']}: {common.chain_text(plan)}")
-        engine.go()
-    _wait(engines, stopped, for_)
-    for engine in engines:
-        tally = engine.stop()
+    _wait(runs, stopped, for_)
+    for running in runs:
+        tally = running.stop()
         late = f", {tally.missed} ticks missed" if tally.missed else ""
         lost = f", {tally.lost} rows lost" if tally.lost else ""
         spent = time.monotonic() - started
-        name = engine.plan["mountpoint"]
+        name = running.plan.mountpoint
         common.say(f"ran {name} for {spent:.1f} s: {tally.polls} polls, {tally.rows} rows{late}{lost}")
-    return common.FAILED if any(engine.failed for engine in engines) else common.OK
+    return common.FAILED if any(running.failed for running in runs) else common.OK
 
 
-def _plans(
+def _backends(
     path: str, mountpoints: tuple[str, ...], plugin_dirs: tuple[str, ...], sysroot: str | None, *, locked: bool
-) -> list[tuple[dict[str, Any], dict[str, str]]] | int:
-    """The plans to run and where their contracts lie, or an exit code."""
-    from meter.core import lock  # light
+) -> list[Mounted] | int:
+    """The backends to run, or an exit code."""
+    from meter.core.backend import held, load  # a help text needs none
 
-    entries = lock.warm(path, sysroot)
-    if entries is not None and entries and all(name in entries for name in mountpoints):
-        return [(entries[n]["plan"], lock.contracts_of(entries[n])) for n in (mountpoints or sorted(entries))]
-
+    backends = held(path, mountpoints, sysroot=sysroot)
+    if backends is not None:
+        return backends
     from meter.contracts.diagnostics import ContractError  # the contract language: only where something has changed
     from meter.contracts.spans import Words
-    from meter.core.mounts import Mounts
 
-    mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
+    words = ["meter", "run", *mountpoints]
+    spans = [Words(words).span(place) for place in range(2, len(words))]
     try:
-        line = Words(["meter", "run", *mountpoints])
-        spans = [line.span(place) for place in range(2, 2 + len(mountpoints))]
-        ready = mounts.ready(mountpoints, locked=locked, spans=spans)
+        backends = load(path, mountpoints, plugin_dirs=plugin_dirs, sysroot=sysroot, locked=locked, spans=spans)
     except ContractError as error:
-        return common.fail(error.diagnostics, ["meter", "run", *mountpoints])
-    for each in ready:
-        common.show([diagnostic.to_json() for diagnostic in each.diagnostics])
-    return [(each.plan, each.contracts) for each in ready]
+        return common.fail(error.diagnostics, words)
+    for each in backends:
+        common.show(each.plan.warnings)
+    return backends
 
 
 def _report(fault: Fault) -> None:
@@ -122,10 +112,10 @@ def _on_signals(stopped: threading.Event) -> None:
         signal.signal(signal.SIGHUP, handle)  # the terminal was closed
 
 
-def _wait(engines: list[Engine], stopped: threading.Event, for_ns: int | None) -> None:
+def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None) -> None:
     """Return when stopped, when the time is over, or when nobody has anything to do any more."""
     end = None if for_ns is None else time.monotonic() + for_ns / 1e9
-    while not stopped.is_set() and not all(engine.ended.is_set() for engine in engines):
+    while not stopped.is_set() and not all(running.ended for running in runs):
         remaining = 0.2 if end is None else min(0.2, end - time.monotonic())
         if remaining <= 0:
             return

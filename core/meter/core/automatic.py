@@ -1,0 +1,235 @@
+"""The chain that is measured with where nobody mounted one: for `meter exec` and for `measure`.
+
+It is every built-in source that needs no option and that the host can carry, and `collect` in memory. Its plan is kept
+in the user's cache, so that the contract language is loaded only where something has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from meter.core import lock
+from meter.core.backend import Mounted, Plan
+from meter.core.engine import described
+from meter.core.totals import ENERGY
+from meter.core.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meter.contracts.catalogue import Catalogue
+    from meter.contracts.host import Host
+    from meter.contracts.model import Contract
+
+COLLECT: Final = "collect"
+PROCESS: Final = "process"
+
+
+class Asked(NamedTuple):
+    """What the chain has to do.
+
+    `mountpoint` is its name in faults. `children` measures the processes that this one starts, too. `out` is a file for
+    every reading, whose suffix chooses the output; relative to `folder`.
+    """
+
+    mountpoint: str
+    folder: str
+    out: str | None = None
+    interval: str | None = None
+    sysroot: str | None = None
+    children: bool = False
+
+
+class Refused(NamedTuple):
+    """A diagnostic in its JSON form, and the option of a plugin that it is about, if any."""
+
+    document: dict[str, Any]
+    option: str
+
+
+class PlanRefused(Exception):  # noqa: N818  (named as in E-CONFIG-REFUSED)
+    """The chain cannot be built, such as for an output file that cannot be written."""
+
+    def __init__(self, refused: Sequence[Refused]) -> None:
+        super().__init__("; ".join(each.document["message"] for each in refused))
+        self.refused = tuple(refused)
+
+
+class Automatic(NamedTuple):
+    """The chain, and why there is no energy in it; that is empty where there is."""
+
+    mounted: Mounted
+    no_energy: str
+
+
+def chain(asked: Asked, *, apart: bool = False) -> Automatic:
+    """The chain, from the cache where it still holds.
+
+    Args: `apart` lets a forked process make the plan where the cache has none: what the check needs in memory does not
+        stay then (see `Usage` of `command`). Not for a process with threads.
+
+    Raises: PlanRefused; with `apart` RuntimeError, the process has ended without an answer.
+    """
+    material = json.dumps([__version__, *asked, _builtin_mark()])
+    path = os.path.join(cache_folder(), f"{asked.mountpoint.strip('/')}-{lock.digest(material.encode())[:32]}.json")
+    # A cache that is not there or not sound.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        with open(path, "rb") as file:
+            made = json.loads(file.read())
+        if not lock.stale(made["entry"], folder=asked.folder, sysroot=asked.sysroot):
+            return _automatic(made, asked)
+    made = _make_apart(asked) if apart else _answer(asked)
+    if "refused" in made:
+        raise PlanRefused([Refused(**each) for each in made["refused"]])
+    if "raised" in made:
+        raise RuntimeError(made["raised"])
+    with contextlib.suppress(OSError):  # without a cache it is only slower
+        os.makedirs(cache_folder(), mode=0o700, exist_ok=True)
+        lock.write_together({path: json.dumps(made).encode()})
+    return _automatic(made, asked)
+
+
+def cache_folder() -> str:
+    """Where plans are kept: the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "meter")
+
+
+def _automatic(made: dict[str, Any], asked: Asked) -> Automatic:
+    entry = made["entry"]
+    plan = Plan(entry["plan"], tuple(entry["diagnostics"]))
+    return Automatic(Mounted(plan, lock.contracts_of(entry), asked.folder, asked.sysroot), made["no_energy"])
+
+
+def _builtin_mark() -> list[int]:
+    """Changes when a plugin is added to the built-in ones."""
+    from importlib.util import find_spec  # 1 ms; the folder is not otherwise known without importing a plugin
+
+    spec = find_spec("meter.plugins")
+    roots = (spec.submodule_search_locations or ()) if spec is not None else ()
+    return [os.stat(root).st_mtime_ns for root in roots]
+
+
+def _make_apart(asked: Asked) -> dict[str, Any]:
+    """The answer of a forked process.
+
+    Raises: RuntimeError, it has ended without one.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(reading)
+            with open(writing, "wb") as answer:
+                answer.write(json.dumps(_answer(asked)).encode())
+            status = 0
+        finally:
+            os._exit(status)  # neither exit handlers nor buffers of the parent are the child's
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        data = answer.read()
+    os.waitpid(pid, 0)
+    if not data:
+        raise RuntimeError("the plan could not be made")
+    made: dict[str, Any] = json.loads(data)
+    return made
+
+
+def _answer(asked: Asked) -> dict[str, Any]:
+    from meter.contracts.diagnostics import ContractError  # as in _make
+
+    try:
+        return _make(asked)
+    except ContractError as error:
+        return {
+            "refused": [{"document": d.to_json(), "option": d.facts.get("option", "")} for d in error.diagnostics],
+        }
+    except Exception as error:  # noqa: BLE001  (a fault of meter's own; whoever asked raises it)
+        return {"raised": described(error)}
+
+
+def _make(asked: Asked) -> dict[str, Any]:
+    from meter.contracts.check import check  # the contract language: only where no plan is cached
+    from meter.contracts.diagnostics import ContractError
+    from meter.contracts.request import from_words
+    from meter.core.discovery import discover
+    from meter.core.host import Probe
+    from meter.core.mounts import paths_of
+
+    catalogue = discover(installed=False).catalogue
+    probe = Probe(asked.folder, asked.sysroot)
+    request, found = from_words(asked.mountpoint, _words(asked, catalogue, probe), ["meter", "exec"])
+    if request is None:
+        raise ContractError(found)
+    checked = check(request, catalogue, probe)
+    plan = checked.require().document
+    shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
+    entry = lock.make_entry(plan, request.digest(), paths_of(checked, catalogue), probe, shown)
+    return {"entry": entry, "no_energy": _no_energy(plan, catalogue, probe)}
+
+
+def _sources(catalogue: Catalogue) -> list[Contract]:
+    """The sources that choose themselves."""
+    from meter.contracts.catalogue import is_automatic  # as in _make
+
+    return [c for c in catalogue.contracts() if c.placement == "source" and is_automatic(c)]
+
+
+def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:
+    """The words that would mount the chain."""
+    from meter.contracts.language import ABSENT  # as in _make
+    from meter.contracts.resolve import host_fault
+
+    pace = [f"interval={asked.interval}"] if asked.interval else []
+    words: list[str] = []
+    sources = _sources(catalogue)
+    # Where the host can carry none, all are asked for: the check says why of each.
+    for contract in [c for c in sources if not host_fault(c, host)] or sources:
+        obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
+        if contract.name == PROCESS:
+            words += [PROCESS, "tree=0", *pace] if asked.children else []
+        elif not obligatory and not contract.require:
+            words += [contract.name, *pace]
+    words.append(COLLECT)
+    if asked.out is not None:
+        words += [_output_for(asked.out, catalogue), f"path={asked.out}"]
+    return words
+
+
+def _no_energy(plan: dict[str, Any], catalogue: Catalogue, host: Host) -> str:
+    """Why no source of a plan gives energy: the host, where it is that; the empty text where one does."""
+    from meter.contracts.resolve import host_fault  # as in _make
+
+    if any(variant["metric"] == ENERGY for plugin in plan["plugins"] for variant in plugin["emits"]):
+        return ""
+    givers = [c for c in _sources(catalogue) if any(metric.name == ENERGY for metric in c.provides.metrics)]
+    faults = [f"`{c.name}` cannot be used: {fault}" for c in givers if (fault := host_fault(c, host))]
+    return "; ".join(faults) or "no source of energy is mounted in this chain"
+
+
+def _output_for(path: str, catalogue: Catalogue) -> str:
+    """The output plugin that writes files of this suffix: the one that is named like it.
+
+    Raises: ContractError, none is.
+    """
+    from meter.contracts.diagnostics import ContractError, Diagnostic  # as in _make
+    from meter.contracts.spans import Span
+
+    writers = {c.name for c in catalogue.contracts() if c.placement == "output" and "path" in c.config}
+    suffix = os.path.splitext(path)[1].removeprefix(".")
+    if suffix in writers:
+        return suffix
+    known = ", ".join(f"`.{name}`" for name in sorted(writers))
+    facts = {
+        "path": path,
+        "option": "out",
+        "instance": "exec",
+        "suffix": suffix,
+        "known": known,
+    }
+    variant = "suffix" if suffix else "no-suffix"
+    raise ContractError([Diagnostic(code="E-PATH", variant=variant, facts=facts, spans=(Span("--out", 1, 1),))])

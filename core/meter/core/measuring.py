@@ -1,0 +1,584 @@
+"""Measuring a piece of a Python program: `measure()`, as a context manager and as a decorator.
+
+What the process used is read from the kernel's counters at the begin and at the end, what the machine used comes from
+the sources of `automatic` between two cuts (see `cuts`). Nothing here stops the program that is measured: what cannot
+be measured is missing with its reason. No signal handler is installed, and no thread stays behind a measurement.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar, cast, overload
+
+from meter.core import totals
+from meter.core.quantity import Quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+
+    from meter.core.cuts import Sources, Window
+    from meter.core.totals import Domain, Energy, Total
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+FORMAT: Final = "meter-measure/1"
+
+_BLOCK_BYTES: Final = 512  # unit of ru_inblock and ru_oublock on Linux, whatever the file system's own
+_FORKED: Final = "the process was forked inside of the measurement, and this is the child"
+
+
+class Measured(Protocol[P, R_co]):
+    """A function whose calls are measured; `last` is the measurement of the call that ended last, None before."""
+
+    last: Measurement | None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Callable[..., R_co]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """A method stays one."""
+
+
+class Measurement:
+    """What a block of Python used, from `with` to its end; made by `measure`.
+
+    Every number is a Quantity. Those of the process count all of its threads and the children that ended and were
+    waited for in the block. Those of the machine count everything that ran on it.
+
+    It measures one block: a second `with` needs another one.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        interval: str | None = None,
+        sysroot: str | os.PathLike[str] | None = None,
+        report: Callable[[Measurement], object] | None = None,
+    ) -> None:
+        self.name: Final = name
+        self._interval = _checked(interval)
+        self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
+        self._report = report
+        self._machine: _Machine | None = None
+        self._window: Window | None = None
+        self._why = ""
+        self._begin: _Usage | None = None
+        self._end: _Usage | None = None
+        self._begin_ns = 0
+        self._end_ns = 0
+        self._totals: tuple[Total, ...] | None = None
+
+    # ------------------------------------------------------------------------------------------------------- measuring
+
+    def __enter__(self) -> Self:
+        """Begin.
+
+        Raises: RuntimeError, it was used before; ValueError, the sources cannot be polled at this interval.
+        """
+        if self._begin is not None:
+            raise RuntimeError("this measurement was begun before; `with measure()` makes one for each block")
+        self._begin = _usage()  # whoever enters it a second time while it waits finds it begun
+        try:
+            self._machine = _machine(self._interval, self._sysroot)
+            self._why = self._machine.why
+            if self._machine.sources is not None:
+                self._window = self._cut(self._machine.sources)
+        except BaseException:
+            self._begin = None
+            raise
+        self._begin = _usage()
+        self._begin_ns = time.monotonic_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, and hand over to `report`; an exception of the block goes on."""
+        end_ns = time.monotonic_ns()
+        self._end = _usage()
+        self._end_ns = end_ns
+        machine, window = self._machine, self._window
+        if self._forked:
+            self._why, self._window = _FORKED, None
+        elif machine is not None and machine.sources is not None and window is not None:
+            from meter.core.cuts import CutError  # it is loaded, as there are sources
+
+            try:
+                machine.sources.close(window)
+            except CutError as problem:
+                self._why, self._window = str(problem), None
+        if self._report is not None:
+            self._report(self)
+
+    async def __aenter__(self) -> Self:
+        """As `with`; the event loop waits meanwhile."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As `with`."""
+        self.__exit__(kind, error, trace)
+
+    def _cut(self, sources: Sources) -> Window | None:
+        from meter.core.cuts import CutError  # it is loaded, as there are sources
+
+        try:
+            return sources.open()
+        except CutError as problem:
+            self._why = str(problem)
+            return None
+
+    def __call__(self, function: Callable[P, R], /) -> Measured[P, R]:
+        """The function, measured at each call; a coroutine function from its begin to its end.
+
+        Raises: TypeError, a generator or a class: their code runs in pieces between that of others; measure the block
+            that uses them.
+        """
+        import inspect  # only decorators need it
+
+        what = getattr(function, "__qualname__", repr(function))
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function) or isinstance(function, type):
+            raise TypeError(f"`{what}` is no plain function; put `with measure():` around the code that uses it")
+        if not callable(function):
+            raise TypeError(f"measure() takes a function, not {what}; options have names, such as name={what}")
+        name = self.name or what
+
+        def again() -> Measurement:
+            return Measurement(name, interval=self._interval, sysroot=self._sysroot, report=self._report)
+
+        def ended(measurement: Measurement) -> None:
+            measured.last = measurement
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def call_async(*args: Any, **kwargs: Any) -> Any:
+                measurement = again()
+                try:
+                    async with measurement:
+                        return await function(*args, **kwargs)
+                finally:
+                    ended(measurement)
+
+            measured = cast("Measured[P, R]", call_async)
+        else:
+
+            @functools.wraps(function)
+            def call(*args: P.args, **kwargs: P.kwargs) -> R:
+                measurement = again()
+                try:
+                    with measurement:
+                        return function(*args, **kwargs)
+                finally:
+                    ended(measurement)
+
+            measured = cast("Measured[P, R]", call)
+        measured.last = None
+        return measured
+
+    # --------------------------------------------------------------------------------------------------------- numbers
+
+    @property
+    def ended(self) -> bool:
+        """Whether there are numbers."""
+        return self._end is not None
+
+    @property
+    def duration(self) -> Quantity:
+        """From begin to end, in s."""
+        self._both()
+        return Quantity((self._end_ns - self._begin_ns) / 1e9, "s")
+
+    @property
+    def cpu_user(self) -> Quantity:
+        """CPU time of the process outside of the kernel, in s."""
+        return self._difference("user", "s")
+
+    @property
+    def cpu_system(self) -> Quantity:
+        """CPU time of the process inside of the kernel, in s."""
+        return self._difference("system", "s")
+
+    @property
+    def cpu_thread(self) -> Quantity:
+        """CPU time of the thread that the block ran in alone, in s; missing where it ended in another one."""
+        begin, end = self._both()
+        if not self._forked and begin.thread != end.thread:
+            return Quantity.missing("s", "the block ended in another thread than it began in")
+        return self._difference("thread_s", "s")
+
+    @property
+    def memory_peak(self) -> Quantity:
+        """The most memory that the process had in RAM in the block, in By; missing where it had more before.
+
+        The kernel keeps the peak since the start of the process (VmHWM of proc_pid_status(5)): below that of the time
+        before the block, that of the block is not known. What earlier measurements or other threads took counts too.
+        """
+        begin, end = self._both()
+        if self._forked:
+            return Quantity.missing("By", _FORKED)
+        if begin.peak is None or end.peak is None:
+            return Quantity.missing("By", "this system has no /proc/self/status")
+        if end.peak <= begin.peak:
+            before = Quantity(begin.peak, "By").text()
+            return Quantity.missing("By", f"it is at most the {before} that the process had before the block")
+        return Quantity(end.peak, "By")
+
+    @property
+    def memory_growth(self) -> Quantity:
+        """By how much the process has more memory in RAM at the end than at the begin, in By; negative if less."""
+        begin, end = self._both()
+        if self._forked:
+            return Quantity.missing("By", _FORKED)
+        if begin.resident is None or end.resident is None:
+            return Quantity.missing("By", "this system has no /proc/self/status")
+        return Quantity(end.resident - begin.resident, "By")
+
+    @property
+    def io_read(self) -> Quantity:
+        """Bytes that came from storage, and not from the page cache, in By."""
+        return self._difference("read", "By")
+
+    @property
+    def io_written(self) -> Quantity:
+        """Bytes made dirty in the page cache, which go to storage later or never, in By."""
+        return self._difference("written", "By")
+
+    @property
+    def energy(self) -> Quantity:
+        """The energy of the machine, in J; missing as long as no source gives it, or where it is not whole."""
+        return self._energy().total
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """The parts of the machine whose energy is known."""
+        return self._energy().domains
+
+    @property
+    def metrics(self) -> tuple[Total, ...]:
+        """What each series of the machine came to, sorted by key: `key`, `value`, `statistic`, `missing`, `reasons`.
+
+        Deltas are summed over the block, gauges averaged over its time.
+        """
+        self._both()
+        if self._totals is None:
+            self._totals = () if self._window is None else tuple(self._window.totals())
+        return self._totals
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why metrics of the machine are missing or not whole: what failed, each in one sentence; empty if nothing."""
+        self._both()
+        from meter.core.backend import told  # light
+
+        faults = () if self._window is None else self._window.faults
+        return (*([self._why] if self._why else []), *dict.fromkeys(told(fault) for fault in faults))
+
+    def _energy(self) -> Energy:
+        self._both()
+        no_energy = "" if self._machine is None else self._machine.no_energy
+        return totals.energy(self.metrics, self._why or no_energy)
+
+    @property
+    def _forked(self) -> bool:
+        begin, end = self._both()
+        return begin.pid != end.pid
+
+    def _both(self) -> tuple[_Usage, _Usage]:
+        if self._begin is None or self._end is None:
+            raise RuntimeError("the measurement has not ended; read it after the block")
+        return self._begin, self._end
+
+    def _difference(self, name: str, unit: str) -> Quantity:
+        begin, end = self._both()
+        if self._forked:
+            return Quantity.missing(unit, _FORKED)
+        return Quantity(getattr(end, name) - getattr(begin, name), unit)
+
+    # ---------------------------------------------------------------------------------------------------------- forms
+
+    def to_json(self) -> dict[str, Any]:
+        """The document `meter-measure/1`, with the fields of `meter exec --format json` as far as they are here."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "duration": self.duration.to_json(),
+            "cpu": {
+                "user": self.cpu_user.to_json(),
+                "system": self.cpu_system.to_json(),
+                "thread": self.cpu_thread.to_json(),
+            },
+            "memory": {"max_rss": self.memory_peak.to_json(), "growth": self.memory_growth.to_json()},
+            "io": {"read": self.io_read.to_json(), "written": self.io_written.to_json()},
+            "energy": {"total": self.energy.to_json(), "domains": [domain.to_json() for domain in self.domains]},
+            "metrics": [totals.to_json(total) for total in self.metrics],
+            "missed_ticks": 0 if self._window is None else self._window.missed,
+            "problems": list(self.problems),
+        }
+
+    def __str__(self) -> str:
+        from meter.core.shown import visible  # only a text needs it
+
+        if not self.ended:
+            return f"{visible(self.name) or 'measurement'}: not ended"
+        rows = self._rows()
+        names = max(len(visible(row.name)) for row in rows)
+        values = max(len(row.quantity.text()) for row in rows)
+        lines = [f"{visible(self.name)}: {self.duration.text()}" if self.name else self.duration.text(), ""]
+        last = ""
+        for row in rows:
+            scope, last = ("" if row.scope == last else row.scope), row.scope
+            value = row.quantity.text()
+            lines.append(f"{scope:<7}  {visible(row.name):<{names}}  {value:>{values}}  {row.quantity.quality}")
+        remarks = self._remarks(rows)
+        return "\n".join([*lines, *([""] if remarks else []), *map(visible, remarks)])
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook."""
+        from html import escape  # only notebooks need it
+
+        if not self.ended:
+            return f"<p>{escape(str(self))}</p>"
+        rows = self._rows()
+        head = "".join(f"<th>{word}</th>" for word in ("", "measured", "value", "quality"))
+        body = "".join(
+            f"<tr><td>{escape(row.scope)}</td><td>{escape(row.name)}</td>"
+            f"<td style='text-align: right'>{escape(row.quantity.text())}</td>"
+            f"<td>{escape(row.quantity.quality)}</td></tr>"
+            for row in rows
+        )
+        remarks = "".join(f"<p>{escape(text)}</p>" for text in self._remarks(rows))
+        caption = escape(f"{self.name}: {self.duration.text()}" if self.name else self.duration.text())
+        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>{remarks}"
+
+    def __repr__(self) -> str:
+        state = self.duration.text() if self.ended else "not ended"
+        return f"<Measurement {self.name}: {state}>" if self.name else f"<Measurement: {state}>"
+
+    def _rows(self) -> list[_Row]:
+        own = [
+            ("duration", self.duration),
+            ("cpu time, user", self.cpu_user),
+            ("cpu time, system", self.cpu_system),
+            ("cpu time of the thread", self.cpu_thread),
+            ("memory, peak", self.memory_peak),
+            ("memory, growth", self.memory_growth),
+            ("storage, read", self.io_read),
+            ("storage, written", self.io_written),
+        ]
+        return [
+            *(_Row("process", name, quantity) for name, quantity in own),
+            _Row("machine", "energy", self.energy),
+            *_machine_rows(self.metrics),
+        ]
+
+    def _remarks(self, rows: Sequence[_Row]) -> list[str]:
+        gaps = [f"{row.name} is missing: {row.quantity.reason}" for row in rows if row.quantity.value is None]
+        return [*gaps, *(f"problem: {problem}" for problem in self.problems)]
+
+
+@overload
+def measure(function: Callable[P, R], /) -> Measured[P, R]: ...
+@overload
+def measure(
+    function: None = None,
+    /,
+    *,
+    name: str = "",
+    interval: str | None = None,
+    sysroot: str | os.PathLike[str] | None = None,
+    report: Callable[[Measurement], object] | None = None,
+) -> Measurement: ...
+def measure(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str = "",
+    interval: str | None = None,
+    sysroot: str | os.PathLike[str] | None = None,
+    report: Callable[[Measurement], object] | None = None,
+) -> Measured[P, R] | Measurement:
+    """A measurement of a block, entered with `with`; before a function, as `@measure`, one of each of its calls.
+
+    Blocks may be nested and run in several threads and tasks at once: each has numbers of its own, and all share one
+    set of sources.
+
+    Args:
+        function: what `@measure` stands before.
+        name: what is measured, shown in the table; the name of the function where there is one.
+        interval: the time between two polls of the machine's sources, such as "100ms"; their own one is 1s. The begin
+            and the end are exact whatever it is.
+        sysroot: read /proc and /sys of the machine below this folder.
+        report: called with each measurement when it has ended.
+
+    Raises: ValueError, the interval is none.
+    """
+    measurement = Measurement(name, interval=interval, sysroot=sysroot, report=report)
+    return measurement if function is None else measurement(function)
+
+
+# -------------------------------------------------------------------------------------------------------- what is read
+
+
+class _Usage(NamedTuple):
+    """What the kernel has counted for this process: times in s, the rest in By; None where it does not say."""
+
+    pid: int
+    thread: int
+    resident: int | None
+    peak: int | None
+    user: float
+    system: float
+    thread_s: float
+    read: int
+    written: int
+
+
+def _usage() -> _Usage:
+    """What this process has used so far.
+
+    Source: getrusage(2) of the process and of its children that were waited for; proc_pid_status(5).
+    """
+    resident, peak = _memory()
+    own, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    return _Usage(
+        os.getpid(),
+        threading.get_ident(),
+        resident,
+        peak,
+        own.ru_utime + children.ru_utime,
+        own.ru_stime + children.ru_stime,
+        time.thread_time(),
+        (own.ru_inblock + children.ru_inblock) * _BLOCK_BYTES,
+        (own.ru_oublock + children.ru_oublock) * _BLOCK_BYTES,
+    )
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Memory in RAM now and at most so far, in bytes; from VmHWM, as getrusage begins with the peak of the parent."""
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as file:
+            text = file.read(4096)
+        resident, peak = [int(text.split(mark, 1)[1].split(None, 1)[0]) * 1024 for mark in (b"VmRSS:", b"VmHWM:")]
+    except (OSError, ValueError, IndexError):
+        return None, None
+    return resident, peak
+
+
+# ------------------------------------------------------------------------------------------------------ what is shared
+
+
+class _Machine(NamedTuple):
+    """The sources for measurements of one interval and sysroot, or why there are none; why there is no energy."""
+
+    sources: Sources | None
+    why: str
+    no_energy: str
+
+
+_machines: dict[tuple[str | None, str | None], _Machine] = {}
+_lock = threading.RLock()
+"""May be taken again: a signal's handler may measure, too."""
+
+
+def _after_fork() -> None:
+    """A child has no thread of the parent, and whatever lock one of these held is held for ever."""
+    global _lock  # noqa: PLW0603  (a lock cannot be made free again otherwise)
+    _lock = threading.RLock()
+    _machines.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _machine(interval: str | None, sysroot: str | None) -> _Machine:
+    """The sources for this interval and sysroot, made once.
+
+    Raises: ValueError, a source takes no such interval.
+    """
+    asked = (interval, sysroot)
+    found = _machines.get(asked)
+    if found is None:
+        with _lock:
+            found = _machines.get(asked)
+            if found is None:
+                found = _machines[asked] = _made(interval, sysroot)
+    return found
+
+
+def _made(interval: str | None, sysroot: str | None) -> _Machine:
+    from pathlib import Path  # a script that only imports `measure` needs none of these
+
+    from meter.core import automatic
+    from meter.core.cuts import Sources
+
+    try:
+        chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot))
+    except automatic.PlanRefused as error:
+        if any(each.option == "interval" for each in error.refused):
+            raise ValueError(str(error)) from None
+        return _Machine(None, str(error), str(error))
+    except (RuntimeError, OSError) as error:
+        return _Machine(None, str(error), str(error))
+    mounted = chain.mounted
+    root = None if sysroot is None else Path(sysroot)
+    sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
+    return _Machine(sources, "", chain.no_energy)
+
+
+def _checked(interval: str | None) -> str | None:
+    """An interval that can be read.
+
+    Raises: ValueError, it cannot.
+    """
+    if interval is not None:
+        from meter.contracts.quantities import QuantityError, parse_duration  # light
+
+        try:
+            parse_duration(interval)
+        except QuantityError as error:
+            raise ValueError(f"interval={interval!r}: expected {error.expected}, such as '100ms'") from None
+    return interval
+
+
+# ------------------------------------------------------------------------------------------------------- what is shown
+
+
+class _Row(NamedTuple):
+    """A line of the table."""
+
+    scope: str
+    name: str
+    quantity: Quantity
+
+
+def _machine_rows(found: Iterable[Total]) -> list[_Row]:
+    """One line for each metric and its attributes; summed over resources where that may be done."""
+    groups: dict[tuple[str, str], list[Total]] = {}
+    for total in found:
+        words = [f"{name.rpartition('.')[2]}={value}" for name, value in total.key.attributes]
+        if not total.key.metric.additive:
+            words.insert(0, "/".join(part for part in total.key.resource if part))
+        name = " ".join([total.key.metric.name, *(word for word in words if word != "machine")])
+        groups.setdefault((name, total.statistic), []).append(total)
+    rows = []
+    for (name, statistic), group in groups.items():
+        known = [totals.quantity(total) for total in group]
+        missing = next((quantity for quantity in known if quantity.value is None), None)
+        whole = known[0]._replace(value=sum(quantity.value or 0 for quantity in known))
+        shown = name if statistic == "sum" else f"{name}, {statistic}"
+        rows.append(_Row("machine", shown, missing or whole))
+    return rows
