@@ -621,6 +621,7 @@ class TestLiars:
     ) -> None:
         """Short-lived objects make new layouts as long as meter runs; what is remembered of them is bounded."""
         monkeypatch.setattr(elements, "BINDINGS_LIMIT", 4)
+        monkeypatch.setattr(elements, "SERIES_LIMIT", 4)
         number = 0
 
         def churn(out: Readings) -> None:
@@ -638,8 +639,36 @@ class TestLiars:
         (hop,), (sink,) = engine.filters, engine.outputs
         assert engine.faults == []
         assert len(world.rows(metric="probe.value.again")) == 22
-        known: list[dict[Any, Any]] = [hop.bindings, hop.told, hop.promised, sink.routes]
-        assert [len(each) for each in known] == [4, 4, 4, 4]
+        known: list[dict[Any, Any]] = [hop.bindings, hop.told, hop.promised, hop.verified, sink.routes]
+        assert [len(each) for each in known] == [4, 4, 4, 4, 4]
+
+    def test_what_was_held_back_for_long_is_still_what_was_promised(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The layouts that it came in are forgotten by then, its series are not."""
+        monkeypatch.setattr(elements, "BINDINGS_LIMIT", 2)
+        held: list[Any] = []
+        number = 0
+
+        def churn(out: Readings) -> None:
+            nonlocal number
+            number += 1
+            out.emit("probe.value", 1.0, resource_id=str(number))
+
+        def keep(selections: Any, block: Any) -> Any:
+            held.extend(liars.again(selections, block))
+            return ()
+
+        world.scripts |= {"probe": churn, "hop": keep}
+        world.finish["hop"] = lambda: held
+        value = metric("probe.value", more='resource = ["gpu"]')
+        engine = started(chain(tmp_path, source("probe", value), filter_("hop", rule("*", AGAIN)), output()), clock)
+        for _ in range(20):
+            engine.tick(clock.advance(100))
+        run(engine, clock)
+
+        assert engine.faults == []
+        assert len(world.rows(metric="probe.value.again")) == 22
 
 
 class Gate:
@@ -891,6 +920,36 @@ class TestStop:
         assert codes(engine) == [("E-PLUGIN-RAISED", "hop")]
         assert only(engine).facts["phase"] == "watermark"
         assert len(world.rows(metric="probe.value")) == 2
+
+    def test_a_pipeline_that_cannot_go_on_is_said(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Such as for want of descriptors: nothing hangs, and what a run lost is no secret."""
+
+        def fail(_raw: Any) -> Any:
+            raise OSError(24, "Too many open files", "numpy")
+
+        engine = started(chain(tmp_path, source(), output()), clock)
+        monkeypatch.setattr(engine, "_built", fail)
+        run(engine, clock)
+
+        assert codes(engine) == [("E-IO", "pipeline")]
+        assert only(engine).facts["why"].startswith("Too many open files `numpy`")
+        assert engine.failed
+        assert world.phases("sink")[-2:] == ["flush", "stop"]
+
+    @pytest.mark.parametrize(("step", "moved"), [(5_000, False), (-5_000, False), (SECOND, True), (-SECOND, True)])
+    def test_the_anchor_moves_with_a_step_of_the_wall_clock_only(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch, step: int, *, moved: bool
+    ) -> None:
+        """Two readings of two clocks differ by some nanoseconds, which say nothing."""
+        engine = started(chain(tmp_path, source(), output()), clock)
+        mono, wall = engine.taken().anchor
+        monkeypatch.setattr(engines, "_anchor", lambda: (mono + SECOND, wall + SECOND + step))
+
+        mono_now, wall_now = engine.taken().anchor
+
+        assert wall_now - mono_now - (wall - mono) == (step if moved else 0)
 
     def test_stopping_does_not_wait_for_an_interval(self, tmp_path: Path) -> None:
         """A minute between two polls is no minute at the end; this one runs by the real clock."""

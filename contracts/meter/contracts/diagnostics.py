@@ -5,7 +5,7 @@ A diagnostic keeps facts, not sentences, until it leaves through `to_json`; whoe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -71,11 +71,22 @@ class Diagnostic:
 
 
 class ContractError(Exception):
-    """A request was refused; `diagnostics` say why, errors and warnings, sorted by place."""
+    """A request was refused; `diagnostics` say why, errors and warnings, sorted by place.
+
+    Its text has each diagnostic with its first place and what mends it, for a traceback.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(diagnostics, key=Diagnostic.order))
-        super().__init__("\n".join(f"{d.level}[{d.code}]: {d.message}" for d in self.diagnostics))
+        super().__init__("\n".join(line for each in self.diagnostics for line in _lines(each)))
+
+
+def _lines(diagnostic: Diagnostic) -> Iterator[str]:
+    yield f"{diagnostic.level}[{diagnostic.code}]: {diagnostic.message}"
+    for span in diagnostic.spans[:1]:
+        yield f"  --> {span.file}:{span.line}:{span.column}"
+    if diagnostic.help:
+        yield f"  help: {diagnostic.help}"
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from meter.contracts.catalogue import Catalogue
     from meter.contracts.check import Checked
-    from meter.contracts.diagnostics import ContractError, Diagnostic
     from meter.contracts.request import Request
     from meter.contracts.spans import Span
     from meter.core.engine import Engine, Fault, Tally
@@ -186,14 +185,10 @@ class Backend:
             shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
             plan = Plan(checked.require().document, shown)
             return Mounted(plan, paths_of(checked, catalogue), self._folder, self._sysroot)
-        from meter.contracts.diagnostics import ContractError  # as in _checked
         from meter.core.mounts import Mounts
 
         mounts = Mounts(self._file, plugin_dirs=self._plugin_dirs, sysroot=self._sysroot)
-        try:
-            ready = mounts.record_request(self._request(), self._body())
-        except ContractError as error:
-            raise _refused(error.diagnostics) from None
+        ready = mounts.record_request(self._request(), self._body())
         shown = [diagnostic.to_json() for diagnostic in ready.diagnostics]
         return Mounted(Plan(ready.plan, shown), ready.contracts, self._folder, self._sysroot)
 
@@ -219,14 +214,10 @@ class Backend:
         folders = [os.fspath(folder) for folder in plugin_dirs]
         backends = held(path, [mountpoint], sysroot=root)
         if backends is None:
-            from meter.contracts.diagnostics import ContractError  # the contract language, which `held` does without
-            from meter.core.script import Script
+            from meter.core.script import Script  # the contract language, which `held` does without
 
             spans = [Script(Place.of(sys._getframe(1)), ()).key("mounts", mountpoint)]  # noqa: SLF001  (as in Backend)
-            try:
-                backends = load(path, [mountpoint], plugin_dirs=folders, sysroot=root, locked=locked, spans=spans)
-            except ContractError as error:
-                raise _refused(error.diagnostics) from None
+            backends = load(path, [mountpoint], plugin_dirs=folders, sysroot=root, locked=locked, spans=spans)
         return backends[0]
 
     def __repr__(self) -> str:
@@ -242,7 +233,7 @@ class Backend:
 
         Raises: ContractError, a name or a word is none, or a folder of plugins is not there.
         """
-        from meter.contracts.diagnostics import Diagnostic  # as in _checked
+        from meter.contracts.diagnostics import ContractError, Diagnostic  # as in _checked
         from meter.contracts.request import from_document
         from meter.core.script import Script
 
@@ -255,7 +246,7 @@ class Backend:
             for folder in lacking
         ]
         if self.mountpoint not in requests or lacking:
-            raise _refused(found)
+            raise ContractError(found)
         return requests[self.mountpoint]
 
     def _checked(self, *, assume: bool = False) -> tuple[Checked, Catalogue]:
@@ -264,6 +255,7 @@ class Backend:
         Raises: ContractError.
         """
         from meter.contracts.check import check  # the contract language, which running a valid lock does without
+        from meter.contracts.diagnostics import ContractError
         from meter.contracts.host import Assumed
         from meter.core.discovery import discover
         from meter.core.host import Probe
@@ -278,7 +270,7 @@ class Backend:
         host = Assumed() if assume else Probe(self._folder, self._sysroot)
         checked = check(request, catalogue, host)
         if checked.plan is None or problems:
-            raise _refused([*problems, *checked.diagnostics])
+            raise ContractError([*problems, *checked.diagnostics])
         return checked, catalogue
 
 
@@ -511,20 +503,3 @@ def _plain(plugin: str, name: str, value: Any) -> Any:
     kinds = "a text, a number, a boolean, a list, a dictionary with texts as keys, or a path"
     hint = 'times and sizes are texts with their unit, such as "100ms"'
     raise TypeError(f"`{name}` of `{plugin}` is a {type(value).__name__}; give {kinds}; {hint}")
-
-
-def _refused(diagnostics: Iterable[Diagnostic]) -> ContractError:
-    """The error with a text for a traceback: each diagnostic with its first place and what mends it."""
-    from meter.contracts.diagnostics import ContractError  # only a refusal needs it
-
-    error = ContractError(diagnostics)
-    lines = []
-    for each in error.diagnostics:
-        lines.append(f"{each.level}[{each.code}]: {each.message}")
-        if each.spans:
-            span = each.spans[0]
-            lines.append(f"  --> {span.file}:{span.line}:{span.column}")
-        if each.help:
-            lines.append(f"  help: {each.help}")
-    error.args = ("\n".join(lines),)
-    return error

@@ -61,7 +61,8 @@ class Selection:
         if self._conversion is None:
             return values
         factor, summand = self._conversion
-        return values * factor + summand if summand.any() else values * factor
+        scaled: Array = values * factor
+        return scaled + summand if summand.any() else scaled
 
     def missing(self, block: Block) -> Array | None:
         """Which cells of `read` are missing, bool[n, k]; None where none is."""

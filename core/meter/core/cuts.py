@@ -33,20 +33,6 @@ HELD: Final = 256
 """So many polls are held back in a program without numpy before they are looked at."""
 
 
-class Paced(Engine):
-    """An engine without threads: whoever has it polls, and runs the chain."""
-
-    def taken(self) -> Raw:
-        """What was polled since the last call."""
-        rows, self._rows = self._rows, []
-        return self._raw_of(rows)
-
-    def blocks(self, raw: Raw) -> list[Block]:
-        """What the chain makes of it."""
-        newest = max((row.ts for _, rows in raw.rows for row in rows), default=None)
-        return self._chain(self._blocks(raw), 0, newest)
-
-
 class CutError(Exception):
     """The sources could not be polled for the begin or the end of a measurement; the text says why."""
 
@@ -129,7 +115,7 @@ class Sources:
         *,
         patience_s: float = 5.0,
     ) -> None:
-        self._engine = Paced(plan, contracts, folder=folder, sysroot=sysroot)
+        self._engine = Engine(plan, contracts, folder=folder, sysroot=sysroot)
         self._entry = next(each for each in plan["plugins"] if each["instance"] == COLLECT)
         self._contract = contracts[self._entry["plugin"]]
         self._patience_s = patience_s

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from meter.contracts.rules import Rule, WorstQuality
     from meter.core.batch import Batch, Block
     from meter.core.bind import Bound
+    from meter.core.keys import Metric
     from meter.core.layout import Layout
     from meter.core.plugin import Filter, Output, Source
 
 QUEUE_LIMIT: Final = 1024
 BINDINGS_LIMIT: Final = 1024
+SERIES_LIMIT: Final = 1 << 18
 
 
 class SourceElement:
@@ -78,8 +80,10 @@ class FilterElement:
         self.bindings: dict[Layout, Bound] = {}
         self.told: dict[Layout, Bound] = {}
         """Of which of these the filter was told."""
-        self.promised: dict[Layout, None] = {}
-        """Layouts that the rules give, and parts of these that the filter gave; the oldest ones are forgotten."""
+        self.promised: dict[str, set[Metric]] = {}
+        """The series that the rules give, by their names; the oldest ones are forgotten."""
+        self.verified: dict[Layout, None] = {}
+        """Layouts that hold nothing else; the oldest ones are forgotten."""
 
     def bound(self, layout: Layout) -> tuple[Bound, ContractBreach | None]:
         """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why."""
@@ -93,9 +97,10 @@ class FilterElement:
             except ContractBreach as error:
                 found, breach = Bound(beside(self.rules, layout), ()), error
             _remember(self.bindings, layout, found)
-            for selection in found.selections:
-                if selection.layout is not None:
-                    _remember(self.promised, selection.layout, None)
+            for key in (key for selection in found.selections for key in selection.outputs):
+                if key.name not in self.promised and len(self.promised) >= SERIES_LIMIT:
+                    del self.promised[next(iter(self.promised))]
+                self.promised.setdefault(key.name, set()).add(key.metric)
         return found, breach
 
     def tell(self, layout: Layout, bound: Bound) -> None:
@@ -110,10 +115,10 @@ class FilterElement:
         Raises: ContractBreach.
         """
         layout = getattr(block, "layout", None)
-        if layout not in self.promised:
-            if layout is None or not any(_has(promised, layout) for promised in self.promised):
+        if layout not in self.verified:
+            if layout is None or any(key.metric not in self.promised.get(key.name, ()) for key in layout.keys):
                 raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
-            _remember(self.promised, layout, None)
+            _remember(self.verified, layout, None)
         try:
             block.verify()
         except ValueError as error:
@@ -125,12 +130,6 @@ def _remember(known: dict[Layout, Any], layout: Layout, what: Any) -> None:
     if len(known) >= BINDINGS_LIMIT:
         del known[next(iter(known))]
     known[layout] = what
-
-
-def _has(promised: Layout, layout: Layout) -> bool:
-    """Whether a layout has no other series than one that is promised, each as it is there."""
-    known = [promised.keys.lookup(key) for key in layout.keys]
-    return all(k is not None and k.metric == key.metric for k, key in zip(known, layout.keys, strict=True))
 
 
 class OutputElement:

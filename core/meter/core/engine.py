@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 HAND_OVER_NS: Final = 100_000_000
 """Rows wait at most this long for others of fast sources before they go to the pipeline together."""
+STEP_NS: Final = 100_000
+"""The clocks run alike, so that a greater difference is a step of the wall clock."""
 RAW_LIMIT: Final = 64
 GRACE_S: Final = 0.5
 """How long beyond the deadline of `stop` a thread may take to see it."""
@@ -141,6 +143,7 @@ class Engine:
         self._seq = 0
         self._count = 0
         self._give_up_ns: int | None = None
+        self._anchor = _anchor()
 
     # ------------------------------------------------------------------------------------------------------- faults
 
@@ -169,7 +172,6 @@ class Engine:
         from meter.contracts.variants import Variant
 
         quality = WorstQuality(self.plan["qualities"])
-        anchor = _anchor()
         for entry in reversed(self.plan["plugins"]):
             label = entry["instance"]
             rules = [Rule.from_json(rule) for rule in entry["rules"]]
@@ -179,7 +181,7 @@ class Engine:
             except ContractBreach as error:
                 plugin = None
                 self.raised(label, "start", error)
-            context = Context(label, self.sysroot, anchor)
+            context = Context(label, self.sysroot, self._anchor)
             if entry["role"] == "source":
                 if plugin is None:
                     continue
@@ -299,7 +301,7 @@ class Engine:
     def _end_of_rows(self) -> None:
         """What the poll thread does at its end, in its place."""
         with contextlib.suppress(queue.Full):
-            self._raw.put_nowait(self._raw_of(self._rows))
+            self._raw.put_nowait(self.taken())
             self._raw.put_nowait(None)
 
     def _left_over(self, output: OutputElement) -> None:
@@ -402,15 +404,19 @@ class Engine:
             self.raised(source.label, "poll", error)
             return []
 
+    def taken(self) -> Raw:
+        """The rows that were polled since the last call."""
+        rows, self._rows = self._rows, []
+        mono, wall = now = _anchor()
+        # Two readings differ by some nanoseconds, which would be seen in the times of what was cut at whole seconds.
+        if abs(wall - mono - self._anchor[1] + self._anchor[0]) > STEP_NS:
+            self._anchor = now
+        return Raw(rows, self._anchor)
+
     def _hand_over(self, now: int) -> None:
         if self._rows:
-            self._raw.put(self._raw_of(self._rows))
-            self._rows = []
+            self._raw.put(self.taken())
         self._handed = now
-
-    @staticmethod
-    def _raw_of(rows: list[tuple[str, list[Row]]]) -> Raw:
-        return Raw(rows, _anchor())
 
     def _poll_loop(self) -> None:
         if not self._polled:
@@ -443,14 +449,29 @@ class Engine:
 
     # ----------------------------------------------------------------------------------------------------- pipeline
 
+    def blocks(self, raw: Raw) -> list[Block]:
+        """What the chain makes of polled rows."""
+        newest = max((row.ts for _, rows in raw.rows for row in rows), default=None)
+        return self._chain(self._built(raw), 0, newest)
+
     def _pipeline_loop(self) -> None:
+        try:
+            self._pipeline()
+        except BaseException as error:  # noqa: BLE001  (such as an import that finds no descriptor free)
+            self.failed = True
+            self.fault("E-IO", "pipeline", variant="pipeline", why=described(error))
+            self.ended.set()
+            while self._raw.get() is not None:  # the poll thread must not wait for somebody who has gone
+                pass
+            self._close()
+
+    def _pipeline(self) -> None:
         from meter.core.batch import Anchor  # numpy, here and not at the start: see the module
 
         anchor = Anchor.now()
         while (raw := self._raw.get()) is not None:
             anchor = Anchor(*raw.anchor)
-            newest = max(row.ts for _, rows in raw.rows for row in rows) if raw.rows else None
-            self._deliver(self._chain(self._blocks(raw), 0, newest), anchor)
+            self._deliver(self.blocks(raw), anchor)
         for place, filter_ in enumerate(self.filters):
             if filter_.live:
                 self._deliver(self._chain(self._held(filter_, "finish", filter_.filter.finish), place + 1), anchor)
@@ -473,7 +494,7 @@ class Engine:
             oldest = output.queue.get_nowait()
             output.lose(oldest.rows if oldest is not None else 0)
 
-    def _blocks(self, raw: Raw) -> list[Block]:
+    def _built(self, raw: Raw) -> list[Block]:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
         from meter.core.batch import build  # numpy
 
