@@ -15,7 +15,7 @@ from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
 from meter.core.batch import Anchor, Batch, Block, build
 from meter.core.bind import Bound, bind
-from meter.core.keys import KeySet
+from meter.core.keys import KeySet, Metric
 from meter.core.plugin import Context, Missing
 from meter.core.readings import Columns, Declared, Row
 
@@ -52,7 +52,7 @@ def metric(
 def checked(metrics: Sequence[str], *words: str) -> Checked:
     """What the check says of a source `made`, the plugins and options that the words name, and `collect`."""
     made = "\n".join(['name = "made"', 'version = "1.0.0"', 'placement = "source"', *metrics])
-    names = {word for word in words if "=" not in word} | {"collect"}
+    names = {word.partition("#")[0] for word in words if "=" not in word} | {"collect"}
     files = [("made", "made/contract.toml", made.encode())]
     files += [
         (name, f"{name}/contract.toml", (PLUGINS / name / "contract.toml").read_bytes()) for name in sorted(names)
@@ -70,7 +70,7 @@ def refusals(metrics: Sequence[str], *words: str) -> list[str]:
 class Element:
     """One started plugin with its resolved rules."""
 
-    def __init__(self, plan: dict[str, Any], label: str) -> None:
+    def __init__(self, plan: dict[str, Any], label: str, anchor: Anchor | None = None) -> None:
         (said,) = [said for said in plan["plugins"] if said["instance"] == label]
         module, _, attribute = said["exports"]["plugin"].partition(":")
         plugin = getattr(import_module(f"meter.plugins.{said['plugin']}.{module}"), attribute)
@@ -79,12 +79,15 @@ class Element:
         self.rules = [Rule.from_json(rule) for rule in said["rules"]]
         self.worst = WorstQuality(plan["qualities"])
         self.bindings: dict[Layout, Bound] = {}
-        self.plugin.start(Context(label))
+        self.promised: dict[str, set[Metric]] = {}
+        self.plugin.start(Context(label, None, anchor))
 
     def bound(self, layout: Layout) -> Bound:
         """The rules on a layout; the filter is told once of each."""
         if layout not in self.bindings:
-            self.bindings[layout] = bind(self.label, self.rules, layout, self.worst)
+            found = self.bindings[layout] = bind(self.label, self.rules, layout, self.worst)
+            for key in (key for selection in found.selections for key in selection.outputs):
+                self.promised.setdefault(key.name, set()).add(key.metric)
         return self.bindings[layout]
 
     def hop(self, block: Block) -> list[Block]:
@@ -100,6 +103,14 @@ class Element:
         passing = [] if bound.passing is None else [block.select(bound.passing)]
         return passing + given
 
+    def held(self, blocks: Iterable[Block]) -> list[Block]:
+        """What a filter gives of what it held back, which must be what its rules promised on some layout."""
+        given = [made for made in blocks if made.rows]
+        for made in given:
+            made.verify()
+            assert all(key.metric in self.promised[key.name] for key in made.layout.keys)
+        return given
+
     def routed(self, block: Block) -> list[Block]:
         """What an output gets of a block."""
         keys = KeySet(key for selection in self.bound(block.layout).selections for key in selection.inputs)
@@ -109,12 +120,12 @@ class Element:
 class Chain:
     """A source `made` with some metrics, and the plugins that the words name, in the order of the plan."""
 
-    def __init__(self, metrics: Sequence[str], *words: str) -> None:
+    def __init__(self, metrics: Sequence[str], *words: str, anchor: Anchor | None = None) -> None:
         plan = checked(metrics, *words).require().document
         roles = {said["instance"]: said["role"] for said in plan["plugins"]}
         emits = next(said["emits"] for said in plan["plugins"] if said["instance"] == "made")
         self.declared = Declared("made", [Variant.from_json(variant) for variant in emits])
-        self.filters = [Element(plan, label) for label in plan["order"] if roles[label] == "filter"]
+        self.filters = [Element(plan, label, anchor) for label in plan["order"] if roles[label] == "filter"]
         self.outputs = {label: Element(plan, label) for label in plan["order"] if roles[label] == "output"}
         self.schema: dict[str, Any] = plan["schema"]
         self.seq = 0
@@ -133,6 +144,24 @@ class Chain:
         blocks = list(build(list(rows)))
         for element in self.filters:
             blocks = [made for block in blocks for made in element.hop(block)]
+        return blocks
+
+    def hand_over(self, rows: Iterable[Row]) -> list[Block]:
+        """What the filters make of rows that are handed over together; each is told then how far time has come."""
+        taken = list(rows)
+        blocks = list(build(taken))
+        newest = max(row.ts for row in taken)
+        for element in self.filters:
+            blocks = [made for block in blocks for made in element.hop(block)]
+            blocks += element.held(element.plugin.watermark(newest))
+        return blocks
+
+    def finish(self) -> list[Block]:
+        """What the filters give at the end."""
+        blocks: list[Block] = []
+        for element in self.filters:
+            blocks = [made for block in blocks for made in element.hop(block)]
+            blocks += element.held(element.plugin.finish())
         return blocks
 
     def batch(self, rows: Iterable[Row]) -> Batch:

@@ -1,0 +1,1 @@
+"""Sums, means and the like, of several series and over windows of time."""
