@@ -1,7 +1,8 @@
-"""One figure: a value, its control, the ratio of both and the bar."""
+"""One figure: a value, its peer or control, the ratio of both and the bar."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import timeit
@@ -14,26 +15,28 @@ if TYPE_CHECKING:
 class Figure(NamedTuple):
     """`value` and `control` in `unit`, and an upper `bar`.
 
-    The bar bounds the ratio of both, or the value where `of` is a unit; with `at_least` it bounds from below.
+    The bar bounds the ratio of both, or the value where `of` is a unit; with `at_least` it bounds from below. A value
+    of None is absent, such as a peer that is not installed: `note` says why and what installs it.
     """
 
     name: str
-    value: float
+    value: float | None
     control: float | None
     control_name: str
     unit: str
     bar: float | None
     of: str = "x"
     at_least: bool = False
+    note: str = ""
 
     @property
     def ratio(self) -> float | None:
         """Value by control."""
-        return None if not self.control else self.value / self.control
+        return None if self.value is None or not self.control else self.value / self.control
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is met; None without one."""
+        """Whether the bar is met; None without one, or where what it needs is absent."""
         measured = self.ratio if self.of == "x" else self.value
         if self.bar is None or measured is None:
             return None
@@ -50,22 +53,37 @@ class Figure(NamedTuple):
 
     def line(self) -> str:
         """One line of the table."""
+        value = "absent" if self.value is None else f"{self.value:.4g} {self.unit}"
         control = "-" if self.control is None else f"{self.control:.4g} {self.unit}"
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
         sign = ">=" if self.at_least else "<="
         bar = "-" if self.bar is None else f"{sign}{self.bar:g}{'' if self.of == 'x' else ' ' + self.of}"
         met = {True: "yes", False: "NO", None: "-"}[self.met]
-        value = f"{self.value:.4g} {self.unit}"
-        return f"{self.name:<46} {value:>12} {control:>12}  {self.control_name:<22} {ratio:>7} {bar:>9}  {met}"
+        note = f"  {self.note}" if self.note else ""
+        return f"{self.name:<46} {value:>12} {control:>12}  {self.control_name:<22} {ratio:>7} {bar:>9}  {met}{note}"
 
 
-def whole_processes(commands: Mapping[str, Sequence[str]], *, runs: int, cwd: str) -> dict[str, float]:
-    """Best wall time of each command in milliseconds, the commands in turn."""
+def absent(name: str, unit: str, why: str) -> Figure:
+    """A figure that could not be measured here."""
+    return Figure(name, None, None, "", unit, None, note=why)
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of what is measured: modules are kept as bytecode, as where meter is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {**(more or {})}
+
+
+def whole_processes(
+    commands: Mapping[str, Sequence[str]], *, runs: int, cwd: str, env: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """Best wall time of each command in milliseconds, the commands in turn; one more run comes first."""
     best = dict.fromkeys(commands, float("inf"))
+    if runs > 1:
+        whole_processes(commands, runs=1, cwd=cwd, env=env)
     for _ in range(runs):
         for name, command in commands.items():
             begin = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, cwd=cwd)
+            subprocess.run(command, check=True, capture_output=True, cwd=cwd, env=environment(env))
             best[name] = min(best[name], (time.perf_counter() - begin) * 1e3)
     return best
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -64,7 +63,11 @@ def mount_file(explicit: str | None) -> str:
 
 def width() -> int:
     """Columns of the terminal; wide where output goes to a file."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stderr.isatty() else 120
+    if not sys.stderr.isatty():
+        return 120
+    import shutil  # loads three compressors; only a terminal has a width
+
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) -> None:

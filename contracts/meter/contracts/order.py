@@ -22,7 +22,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
-from meter.contracts.rules import WorstQuality, apply, give
+from meter.contracts.rules import WorstQuality, apply, give, named
 from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
 
@@ -96,7 +96,9 @@ def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
         made: dict[Variant, bool] = {}
         for instance in filters:
             rules = [compiled.rule for compiled in instance.rules]
-            seen = [variant for variant in fresh if instance.label not in variant.via]
+            names = named(rules)
+            candidates = fresh if names is None else [variant for variant in fresh if variant.metric in names]
+            seen = [variant for variant in candidates if instance.label not in variant.via]
             for variant in seen:
                 for hit in apply(rules, [variant], commensurable)[0]:
                     rule = rules[hit.rule]
@@ -267,6 +269,9 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
         found.append(_cycle(ring, edges, by_label))
     if any(diagnostic.level == "error" for diagnostic in found):
         return Ordered(order=(), edges=(), diagnostics=tuple(found))
+    if not edges:
+        alone = sorted(by_label, key=lambda label: by_label[label].rank)
+        return Ordered(order=tuple(alone), edges=(), diagnostics=tuple(found))
 
     import networkx as nx  # 13 bare interpreter starts; only the cold path needs it
 

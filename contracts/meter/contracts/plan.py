@@ -88,27 +88,33 @@ def hops(instances: Sequence[Instance], schema: Mapping[str, Sequence[Variant]])
     words = language().words["placement"]
     found: dict[str, Any] = {}
     live: Sequence[Variant] = ()
+    now: dict[tuple[str, str], _Group] = {}
     for instance in instances:
         role = words[instance.contract.placement]["role"]
         rules = [compiled.rule for compiled in instance.rules]
-        before = _grouped(live)
         taken = _grouped(hit.part for hit in apply(rules, live, commensurable)[0]) if role != "source" else {}
+        whole = {key: now[key] for key in taken}
+        before: dict[tuple[str, str], _Group] = {}
         if role in ("source", "filter"):
+            before, now = _changed(live, schema[instance.label], now)
             live = schema[instance.label]
-        now = _grouped(live)
+        changed = {key: now[key] for key in before if now[key]}
         found[instance.label] = {
             "takes": [
                 {"metric": metric, "from": origin, "part": part}
                 for (metric, origin), parts in sorted(taken.items())
-                for part in _conditions(parts, before[metric, origin])
+                for part in _conditions(parts, whole[metric, origin])
             ],
             "adds": [
-                row for (_, origin), group in sorted(now.items()) if origin == instance.label for row in _rows(group)
+                row
+                for (_, origin), group in sorted(changed.items())
+                if origin == instance.label
+                for row in _rows(group)
             ],
             "narrows": [
-                row for key, group in sorted(now.items()) if group != before.get(key, group) for row in _rows(group)
+                row for key, group in sorted(changed.items()) if before[key] not in ([], group) for row in _rows(group)
             ],
-            "ends": [{"metric": metric, "from": origin} for metric, origin in sorted(before.keys() - now.keys())],
+            "ends": [{"metric": metric, "from": origin} for metric, origin in sorted(before.keys() - changed.keys())],
         }
     return found
 
@@ -125,8 +131,25 @@ def _grouped(variants: Iterable[Variant]) -> dict[tuple[str, str], _Group]:
     return {key: _joined(group) for key, group in groups.items()}
 
 
+def _changed(
+    live: Sequence[Variant], after: Sequence[Variant], known: dict[tuple[str, str], _Group]
+) -> tuple[dict[tuple[str, str], _Group], dict[tuple[str, str], _Group]]:
+    """The groups that an instance has changed as they were, empty where there was none, and all as they are now.
+
+    Whatever passes an instance is the same object behind it, so that a large backend groups each variant once.
+    """
+    old, new = set(map(id, live)), set(map(id, after))
+    keys = {(v.metric, v.origin) for v in live if id(v) not in new}
+    keys |= {(v.metric, v.origin) for v in after if id(v) not in old}
+    again = _grouped(v for v in after if (v.metric, v.origin) in keys) if keys else {}
+    before = {key: known.get(key, []) for key in keys}
+    return before, {**known, **{key: again.get(key, []) for key in keys}}
+
+
 def _joined(group: _Group) -> _Group:
     """The same series in fewer variants: two that differ in one set only are one with both sets together."""
+    if len(group) == 1:
+        return group
     group = sorted(set(group), key=lambda variant: str(variant.to_json()))
     for place, one in enumerate(group):
         for other in group[place + 1 :]:

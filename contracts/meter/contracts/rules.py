@@ -111,7 +111,11 @@ def apply(
     """Split variants by rules: the parts that a rule selects, and those that pass since no rule does."""
     applied: list[Applied] = []
     passing: list[Variant] = []
+    names = named(rules)
     for variant in variants:
+        if names is not None and variant.metric not in names:
+            passing.append(variant)
+            continue
         rest = [variant]
         for place, rule in enumerate(rules):
             remaining: list[Variant] = []
@@ -122,6 +126,20 @@ def apply(
             rest = remaining
         passing += rest
     return applied, passing
+
+
+def named(rules: Iterable[Rule]) -> frozenset[str] | None:
+    """The metrics that rules can select at most; `None` where a selector has a wildcard or a list only exclusions.
+
+    In large backends most rules name their metrics, and most variants are of others.
+    """
+    names: set[str] = set()
+    for rule in rules:
+        wanted = [selector for selector in rule.select if not selector.excludes]
+        if (rule.select and not wanted) or not all(selector.literal for selector in wanted):
+            return None
+        names.update(selector.glob for selector in wanted)
+    return frozenset(names)
 
 
 def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fault]:

@@ -16,6 +16,7 @@ from meter.contracts.variants import Variant
 
 _FORM: Final = re.compile(r"(!?)([^{}!\s]+)(?:\{([^{}]*)\})?")
 _CONDITION: Final = re.compile(r"([^=,{}\s][^=,{}]*)=([^=,]*)")
+_WILDCARDS: Final = frozenset("*?[")
 METRIC: Final = re.compile(r"[A-Za-z0-9_./-]+")
 """The names that a metric can have."""
 ATTRIBUTE: Final = re.compile(r"[^=,{}|\s!]+")
@@ -48,7 +49,7 @@ class Selector(NamedTuple):
     @property
     def literal(self) -> bool:
         """Whether the name has no wildcard."""
-        return not set(self.glob) & set("*?[")
+        return not _WILDCARDS.intersection(self.glob)
 
 
 @lru_cache(maxsize=4096)
@@ -70,8 +71,10 @@ def parse(text: str) -> Selector:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a regular expression: `*` any text, `?` one character, `[...]` one of some."""
+def _pattern(glob: str) -> re.Pattern[str] | None:
+    """A glob as a regular expression: `*` any text, `?` one character, `[...]` one of some; `None` without any."""
+    if not _WILDCARDS.intersection(glob):
+        return None
     import fnmatch  # kept out of processes that select nothing
 
     return re.compile(fnmatch.translate(glob))
@@ -79,7 +82,10 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 def matches(glob: str, name: str) -> bool:
     """Whether a metric's name fits a glob."""
-    return glob in ("*", name) or _pattern(glob).match(name) is not None
+    if glob in ("*", name):
+        return True
+    pattern = _pattern(glob)
+    return pattern is not None and pattern.match(name) is not None
 
 
 def split(variant: Variant, selector: Selector, same_dimension: Commensurable) -> tuple[Variant | None, list[Variant]]:

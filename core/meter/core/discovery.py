@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 CONTRACT = "contract.toml"
+GROUP = "meter.plugins"
+"""The group of entry points of distributions with plugins."""
 MARK = b"# /// meter"
 
 
@@ -122,6 +124,8 @@ def _has_block(path: str) -> bool:
 
 def _installed() -> Iterator[tuple[str, str]]:
     """Contracts of distributions with an entry point in the group `meter.plugins`: the folder of the named package."""
+    if not any(map(_may_name_plugins, sys.path)):
+        return
     for entry in sorted(_entry_points()):
         parts = entry.value.partition(":")[0].split(".")
         for root in sys.path:
@@ -131,16 +135,42 @@ def _installed() -> Iterator[tuple[str, str]]:
                 break
 
 
+def _may_name_plugins(root: str) -> bool:
+    """Whether a folder of `sys.path` could hold a distribution with plugins.
+
+    Files are searched for the name of the group: most hosts have no such distribution, and finding that out with
+    importlib.metadata costs more than reading every contract. Whatever is no folder, such as a zip file, could.
+    """
+    if str(root).endswith(".egg"):
+        return True
+    try:
+        names = os.listdir(root or ".")
+    except NotADirectoryError:
+        return True
+    except OSError:
+        return False
+    infos = [name for name in names if name.endswith((".dist-info", ".egg-info"))]
+    return any(_mentions(os.path.join(root, name, "entry_points.txt")) for name in infos)
+
+
+def _mentions(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return GROUP.encode() in file.read()
+    except OSError:  # nearly every distribution has none
+        return False
+
+
 def _entry_points() -> Iterable[EntryPoint]:
     """The entry points of the group `meter.plugins`; a distribution that does not say its own well has none."""
     from importlib.metadata import distributions, entry_points  # 4 bare interpreter starts; only the cold path asks
 
     try:
-        return entry_points(group="meter.plugins")
+        return entry_points(group=GROUP)
     except Exception:  # noqa: BLE001  (what a malformed file raises is not documented)
         found: dict[str, tuple[EntryPoint, ...]] = {}
         for distribution in distributions():
             with contextlib.suppress(Exception):
-                mine = tuple(entry for entry in distribution.entry_points if entry.group == "meter.plugins")
+                mine = tuple(entry for entry in distribution.entry_points if entry.group == GROUP)
                 found.setdefault(distribution.name, mine)
         return [entry for entries in found.values() for entry in entries]

@@ -18,6 +18,7 @@ from bisect import bisect_left, bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
+from meter.contracts.digests import digest
 from meter.contracts.variants import Variant
 
 if TYPE_CHECKING:
@@ -205,10 +206,8 @@ class KeySet:
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of names and metadata; equal in every process."""
         if self._digest is None:
-            from hashlib import sha256  # loads OpenSSL, which nothing else on the light path needs
-
             text = ascii([(key.name, *key.metric[:-1], sorted(key.metric.via)) for key in self._keys])
-            self._digest = sha256(text.encode("ascii")).hexdigest()
+            self._digest = digest(text.encode("ascii"))
         return self._digest
 
     def __len__(self) -> int:

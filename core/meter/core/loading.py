@@ -6,12 +6,13 @@ gets a module name of its own, so that two plugins with a `plugin.py` never meet
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
+import os
 import sys
-from pathlib import Path
 from typing import Any
+
+from meter.contracts.digests import digest
 
 
 class ExportMissing(Exception):  # noqa: N818  (the word of E-EXPORT-MISSING)
@@ -44,29 +45,32 @@ def load(plugin: str, contract: str, export: str) -> Any:
     Raises: ExportMissing, there is no such module or object; whatever the plugin's own code raises on import.
     """
     module_name, _, attribute = export.partition(":")
-    module = _module(plugin, Path(contract), module_name, export)
+    module = _module(plugin, contract, module_name, export)
     try:
         return getattr(module, attribute)
     except AttributeError:
         raise ExportMissing(plugin, export, "object", file=str(module.__file__), name=attribute) from None
 
 
-def _module(plugin: str, contract: Path, name: str, export: str) -> Any:
-    folder = contract.parent
+def _module(plugin: str, contract: str, name: str, export: str) -> Any:
+    folder, own = os.path.split(contract)
+    folder = folder or "."
+    stem, suffix = os.path.splitext(own)
     builtin = importlib.import_module("meter.plugins")
-    if any(Path(root) == folder.parent for root in builtin.__path__):
-        return _imported(plugin, f"meter.plugins.{folder.name}.{name}", export)
-    place = folder.joinpath(*name.split("."))
-    file = contract if contract.suffix == ".py" else place.with_suffix(".py")
-    if not file.is_file() and not (place / "__init__.py").is_file():
-        raise ExportMissing(plugin, export, "file", file=str(file))
+    parent, last = os.path.split(folder)
+    if any(os.path.normpath(root) == os.path.normpath(parent) for root in builtin.__path__):
+        return _imported(plugin, f"meter.plugins.{last}.{name}", export)
+    place = os.path.join(folder, *name.split("."))
+    file = contract if suffix == ".py" else f"{place}.py"
+    if not os.path.isfile(file) and not os.path.isfile(os.path.join(place, "__init__.py")):
+        raise ExportMissing(plugin, export, "file", file=file)
     # The folder is a package, so that a plugin's own modules import each other relatively.
-    mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    mark = digest(os.fsencode(os.path.realpath(folder)))[:12]
     package = f"meter_plugin_{mark}"
-    if contract.suffix == ".py":
-        return _execute(f"{package}_{contract.stem}", file, None)
+    if suffix == ".py":
+        return _execute(f"{package}_{stem}", file, None)
     if package not in sys.modules:
-        _execute(package, folder / "__init__.py", [str(folder)])
+        _execute(package, os.path.join(folder, "__init__.py"), [folder])
     return _imported(plugin, f"{package}.{name}", export)
 
 
@@ -79,10 +83,10 @@ def _imported(plugin: str, name: str, export: str) -> Any:
         raise
 
 
-def _execute(name: str, file: Path, search: list[str] | None) -> Any:
+def _execute(name: str, file: str, search: list[str] | None) -> Any:
     if name in sys.modules:
         return sys.modules[name]
-    if search is not None and not file.is_file():
+    if search is not None and not os.path.isfile(file):
         spec = importlib.util.spec_from_loader(name, None, is_package=True)
         assert spec is not None
         spec.submodule_search_locations = search

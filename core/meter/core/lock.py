@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 from typing import Any, Final
 
+from meter.contracts import digests
 from meter.core.host import Probe
 from meter.core.version import __version__
 
 FORMAT: Final = "meter-lock/1"
 LIMIT: Final = 1 << 28
 """A lock of more bytes was not written by meter."""
+digest: Final = digests.digest
+"""SHA-256 in hexadecimal."""
 
 
 class LockError(Exception):
@@ -30,11 +32,6 @@ def lock_path(mount_file: str) -> str:
     """Where the lock of a mount file lies: beside it."""
     stem, suffix = os.path.splitext(mount_file)
     return f"{mount_file}.lock" if suffix == ".lock" else f"{stem}.lock"
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def find_mount_file(explicit: str | None, environ: dict[str, str]) -> str | None:

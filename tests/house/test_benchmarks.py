@@ -1,0 +1,159 @@
+"""The benchmarks as a program: what can be named, what is printed, what is said of a peer that is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import benchmarks.__main__ as program
+from benchmarks import catalogue, peers
+from benchmarks.figure import Figure, absent
+from benchmarks.processes import Process, lines
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+MEASURED = Figure("start", 40.0, 10.0, "bare", "ms", 5)
+MISSED = Figure("memory", 40.0, None, "", "MiB", 32, "MiB")
+
+
+@pytest.fixture
+def one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A benchmark that takes no time, called `one`."""
+
+    def figures(name: str) -> Iterator[Figure]:
+        assert name == "one"
+        yield from (MEASURED, MISSED, absent("peer", "s", "not installed; apt-get install peer"))
+
+    monkeypatch.setattr(program, "GROUPS", {"one": "benchmarks.one"})
+    monkeypatch.setattr(program, "figures", figures)
+
+
+@pytest.mark.parametrize("module", program.GROUPS.values(), ids=program.GROUPS.keys())
+def test_each_benchmark_is_a_module_with_figures(module: str) -> None:
+    """It can be imported, and measures nothing before it is asked to."""
+    assert callable(import_module(module).figures)
+
+
+def test_each_benchmark_is_on_its_page() -> None:
+    """With a row of its own in the first table."""
+    named = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
+
+    assert sorted(program.GROUPS) == sorted(set(named) & set(program.GROUPS))
+
+
+def test_json_has_the_documented_fields(one: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object for each line; the page lists the fields of all."""
+    del one
+    documented = re.findall(r"^- `(\w+)`: ", PAGE.read_text(), re.MULTILINE)
+
+    program.main(["one", "--json"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [sorted(each) for each in found] == [sorted(documented)] * 3
+    assert [each["met"] for each in found] == [True, False, None]
+    assert [each["ratio"] for each in found] == [4.0, None, None]
+
+
+def test_the_table_says_what_is_met_and_what_is_absent(one: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A peer that is not installed has a line, with the command that installs it."""
+    del one
+    program.main([])
+    _, measured, missed, peer = capsys.readouterr().out.splitlines()
+
+    assert measured.endswith(" yes")
+    assert missed.endswith(" NO")
+    assert "absent" in peer
+    assert peer.endswith("not installed; apt-get install peer")
+
+
+def test_an_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs nothing and says which there are."""
+    with pytest.raises(SystemExit) as ended:
+        program.main(["startup", "startpu"])
+
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said.out == ""
+    assert f"no benchmark is called startpu; there are {', '.join(program.GROUPS)}" in said.err
+
+
+def test_a_program_that_ends_by_itself_is_said_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What it said is the reason; no traceback, and the exit code tells."""
+
+    def figures(_: str) -> Iterator[Figure]:
+        with Process("peer", ["sh", "-c", "echo no such device; exit 3"], cwd=str(tmp_path)) as peer:
+            os.waitid(os.P_PID, peer.pid, os.WEXITED | os.WNOWAIT)
+            peer.require()
+        yield MEASURED
+
+    monkeypatch.setattr(program, "figures", figures)
+    with pytest.raises(SystemExit) as ended:
+        program.main(["startup"])
+
+    assert ended.value.code == 1
+    assert "startup: peer has ended with 3: no such device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("figure", "met"),
+    [
+        (Figure("", 5.0, 1.0, "", "ms", 5), True),  # the bar itself is met
+        (Figure("", 5.1, 1.0, "", "ms", 5), False),
+        (Figure("", 3.0, None, "", "Mpt/s", 3, "Mpt/s", at_least=True), True),
+        (Figure("", 2.9, None, "", "Mpt/s", 3, "Mpt/s", at_least=True), False),
+        (Figure("", 5.0, 1.0, "", "ms", None), None),  # without a bar there is nothing to meet
+        (Figure("", 5.0, None, "", "ms", 5), None),  # a ratio to a control that is not there
+    ],
+)
+def test_a_bar_bounds_the_ratio_or_the_value(figure: Figure, met: bool | None) -> None:  # noqa: FBT001  (a row of a table)
+    """What it bounds is said by `of`."""
+    assert figure.met is met
+
+
+def test_a_peer_that_is_not_installed_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is taken for one that costs nothing."""
+    monkeypatch.setattr(peers, "program", lambda _: None)
+
+    made = [make(str(tmp_path), peers.GROUPS, 0.1) for make in (peers.collectd, peers.glances, peers.node_exporter)]
+
+    assert [type(peer) for peer in made] == [peers.Absent] * 3
+
+
+def test_a_process_is_ended_by_its_block(tmp_path: Path) -> None:
+    """Its CPU time and memory can be read until then, and it is reaped."""
+    with Process("sleeper", ["sleep", "60"], cwd=str(tmp_path)) as process:
+        cpu_s = process.cpu_s()
+        rss_mib, peak_mib = process.memory_mib()
+        process.require()
+
+    assert 0 <= cpu_s < 60
+    assert 0 < rss_mib <= peak_mib
+    with pytest.raises(FileNotFoundError):
+        process.cpu_s()
+
+
+def test_collections_are_counted_by_marked_lines(tmp_path: Path) -> None:
+    """A file that is not there yet has none."""
+    path = tmp_path / "host.csv"
+    assert lines(str(path)) == 0
+
+    path.write_text("a,1\nb,2\na,3\n")
+
+    assert lines(str(path)) == 3
+    assert lines(str(path), b"a,") == 2
+
+
+def test_the_made_contracts_can_be_read_and_mounted() -> None:
+    """The smallest catalogue with every kind of contract in its backend."""
+    read_s, check_s = catalogue.once(200)
+
+    assert read_s > 0
+    assert check_s > 0
