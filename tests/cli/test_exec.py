@@ -372,14 +372,14 @@ def modules(errors: str) -> set[str]:
 
 def test_the_second_run_uses_the_plan_of_the_first(sandbox: Sandbox) -> None:
     """The plan is kept in the user's cache, so that the second run needs neither networkx nor the contract language."""
-    heavy = {"networkx", "cattrs", "meter.contracts.reader"}
+    heavy = {"cattrs", "meter.contracts.reader"}
     first = sandbox.meter("exec", "true", python=("-X", "importtime")).ok()
     assert heavy <= modules(first.errors)
     kept = list((sandbox.home / "cache" / "meter").iterdir())
     assert len(kept) == 1
     assert kept[0].parent.stat().st_mode & 0o077 == 0
     second = sandbox.meter("exec", "true", python=("-X", "importtime")).ok()
-    assert not heavy & modules(second.errors)
+    assert not {"networkx", *heavy} & modules(second.errors)
     assert "numpy" in modules(second.errors)
     for broken in (b"[]", b"[" * 100_000, kept[0].read_bytes()[:-9]):
         kept[0].write_bytes(broken)
@@ -415,7 +415,7 @@ def test_sysroot_leaves_out_what_is_not_there(sandbox: Sandbox) -> None:
     proc.mkdir(parents=True)
     words = ("exec", "--sysroot", "root", "--format", "json", "true")
     nothing = sandbox.meter(*words)
-    assert (nothing.code, nothing.codes) == (125, ["E-HOST"] * 3)
+    assert (nothing.code, set(nothing.codes)) == (125, {"E-HOST"})
     (proc / "meminfo").write_text("MemTotal: 100 kB\nMemFree: 40 kB\n")
     metrics = {metric["metric"]: metric for metric in sandbox.meter(*words).ok().json["metrics"]}
     assert metrics["system.memory.limit"]["value"] == 100 * 1024

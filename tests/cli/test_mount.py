@@ -67,7 +67,7 @@ MISTAKES = {
         'write it with a unit, such as "2s"',
     ),
     "obligatory option missing": Mistake(("/host", "cpu", "csv"), "E-CONFIG-MISSING", "csv", "needs the option `path`"),
-    "no output": Mistake(("/host", "cpu"), "E-ROLE-COUNT", "/host", "add one, such as `csv`"),
+    "no output": Mistake(("/host", "cpu"), "E-ROLE-COUNT", "/host", "add one, such as `console`, `csv`, `jsonl`"),
     "no source": Mistake(("/host", "csv", "path=a.csv"), "E-ROLE-COUNT", "/host", "add one, such as `cpu`"),
     "bad mountpoint": Mistake(("host", "cpu", "csv", "path=a.csv"), "E-MOUNT-NAME", "host", "such as `/host`"),
     "mountpoint taken": Mistake(

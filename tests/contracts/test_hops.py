@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 
 from meter.contracts import hops
+from meter.contracts import plan as plans
 from meter.contracts.check import Checked, check
 from meter.contracts.host import Assumed
 from meter.contracts.variants import Variant
@@ -55,10 +57,11 @@ class TestFlow:
     @settings(strategies.steady, max_examples=150)
     def test_hops_put_together_are_the_schema_of_the_check(self, scene: Scene) -> None:
         """Behind every source and filter the metrics are those that the flow found, whatever the chain."""
-        result = check(request(" ".join(scene.plugins), scene.more), catalogue(*scene.contracts), Assumed())
+        with mock.patch("meter.contracts.check.plans.make", wraps=plans.make) as made:
+            result = check(request(" ".join(scene.plugins), scene.more), catalogue(*scene.contracts), Assumed())
         if result.plan is None:
             return
-        document = result.plan.document
+        document, flowed = result.plan.document, made.call_args.args[3]
         for plugin in document["plugins"]:
             if plugin["role"] not in ("source", "filter"):
                 continue
@@ -66,7 +69,7 @@ class TestFlow:
             shapes = [{name: row[name] for name in ("metric", "unit", "type", "kind")} for row in rows]
             unique = [shape for at, shape in enumerate(shapes) if shape not in shapes[:at]]
             assert sorted(unique, key=lambda row: list(row.values())) == sorted(
-                document["schema"][plugin["instance"]],
+                plans.metric_json(flowed[plugin["instance"]]),
                 key=lambda row: [row[name] for name in ("metric", "unit", "type", "kind")],
             )
 

@@ -859,6 +859,18 @@ class TestStop:
         assert engine.tally().rows == 604
         assert len(world.rows(metric="probe.value")) == len(world.rows(metric="other.value")) == 302
 
+    @pytest.mark.parametrize(("interval_ms", "rows"), [(1, 100), (10, 25), (100, 3), (200, 2), (300, 1)])
+    def test_rows_of_fast_sources_wait_for_each_other(self, tmp_path: Path, interval_ms: int, rows: int) -> None:
+        """A quarter of a second, less where there are many; slow ones for nobody."""
+        clock = Jumping(4 * rows)
+        engine = chain(tmp_path, source(interval=f"{interval_ms}ms"), output()).engine(clock=clock)
+        engine.start()
+        engine.go()
+        assert clock.still.wait(DEADLINE_S)
+        engine.stop()
+
+        assert [batch.rows for batch in world.batches["sink"]][:4] == [1, rows, rows, rows]
+
     def test_what_filters_hold_back_arrives(self, tmp_path: Path, clock: Still) -> None:
         """`finish` comes in the order of the chain, so that the next filter still gets it."""
         held: list[Any] = []

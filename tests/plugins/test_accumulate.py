@@ -128,14 +128,14 @@ def test_without_options_it_takes_every_delta_and_nothing_else() -> None:
     """`accumulate` alone, put before an output of counters, is enough."""
     mounted = Chain([metric("m", "delta"), metric("n", "delta", "f64", "J"), metric("g", "gauge")], "accumulate")
 
-    assert {said["metric"] for said in mounted.schema["accumulate"]} == {"m", "n", "g", "m.total", "n.total"}
+    assert {said["metric"] for said in mounted.schema["collect"]} == {"m", "n", "g", "m.total", "n.total"}
 
 
 def test_with_keep_false_the_delta_is_gone() -> None:
     """For outputs that take no deltas."""
     mounted = chain("u64", "keep=false")
 
-    assert {said["metric"] for said in mounted.schema["accumulate"]} == {TOTAL}
+    assert {said["metric"] for said in mounted.schema["collect"]} == {TOTAL}
 
 
 def test_what_is_no_delta_is_refused() -> None:

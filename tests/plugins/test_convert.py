@@ -81,7 +81,7 @@ def test_the_new_name_is_made_of_the_old_one(name: str, made: set[str]) -> None:
     metrics = [metric(name_, "gauge", "f64", "J") for name_ in ("a.x", "a.y")]
     mounted = Chain(metrics, "convert", "metrics=a.*", "unit=kJ", f"name={name}")
 
-    assert {said["metric"] for said in mounted.schema["convert"]} == {"a.x", "a.y"} | made
+    assert {said["metric"] for said in mounted.schema["collect"]} == {"a.x", "a.y"} | made
 
 
 def test_the_rows_are_those_of_the_input() -> None:

@@ -197,7 +197,7 @@ def test_the_input_goes_on_and_other_metrics_never_pass_through_it() -> None:
 
     assert passed.layout.metrics == (NAME, "temp")
     assert [block.layout.metrics for block in given] == [(DELTA,)]
-    assert {"metric": DELTA, "unit": "By", "type": "u64", "kind": "delta"} in mounted.schema["difference"]
+    assert {"metric": DELTA, "unit": "By", "type": "u64", "kind": "delta"} in mounted.schema["collect"]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

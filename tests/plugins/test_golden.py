@@ -136,7 +136,7 @@ def fresh() -> Iterator[None]:
     world.reset()
 
 
-def batches(folder: Path, interval_ms: int, points: int, polls: int) -> list[tuple[int, int]]:
+def batches(folder: Path, interval_us: int, points: int, polls: int) -> list[tuple[int, int]]:
     """Rows and points of each batch that an output gets, of the first poll and of some more; not of the last one."""
     names = [f"probe.v{place}" for place in range(points)]
 
@@ -146,7 +146,7 @@ def batches(folder: Path, interval_ms: int, points: int, polls: int) -> list[tup
 
     world.scripts["probe"] = emit
     clock = Jumping(polls)
-    parts = (source("probe", *map(gauge, names), interval=f"{interval_ms}ms"), output())
+    parts = (source("probe", *map(gauge, names), interval=f"{interval_us}us"), output())
     engine = started(mounted(folder, *parts), clock)
     engine.go()
     assert clock.still.wait(DEADLINE_S)
@@ -160,15 +160,15 @@ FLUSH = of("flush-rounds")
 
 @pytest.mark.parametrize("case", [param for param in FLUSH if "flush_rounds" in param.values[0]["expect"]])
 def test_polls_of_a_hand_over(tmp_path: Path, case: dict[str, Any]) -> None:
-    """There is no setting for it: fast rows wait for each other for 100 ms, here the flush interval of the case.
+    """There is no setting for it: fast rows wait for each other for a while, here the flush interval of the case.
 
     The first poll goes on at once.
     """
     given, rounds = case["given"], case["expect"]["flush_rounds"]
-    interval_ms, rest = divmod(HAND_OVER_NS * given["poll"], given["flush"] * 1_000_000)
+    interval_us, rest = divmod(HAND_OVER_NS * given["poll"], given["flush"] * 1_000)
     assert rest == 0
 
-    found = batches(tmp_path, interval_ms, 1, 3 * rounds)
+    found = batches(tmp_path, interval_us, 1, 3 * rounds)
 
     assert [rows for rows, _ in found] == [1, rounds, rounds, rounds]
 
@@ -179,7 +179,7 @@ def test_points_of_a_flush_interval(tmp_path: Path, case: dict[str, Any]) -> Non
     given = case["given"]
     polls = given["flush_s"] * 1000 // given["poll_ms"]
 
-    first, *more = batches(tmp_path, given["poll_ms"], given["points_per_poll"], polls)
+    first, *more = batches(tmp_path, given["poll_ms"] * 1000, given["points_per_poll"], polls)
 
     assert first == (1, given["points_per_poll"])
     assert sum(points for _, points in more) == case["expect"]["points_per_buffer"]

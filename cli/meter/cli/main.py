@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -37,6 +38,7 @@ def group() -> None:
 def main() -> None:
     """Run the command line; a reader that has gone away (`| head`) and Ctrl-C are no errors of meter."""
     _open_streams()
+    gc.disable()  # a command that looks at things ends before there is garbage; those that run enable it
     stdout = sys.stdout
     try:
         status = group.main(prog_name="meter", standalone_mode=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
+from meter.contracts.collector import uncollected
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.language import language
 from meter.contracts.model import Contract
@@ -32,11 +33,12 @@ class Catalogue:
     def of(cls, files: Iterable[tuple[str, str, bytes]]) -> Catalogue:
         """Read contracts from (name that the place suggests, path, bytes); the order does not matter."""
         entries: dict[str, list[Entry]] = {}
-        for suggested, path, data in sorted(files):
-            result = read(data, path, stem=suggested if path.endswith(".py") else "plugin")
-            name = result.contract.name if result.contract else suggested
-            entry = Entry(name=name, path=path, contract=result.contract, diagnostics=result.diagnostics)
-            entries.setdefault(name, []).append(entry)
+        with uncollected():
+            for suggested, path, data in sorted(files):
+                result = read(data, path, stem=suggested if path.endswith(".py") else "plugin")
+                name = result.contract.name if result.contract else suggested
+                entry = Entry(name=name, path=path, contract=result.contract, diagnostics=result.diagnostics)
+                entries.setdefault(name, []).append(entry)
         return cls(entries={name: tuple(entries[name]) for name in sorted(entries)})
 
     def contracts(self) -> Iterator[Contract]:
@@ -60,6 +62,11 @@ def is_listed(contract: Contract) -> bool:
 def is_automatic(contract: Contract) -> bool:
     """Whether it may be chosen without being named."""
     return not any(language().words["status"][word].get("automatic") == "no" for word in contract.status)
+
+
+def is_of_spans(contract: Contract) -> bool:
+    """Whether it says what was used in a span of time."""
+    return not any(language().words["status"][word].get("spans") == "no" for word in contract.status)
 
 
 def score(contract: Contract) -> int:

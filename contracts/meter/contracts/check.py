@@ -12,6 +12,7 @@ from attrs import frozen
 
 from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
+from meter.contracts.collector import uncollected
 from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.flow import flow
 from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
@@ -55,6 +56,11 @@ def _failed(found: Sequence[Diagnostic]) -> bool:
 
 def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     """Check a request: resolve, configure, order, flow, host."""
+    with uncollected():
+        return _check(request, catalogue, host)
+
+
+def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     resolved = resolve(request, catalogue, host)
     found = list(resolved.diagnostics)
     if not _failed(found):

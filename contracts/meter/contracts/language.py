@@ -84,6 +84,8 @@ class Language:
     codes: Mapping[str, Code]
     words: Mapping[str, Mapping[str, Mapping[str, str]]]
     units: units.Units = field(repr=False)
+    below: Mapping[tuple[str, ...], Mapping[str, Clause]] = field(repr=False)
+    """The clauses directly below a path, by the last part of their own, in the order of the file."""
 
     def values(self, family: str) -> tuple[str, ...]:
         """The words of a family, in the order of the file."""
@@ -109,7 +111,7 @@ class Language:
 
     def children(self, path: tuple[str, ...]) -> Iterator[Clause]:
         """The clauses directly below a path, in the order of the file."""
-        return (c for p, c in self.clauses.items() if len(p) == len(path) + 1 and p[:-1] == path)
+        return iter(self.below.get(path, {}).values())
 
 
 def fill(text: str, facts: Mapping[str, str]) -> str:
@@ -153,6 +155,9 @@ def load(source: str) -> Language:
     clauses = {
         clause.path: clause for clause in (_clause(name, body, families) for name, body in families["clause"].items())
     }
+    below: dict[tuple[str, ...], dict[str, Clause]] = {}
+    for path, clause in clauses.items():
+        below.setdefault(path[:-1], {})[path[-1]] = clause
     codes = {name: Code(name=name, texts=body) for name, body in families["code"].items()}
     return Language(
         version=int(contract["language"]),
@@ -160,6 +165,7 @@ def load(source: str) -> Language:
         clauses=clauses,
         codes=codes,
         words=families,
+        below=below,
         units=units.load(
             {f"{family} {name}": body for family in ("unit", "prefix") for name, body in families[family].items()}
         ),

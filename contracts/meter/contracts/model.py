@@ -10,7 +10,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from meter.contracts.language import ABSENT
+from meter.contracts.digests import canonical_bytes, digest
+from meter.contracts.language import ABSENT, language
 from meter.contracts.spans import Locator, Span
 
 
@@ -141,7 +142,7 @@ class Option:
 
 @frozen(kw_only=True)
 class Contract:
-    """A whole contract. `digest` covers every clause whose change could matter to a mount."""
+    """A whole contract. `body` is what it was made of: its clauses as plain values, with defaults put in."""
 
     contract: int
     name: str
@@ -159,5 +160,28 @@ class Contract:
     needs: Needs
     ordering: Ordering
     config: dict[str, Option]
-    digest: str = field(eq=True)
     source: Source = field(eq=False, repr=False)
+    body: Any = field(eq=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Covers every clause whose change could matter to a mount; few contracts of a catalogue are asked for it."""
+        return digest(canonical_bytes(_material(self.body, ())))
+
+
+def _material(value: Any, path: tuple[str, ...]) -> Any:
+    """What of a contract counts for its digest: not clauses of variance `ignored`; lists of metrics are sorted."""
+    if isinstance(value, dict):
+        clauses = language().clauses
+        out = {}
+        for name, entry in value.items():
+            clause = clauses.get((*path, name))
+            if clause is not None and clause.variance == "ignored":
+                continue
+            below = (*path, name) if clause is not None else (*path, "*")
+            out[name] = _material(entry, below)
+        return out
+    if isinstance(value, list):
+        items = [_material(entry, path) for entry in value]
+        return sorted(items, key=canonical_bytes) if path == ("provides", "metrics") else items
+    return value

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from meter.contracts.digests import canonical_bytes
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.order import Edge, commensurable
-from meter.contracts.reader import canonical_bytes
 from meter.contracts.rules import apply
 from meter.contracts.variants import Variant
 
@@ -68,7 +68,13 @@ def make(
                 for instance in instances
             ],
             "edges": [{"from": e.first, "to": e.then, "because": e.because} for e in edges],
-            "schema": {label: metric_json(variants) for label, variants in sorted(schema.items())},
+            # Of outputs only: what is behind each of many filters would make a plan grow with the square of its size,
+            # and `hops` says it by what each of them changes.
+            "schema": {
+                instance.label: metric_json(schema[instance.label])
+                for instance in sorted(instances, key=lambda each: each.label)
+                if words["placement"][instance.contract.placement]["role"] == "output"
+            },
             "hops": hops(instances, schema),
             "rejected": [{"plugin": plugin, "for": need} for plugin, need in sorted(rejected)],
             "qualities": list(words["quality"]),

@@ -9,11 +9,10 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from meter.contracts.diagnostics import Diagnostic, nearest
-from meter.contracts.digests import digest
+from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.language import language
 from meter.contracts.model import Source
 from meter.contracts.options import describe
-from meter.contracts.reader import canonical_bytes
 from meter.contracts.spans import Span, Words
 
 _WORD: Final = re.compile(r"([a-z][a-z0-9_.-]*)(?:#([a-z][a-z0-9_.-]*))?")

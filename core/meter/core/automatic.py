@@ -173,10 +173,10 @@ def _make(asked: Asked) -> dict[str, Any]:
 
 
 def _sources(catalogue: Catalogue) -> list[Contract]:
-    """The sources that choose themselves."""
-    from meter.contracts.catalogue import is_automatic  # as in _make
+    """The sources that choose themselves, of those that say something of a span of time."""
+    from meter.contracts.catalogue import is_automatic, is_of_spans  # as in _make
 
-    return [c for c in catalogue.contracts() if c.placement == "source" and is_automatic(c)]
+    return [c for c in catalogue.contracts() if c.placement == "source" and is_automatic(c) and is_of_spans(c)]
 
 
 def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:

@@ -10,7 +10,6 @@ import queue
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.contracts.rules import PLACEHOLDER
@@ -18,6 +17,8 @@ from meter.core.breach import ContractBreach
 from meter.core.readings import BoundSourceContext, Declared, Readings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from meter.contracts.rules import Rule, WorstQuality
     from meter.core.batch import Batch, Block
     from meter.core.bind import Bound

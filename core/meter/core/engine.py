@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core.breach import ContractBreach
@@ -29,11 +28,18 @@ from meter.core.plugin import Context, Gone, Retry
 from meter.core.readings import Declared
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from meter.core.batch import Anchor, Batch, Block
     from meter.core.readings import Row
 
-HAND_OVER_NS: Final = 100_000_000
-"""Rows wait at most this long for others of fast sources before they go to the pipeline together."""
+HAND_OVER_NS: Final = 250_000_000
+"""Rows wait at most this long for others of fast sources before they go to the pipeline together.
+
+Each batch wakes the chain and every output, which costs as much as the polls of some sources."""
+MANY: Final = 64
+SOON_NS: Final = 100_000_000
+"""Where there are many rows already, they wait less: a large block would keep the GIL from a fast poll for too long."""
 STEP_NS: Final = 100_000
 """The clocks run alike, so that a greater difference is a step of the wall clock."""
 RAW_LIMIT: Final = 64
@@ -76,7 +82,7 @@ def described(error: BaseException) -> str:
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if not file.startswith("<frozen"):
-            place = f" ({Path(file).name}:{trace.tb_lineno})"
+            place = f" ({os.path.basename(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
     try:
         text = " ".join(str(error).split())
@@ -435,7 +441,8 @@ class Engine:
                     break
                 now = self.clock.now()
                 upcoming = self.tick(now)
-                if upcoming is None or upcoming - now >= HAND_OVER_NS or now - self._handed >= HAND_OVER_NS:
+                patience = SOON_NS if len(self._rows) >= MANY else HAND_OVER_NS
+                if upcoming is None or upcoming - now >= patience or now - self._handed >= patience:
                     self._hand_over(now)
             for source in self.sources:
                 if source.live:

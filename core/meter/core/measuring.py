@@ -18,7 +18,7 @@ from meter.core import totals
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from meter.core.cuts import Sources, Window
@@ -382,12 +382,17 @@ class Measurement:
         return [
             *(_Row("process", name, quantity) for name, quantity in own),
             _Row("machine", "energy", self.energy),
-            *_machine_rows(self.metrics),
+            *(_Row("machine", name, quantity) for name, quantity in self._summary().lines),
         ]
 
+    def _summary(self) -> totals.Summary:
+        return totals.summary(totals.to_json(total) for total in self.metrics)
+
     def _remarks(self, rows: Sequence[_Row]) -> list[str]:
-        gaps = [f"{row.name} is missing: {row.quantity.reason}" for row in rows if row.quantity.value is None]
-        return [*gaps, *(f"problem: {problem}" for problem in self.problems)]
+        remarks = [f"{row.name} is missing: {row.quantity.reason}" for row in rows if row.quantity.value is None]
+        if zeros := self._summary().zeros:
+            remarks.append(f"{zeros} more metrics of the machine stayed 0")
+        return [*remarks, *(f"problem: {problem}" for problem in self.problems)]
 
 
 @overload
@@ -563,22 +568,3 @@ class _Row(NamedTuple):
     scope: str
     name: str
     quantity: Quantity
-
-
-def _machine_rows(found: Iterable[Total]) -> list[_Row]:
-    """One line for each metric and its attributes; summed over resources where that may be done."""
-    groups: dict[tuple[str, str], list[Total]] = {}
-    for total in found:
-        words = [f"{name.rpartition('.')[2]}={value}" for name, value in total.key.attributes]
-        if not total.key.metric.additive:
-            words.insert(0, "/".join(part for part in total.key.resource if part))
-        name = " ".join([total.key.metric.name, *(word for word in words if word != "machine")])
-        groups.setdefault((name, total.statistic), []).append(total)
-    rows = []
-    for (name, statistic), group in groups.items():
-        known = [totals.quantity(total) for total in group]
-        missing = next((quantity for quantity in known if quantity.value is None), None)
-        whole = known[0]._replace(value=sum(quantity.value or 0 for quantity in known))
-        shown = name if statistic == "sum" else f"{name}, {statistic}"
-        rows.append(_Row("machine", shown, missing or whole))
-    return rows

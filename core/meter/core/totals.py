@@ -84,11 +84,44 @@ def to_json(total: Total) -> dict[str, Any]:
         "quality": known.quality,
         "reason": known.reason,
         "missing_cells": total.missing,
+        "additive": key.metric.additive,
         "scope": "command" if key.consumer[0] == "process" else "machine",
         "resource": "/".join(part for part in key.resource if part),
         "consumer": "/".join(part for part in key.consumer if part),
         "attributes": dict(key.attributes),
     }
+
+
+class Summary(NamedTuple):
+    """The machine's metrics as a table has them."""
+
+    lines: tuple[tuple[str, Quantity], ...]
+    """For each metric and its attributes what it came to: summed over resources where that may be done."""
+    zeros: int
+    """How many lines are left out as nothing came in the whole time."""
+
+
+def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
+    """What a table shows of the machine. Takes what `to_json` makes."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for metric in metrics:
+        if metric["scope"] != "machine":
+            continue
+        words = [metric["metric"]]
+        if not metric["additive"] and metric["resource"] != MACHINE[0]:
+            words.append(metric["resource"])
+        words += [f"{name.rpartition('.')[2]}={value}" for name, value in metric["attributes"].items()]
+        how = "" if metric["statistic"] == "sum" else f", {metric['statistic']}"
+        groups.setdefault(" ".join(words) + how, []).append(metric)
+    lines = []
+    for name, group in groups.items():
+        known = [Quantity(each["value"], each["unit"], each["quality"], each["reason"]) for each in group]
+        gap = next((quantity for quantity in known if quantity.value is None), None)
+        worst = max((quantity.quality for quantity in known), key=_QUALITIES.index) if gap is None else ""
+        whole = Quantity(sum(quantity.value or 0 for quantity in known), known[0].unit, worst)
+        if gap is not None or whole.value or group[0]["statistic"] != "sum":
+            lines.append((name, gap or whole))
+    return Summary(tuple(lines), len(groups) - len(lines))
 
 
 def energy(totals: Iterable[Total], otherwise: str) -> Energy:

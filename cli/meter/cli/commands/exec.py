@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 import sys
 import textwrap
@@ -33,6 +34,7 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
     from meter.core.command import CommandNotExecutable, CommandNotFound
     from meter.core.execute import Asked, execute
 
+    gc.enable()
     faults: list[Any] = []
     try:
         measured = execute(argv, Asked(out, interval, sysroot), faults.append)
@@ -84,8 +86,11 @@ def _refuse(refused: Sequence[Refused], argv: Sequence[str], options: Mapping[st
 
 def report(document: dict[str, Any], width: int) -> str:
     """The table at the end: what is the command's, then what is the machine's."""
+    from meter.core import totals  # it is loaded, as there is a document
+
+    machine = totals.summary(document["metrics"])
     found = [("command", *row) for row in _command_rows(document)]
-    found += [("machine", *row) for row in _machine_rows(document)]
+    found += [("machine", name, q.text(), q.quality, q.reason or "") for name, q in machine.lines]
     rows: list[list[str]] = []
     last = ""
     for scope, name, text, quality, _ in found:
@@ -97,6 +102,9 @@ def report(document: dict[str, Any], width: int) -> str:
     missing = [f"{name} is missing: {render.visible(reason)}" for _, name, _, _, reason in found if reason]
     if missing:
         lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in missing)]
+    if machine.zeros:
+        zeros = f"{machine.zeros} more metrics of the machine stayed 0; --format json has them"
+        lines += ["", textwrap.fill(zeros, max(20, width))]
     if document["left_running"]:
         names = ", ".join(f"{render.visible(left['name'])} ({left['pid']})" for left in document["left_running"])
         lines += ["", f"still running: {names}; what they use from here on is not in the table"]
@@ -131,26 +139,3 @@ def _command_rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         (name, render.quantity(value["value"], value["unit"]), value["quality"], value["reason"] or "")
         for name, value in rows
     ]
-
-
-def _machine_rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """The machine's metrics, summed over resources where they may be: one row for each metric and attribute."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for metric in document["metrics"]:
-        if metric["scope"] != "machine":
-            continue
-        attributes = " ".join(f"{name.rpartition('.')[2]}={value}" for name, value in metric["attributes"].items())
-        key = (metric["metric"], attributes)
-        row = rows.setdefault(key, {**metric, "value": None, "parts": 0})
-        row["parts"] += 1
-        if metric["value"] is not None:
-            row["value"] = (row["value"] or 0) + metric["value"]
-        elif row["quality"] != "missing":
-            row["quality"], row["reason"] = "missing", metric["reason"]
-    out = []
-    for (name, attributes), row in rows.items():
-        how = {"mean": ", mean", "sum": ""}.get(row["statistic"], f", {row['statistic']}")
-        reason = row["reason"] or "" if row["quality"] == "missing" else ""
-        value = render.quantity(row["value"], row["unit"])
-        out.append((f"{name} {attributes}".strip() + how, value, row["quality"], reason))
-    return out

@@ -120,9 +120,9 @@ def _document(contract: Contract, path: str) -> dict[str, Any]:
     from meter.contracts.language import ABSENT
 
     document = attrs.asdict(
-        contract, filter=lambda attribute, value: attribute.name != "source" and value is not ABSENT
+        contract, filter=lambda attribute, value: attribute.name not in ("source", "body") and value is not ABSENT
     )
-    return {"format": "meter-plugin/1", "path": path, **document}
+    return {"format": "meter-plugin/1", "path": path, **document, "digest": contract.digest}
 
 
 def _text(contract: Contract, path: str) -> str:

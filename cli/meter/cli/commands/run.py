@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -53,6 +54,7 @@ def run(
     backends = _backends(path, tuple(dict.fromkeys(mountpoints)), plugin_dirs, sysroot, locked=locked)
     if isinstance(backends, int):
         return backends
+    gc.enable()
     runs = [mounted.running(_report) for mounted in backends]
     stopped = threading.Event()
     _on_signals(stopped)
@@ -116,7 +118,7 @@ def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None) -> 
     """Return when stopped, when the time is over, or when nobody has anything to do any more."""
     end = None if for_ns is None else time.monotonic() + for_ns / 1e9
     while not stopped.is_set() and not all(running.ended for running in runs):
-        remaining = 0.2 if end is None else min(0.2, end - time.monotonic())
+        remaining = 0.5 if end is None else min(0.5, end - time.monotonic())
         if remaining <= 0:
             return
         stopped.wait(remaining)
