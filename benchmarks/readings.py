@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 PEERS: dict[str, Callable[[], object]] = {
     "cpu": lambda: psutil.cpu_times(percpu=True),
     "memory": psutil.virtual_memory,
+    "disk": lambda: psutil.disk_io_counters(perdisk=True),
+    "network": lambda: psutil.net_io_counters(pernic=True),
+    "filesystem": lambda: [psutil.disk_usage(each.mountpoint) for each in psutil.disk_partitions()],
+    "kernel": psutil.cpu_stats,
+    "paging": psutil.swap_memory,
+    "uptime": psutil.boot_time,
 }
 
 

@@ -59,8 +59,8 @@ def run(
     stopped = threading.Event()
     _on_signals(stopped)
     for running in runs:
-        running.start()
         common.say(f"running {running.plan.mountpoint}: {running.plan.chain}")
+        running.start()
     started = time.monotonic()
     _wait(runs, stopped, for_)
     for running in runs:
