@@ -17,7 +17,7 @@ from meter.contracts import digests
 from meter.core.host import Probe
 from meter.core.version import __version__
 
-FORMAT: Final = "meter-lock/1"
+FORMAT: Final = "meter-lock/2"
 LIMIT: Final = 1 << 28
 """A lock of more bytes was not written by meter."""
 digest: Final = digests.digest
