@@ -138,7 +138,7 @@ class TestReading:
             (b"[" * 200_000, "no JSON"),  # deeper than any stack
             (b"[]", "not of the format"),
             (b"null", "not of the format"),
-            (b'{"format": "meter-lock/2"}', "not of the format"),
+            (b'{"format": "meter-lock/1"}', "not of the format"),
             (b'{"format": ["meter-lock/2"]}', "not of the format"),
             (b'{"format": "meter-lock/2"}', "edited"),
             (b'{"format": "meter-lock/2", "file": 1, "mounts": {}}', "edited"),

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meter.core import history
 from meter.core.plugin import Missing
 from meter.core.readings import Row
-from meter.plugins.accumulate import plugin
 from tests.plugins.chain import Chain, cells, metric, refusals
 from tests.strategies import steady
 
@@ -170,7 +170,7 @@ def test_many_small_floats_lose_nothing() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many series those that were not seen for longest are forgotten; the others go on."""
-    monkeypatch.setattr(plugin, "REMEMBERED", 8)
+    monkeypatch.setattr(history, "REMEMBERED", 8)
     mounted = chain()
     old = mounted.columns(mounted.key("m", "old"))
     stays = mounted.columns(mounted.key("m", "stays"))
@@ -181,7 +181,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [value for value, _, _ in cells(blocks, TOTAL)] == [1, 2 * nth]
 
     (counters,) = mounted.filters[0].plugin._counters.values()
-    assert len(counters._lines) <= 8
+    assert len(counters) <= 8
     assert cells(mounted.blocks([Row(old, 20, 1, [9])]), TOTAL) == [(9, 1, 20)]  # a row that would go on
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meter.core import history
 from meter.core.plugin import Missing
 from meter.core.readings import Row
-from meter.plugins.dedupe import plugin
 from tests.plugins.chain import Chain, cells, metric, refusals
 from tests.strategies import steady
 
@@ -185,7 +185,7 @@ def test_it_comes_behind_every_filter() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many series those that were not seen for longest are forgotten; they are given once more."""
-    monkeypatch.setattr(plugin, "REMEMBERED", 8)
+    monkeypatch.setattr(history, "REMEMBERED", 8)
     mounted = chain()
     polled(mounted, {"old": 1.0})
 
@@ -195,7 +195,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [set(series(block)) for block in blocks] == [{f"short {nth}"} | ({"stays"} if nth == 1 else set())]
 
     (given_,) = mounted.filters[0].plugin._given.values()
-    assert len(given_._lines) <= 8
+    assert len(given_) <= 8
     assert cells(mounted.blocks([Row(mounted.columns(mounted.key("m", "old")), 21, 1, [1.0])]), "m") == [(1.0, 1, 21)]
 
 

@@ -202,7 +202,7 @@ def test_the_input_goes_on_and_other_metrics_never_pass_through_it() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many series the longest unseen are forgotten; they begin anew and are never counted wrongly."""
-    monkeypatch.setattr(history, "_REMEMBERED", 8)
+    monkeypatch.setattr(history, "REMEMBERED", 8)
     mounted = chain()
     old = mounted.columns(mounted.key(NAME, "old"))
     stays = mounted.columns(mounted.key(NAME, "stays"))

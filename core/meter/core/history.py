@@ -6,7 +6,7 @@ layout may change from block to block, and a series keeps its past wherever its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,53 @@ NEVER: Final = -(2**63)
 """The time of what has not happened."""
 
 # Short-lived objects give new series for as long as meter runs; what is remembered is bounded.
-_REMEMBERED = 1 << 16
+REMEMBERED = 1 << 16
 _PARTS_REMEMBERED = 64
+
+
+class Table:
+    """A line for each series, wherever its column lies from block to block. Filters that look back keep it.
+
+    Of more than 65,536 series those with the least time in the last field are forgotten, and are new when they come
+    back. `lines` is a structured array; `version` grows when lines have moved and places have to be asked for anew.
+
+    Args: `fields` are names and types of the fields. Those of type int64 with a name in `times` are `NEVER` at first,
+        everything else is 0; the last of them says what is forgotten.
+    """
+
+    __slots__ = ("_of", "_times", "lines", "version")
+
+    def __init__(self, fields: Sequence[tuple[str, Any]], times: Sequence[str]) -> None:
+        self._of: dict[str, int] = {}
+        self._times: Final = tuple(times)
+        self.lines: Array = np.zeros(0, list(fields))
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def places(self, keys: Sequence[Key]) -> Array:
+        """The lines of some series; new ones have no past."""
+        new = [key.name for key in keys if key.name not in self._of]
+        if new:
+            if len(self._of) + len(new) > max(REMEMBERED, 2 * len(keys)):
+                self._forget({key.name for key in keys})
+            size = len(self._of)
+            self._of.update((name, size + at) for at, name in enumerate(new))
+            fresh = np.zeros(len(new), self.lines.dtype)
+            for name in self._times:
+                fresh[name] = NEVER
+            self.lines = np.concatenate([self.lines, fresh])
+        return np.array([self._of[key.name] for key in keys], np.intp)
+
+    def _forget(self, needed: set[str]) -> None:
+        """Keep the series that are needed now, and the half with the latest times."""
+        names = list(self._of)
+        latest = np.argsort(self.lines[self._times[-1]])[-(REMEMBERED // 2) :]
+        kept = sorted({*latest.tolist(), *(self._of[name] for name in needed if name in self._of)})
+        self._of = {names[line]: at for at, line in enumerate(kept)}
+        self.lines = self.lines[kept]
+        self.version += 1
 
 
 class Steps(NamedTuple):
@@ -44,7 +89,7 @@ class Track:
 
     __slots__ = ("_keys", "_parts", "_places", "_table", "_version", "selection")
 
-    def __init__(self, selection: Selection, table: _Table) -> None:
+    def __init__(self, selection: Selection, table: Table) -> None:
         self.selection: Final = selection
         self._keys: Final = selection.inputs
         self._table: Final = table
@@ -67,15 +112,16 @@ class Track:
             self._places = table.places(self._keys)
             self._version = table.version
         places, ts, start = self._places, block.ts, block.since
-        value, read, seen = table.value[places], table.read[places], table.seen[places]
+        lines = table.lines
+        value, read, seen = lines["value"][places], lines["read"][places], lines["seen"][places]
         if start[0] < ts[0]:
             gone = seen < start[0]
             read[gone] = NEVER
             seen[gone] = NEVER
         cut = _cuts(ts, start)
         if missing is None and cut is None:
-            table.value[places] = values[-1]
-            table.read[places] = table.seen[places] = ts[-1]
+            lines["value"][places] = values[-1]
+            lines["read"][places] = lines["seen"][places] = ts[-1]
             if len(ts) == 1:
                 return Steps(value[None], read[None])
             since = np.empty(values.shape, np.int64)
@@ -108,10 +154,10 @@ class Track:
             since = np.where(missing, shown, since)
         kept = last[-1] >= first[-1]
         outside = np.where(earlier[-1], read, NEVER)
-        table, places = self._table, self._places
-        table.value[places] = np.where(kept, values[last[-1].clip(0), np.arange(values.shape[1])], value)
-        table.read[places] = np.where(kept, ts[last[-1].clip(0)], outside)
-        table.seen[places] = ts[-1]
+        lines, places = self._table.lines, self._places
+        lines["value"][places] = np.where(kept, values[last[-1].clip(0), np.arange(values.shape[1])], value)
+        lines["read"][places] = np.where(kept, ts[last[-1].clip(0)], outside)
+        lines["seen"][places] = ts[-1]
         return Steps(before, since)
 
     def give(
@@ -177,52 +223,16 @@ class History:
     __slots__ = ("_tables",)
 
     def __init__(self) -> None:
-        self._tables: dict[str, _Table] = {}
+        self._tables: dict[str, Table] = {}
 
     def track(self, selection: Selection) -> Track:
         """The past of the columns of a selection."""
         type_ = selection.inputs[0].metric.type
         table = self._tables.get(type_)
         if table is None:
-            table = self._tables[type_] = _Table(type_)
+            fields = [("value", DTYPES[type_]), ("read", np.int64), ("seen", np.int64)]
+            table = self._tables[type_] = Table(fields, ("read", "seen"))
         return Track(selection, table)
-
-
-class _Table:
-    """A line for each series of a type: its last good value, when that was read, when the series was last seen."""
-
-    __slots__ = ("_lines", "read", "seen", "value", "version")
-
-    def __init__(self, type_: str) -> None:
-        self._lines: dict[str, int] = {}
-        self.value: Array = np.zeros(0, DTYPES[type_])
-        self.read: Array = np.zeros(0, np.int64)
-        self.seen: Array = np.zeros(0, np.int64)
-        self.version = 0
-        """Grows when lines have moved."""
-
-    def places(self, keys: Sequence[Key]) -> Array:
-        """The lines of some series; new ones have no past."""
-        new = [key.name for key in keys if key.name not in self._lines]
-        if new:
-            if len(self._lines) + len(new) > max(_REMEMBERED, 2 * len(keys)):
-                self._forget({key.name for key in keys})
-            size = len(self._lines)
-            self._lines.update((name, size + at) for at, name in enumerate(new))
-            never = np.full(len(new), NEVER)
-            self.value = np.concatenate([self.value, np.zeros(len(new), self.value.dtype)])
-            self.read = np.concatenate([self.read, never])
-            self.seen = np.concatenate([self.seen, never])
-        return np.array([self._lines[key.name] for key in keys], np.intp)
-
-    def _forget(self, needed: set[str]) -> None:
-        """Keep the series that are needed now, and the half that was seen last."""
-        names = list(self._lines)
-        latest = np.argsort(self.seen)[-(_REMEMBERED // 2) :]
-        kept = sorted({*latest.tolist(), *(self._lines[name] for name in needed if name in self._lines)})
-        self._lines = {names[line]: at for at, line in enumerate(kept)}
-        self.value, self.read, self.seen = self.value[kept], self.read[kept], self.seen[kept]
-        self.version += 1
 
 
 def rise(values: Array, before: Array) -> Array:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meter.core.batch import DTYPES
-from meter.core.history import NEVER
+from meter.core.history import NEVER, Table
 from meter.core.plugin import Filter
 
 if TYPE_CHECKING:
@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
     from meter.core.batch import Array, Block
     from meter.core.bind import Selection
-    from meter.core.keys import Key
     from meter.core.plugin import Context
-
-REMEMBERED: Final = 1 << 16
-"""Short-lived objects give new series for as long as meter runs; so many are remembered."""
 
 _BELOW = "a counter cannot take a delta below 0"
 
@@ -65,37 +61,13 @@ class Accumulate(Filter):
             yield selection.give(totals, ts=block.ts, since=block.since, missing=missing, reasons=reasons)
 
 
-class _Counters:
+class _Counters(Table):
     """A line for each series of a type: its sum, what rounding has taken from it, and until when it has counted."""
 
     def __init__(self, type_: str) -> None:
-        self._of: dict[str, int] = {}
-        self._dtype = DTYPES[type_]
-        self._lines: Array = np.zeros(0, [("total", self._dtype), ("error", np.float64), ("until", np.int64)])
-        self.version = 0
-        """Grows when lines have moved."""
-
-    def places(self, keys: Sequence[Key]) -> Array:
-        """The lines of some series; new ones have counted nothing yet."""
-        new = [key.name for key in keys if key.name not in self._of]
-        if new:
-            if len(self._of) + len(new) > max(REMEMBERED, 2 * len(keys)):
-                self._forget({key.name for key in keys})
-            size = len(self._of)
-            self._of.update((name, size + at) for at, name in enumerate(new))
-            fresh = np.zeros(len(new), self._lines.dtype)
-            fresh["until"] = NEVER
-            self._lines = np.concatenate([self._lines, fresh])
-        return np.array([self._of[key.name] for key in keys], np.intp)
-
-    def _forget(self, needed: set[str]) -> None:
-        """Keep the series that are needed now, and the half that has counted last."""
-        names = list(self._of)
-        latest = np.argsort(self._lines["until"])[-(REMEMBERED // 2) :]
-        kept = sorted({*latest.tolist(), *(self._of[name] for name in needed if name in self._of)})
-        self._of = {names[line]: at for at, line in enumerate(kept)}
-        self._lines = self._lines[kept]
-        self.version += 1
+        dtype = DTYPES[type_]
+        super().__init__([("total", dtype), ("error", np.float64), ("until", np.int64)], ("until",))
+        self._floats = dtype.kind == "f"
 
     def add(self, places: Array, deltas: Array, missing: Array | None, ts: Array, since: Array) -> Array:
         """What some counters stand at after each row, [n, k] as the deltas; that of a missing cell is the one before.
@@ -103,15 +75,15 @@ class _Counters:
         Args: `deltas` [n, k], none of them below 0 but for missing ones; `missing` bool[n, k] or None; `ts` and
             `since` int64[n].
         """
-        lines = self._lines[places]
+        lines = self.lines[places]
         begins = np.where(since < ts, since, NEVER)  # a row without length says nothing of what was before it
         totals = None
-        if missing is None and self._dtype.kind != "f":
+        if missing is None and not self._floats:
             totals = _in_one(lines, deltas, ts, begins)
         if totals is None:
             with np.errstate(over="ignore", invalid="ignore"):
                 totals = _row_by_row(lines, deltas, missing, ts, begins)
-        self._lines[places] = lines
+        self.lines[places] = lines
         return totals
 
 

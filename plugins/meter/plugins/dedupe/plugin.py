@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from meter.core.batch import DTYPES
-from meter.core.history import NEVER, History, Track
+from meter.core.history import NEVER, History, Table, Track
 from meter.core.plugin import Filter
 
 if TYPE_CHECKING:
@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
     from meter.core.batch import Array, Block
     from meter.core.bind import Selection
-    from meter.core.keys import Key
     from meter.core.plugin import Context
-
-REMEMBERED: Final = 1 << 16
-"""Short-lived objects give new series for as long as meter runs; so many are remembered."""
 
 
 class Dedupe(Filter):
@@ -65,41 +61,16 @@ class _Known(NamedTuple):
     track: Track
 
 
-class _Given:
+class _Given(Table):
     """A line for each series of a type: its last cell, when a cell was last given, when the series was last seen."""
 
     def __init__(self, type_: str) -> None:
-        self._of: dict[str, int] = {}
         fields = [("value", DTYPES[type_]), ("gap", np.bool_), ("given", np.int64), ("seen", np.int64)]
-        self._lines: Array = np.zeros(0, fields)
-        self.version = 0
-        """Grows when lines have moved."""
-
-    def places(self, keys: Sequence[Key]) -> Array:
-        """The lines of some series; new ones were never seen."""
-        new = [key.name for key in keys if key.name not in self._of]
-        if new:
-            if len(self._of) + len(new) > max(REMEMBERED, 2 * len(keys)):
-                self._forget({key.name for key in keys})
-            size = len(self._of)
-            self._of.update((name, size + at) for at, name in enumerate(new))
-            fresh = np.zeros(len(new), self._lines.dtype)
-            fresh["given"] = fresh["seen"] = NEVER
-            self._lines = np.concatenate([self._lines, fresh])
-        return np.array([self._of[key.name] for key in keys], np.intp)
-
-    def _forget(self, needed: set[str]) -> None:
-        """Keep the series that are needed now, and the half that was seen last."""
-        names = list(self._of)
-        latest = np.argsort(self._lines["seen"])[-(REMEMBERED // 2) :]
-        kept = sorted({*latest.tolist(), *(self._of[name] for name in needed if name in self._of)})
-        self._of = {names[line]: at for at, line in enumerate(kept)}
-        self._lines = self._lines[kept]
-        self.version += 1
+        super().__init__(fields, ("given", "seen"))
 
     def step(self, places: Array, values: Array, missing: Array | None, ts: Array, since: Array, every: int) -> Array:
         """Which cells are given, bool[n, k]; the last ones are remembered."""
-        lines = self._lines[places]
+        lines = self.lines[places]
         gaps = np.zeros(values.shape, np.bool_) if missing is None else missing
         earlier = np.concatenate([lines["value"][None], values[:-1]])
         gap_earlier = np.concatenate([lines["gap"][None], gaps[:-1]])
@@ -112,5 +83,5 @@ class _Given:
             shown[row] |= given < following - every
             given[shown[row]] = ts[row]
         lines["value"], lines["gap"], lines["seen"] = values[-1], gaps[-1], ts[-1]
-        self._lines[places] = lines
+        self.lines[places] = lines
         return shown
