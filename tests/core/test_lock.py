@@ -185,6 +185,19 @@ class TestStale:
         assert self.why(mounted) == ""
         assert lock.warm(str(mounted), None) == {"/host": entry_of(mounted)}
 
+    def test_only_what_is_wanted_has_to_hold(self, mounted: Path) -> None:
+        """Another mount of the file that has to be checked anew makes nobody slow; one that is not there is not warm."""
+        path = lock.lock_path(str(mounted))
+        document = lock.read(path)
+        old = {**document["mounts"]["/host"], "meter": "0.0.1"}
+        document["mounts"]["/old"] = {**old, "seal": lock._seal(old)}
+        Path(path).write_bytes(lock.dump(document))
+
+        assert lock.warm(str(mounted), None, ("/host",)) == {"/host": entry_of(mounted)}
+        assert lock.warm(str(mounted), None) is None
+        assert lock.warm(str(mounted), None, ("/old",)) is None
+        assert lock.warm(str(mounted), None, ("/host", "/none")) is None
+
     @pytest.mark.parametrize(
         ("change", "why"),
         [

@@ -154,14 +154,6 @@ def silence() -> None:
                 os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def chain_text(plan: Mapping[str, Any]) -> str:
-    """A chain in one line: the instances of each placement, `->` between placements."""
-    groups: dict[str, list[str]] = {}
-    for plugin in plan["plugins"]:
-        groups.setdefault(plugin["placement"], []).append(plugin["instance"])
-    return " -> ".join(", ".join(labels) for labels in groups.values())
-
-
 def fault_json(fault: Any) -> dict[str, Any]:
     """A fault of the engine as a diagnostic."""
     from meter.contracts.diagnostics import Diagnostic  # only faults need the contract language

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,12 +29,14 @@ def plans(
 
     Args: words, the command line, whose last word is the mountpoint where there is one.
     """
-    held = _held(path, mountpoint, sysroot)
+    from meter.core import lock  # light
+
+    held = lock.warm(path, sysroot, () if mountpoint is None else (mountpoint,))
     if held is not None:
         diagnostics: list[dict[str, Any]] = []
-        for entry in held:
+        for entry in held.values():
             diagnostics += [each for each in entry["diagnostics"] if each not in diagnostics]
-        return [_of(entry) for entry in held], diagnostics
+        return [_of(entry) for entry in held.values()], diagnostics
 
     from meter.contracts.diagnostics import ContractError, Diagnostic  # the contract language: only after a change
     from meter.contracts.spans import Words
@@ -63,26 +64,6 @@ def _of(entry: Mapping[str, Any]) -> Recorded:
     from meter.core import lock  # light
 
     return Recorded(entry["plan"], lock.contracts_of(dict(entry)))
-
-
-def _held(path: str, mountpoint: str | None, sysroot: str | None) -> list[dict[str, Any]] | None:
-    """The entries of an unchanged mount file that still hold, None where one that is wanted does not."""
-    from meter.core import lock  # as in _of
-
-    try:
-        document = lock.read(lock.lock_path(path))
-        with open(path, "rb") as file:
-            unchanged = document["file"] == lock.digest(file.read())
-    except (OSError, lock.LockError):
-        return None
-    mounts: dict[str, dict[str, Any]] = document["mounts"]
-    wanted = sorted(mounts) if mountpoint is None else [mountpoint]
-    if not unchanged or not mounts or any(name not in mounts for name in wanted):
-        return None
-    folder = os.path.dirname(os.path.abspath(path))
-    entries = [mounts[name] for name in wanted]
-    stale = any(lock.stale(entry, folder=folder, sysroot=sysroot) for entry in entries)
-    return None if stale else entries
 
 
 def mountpoints(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

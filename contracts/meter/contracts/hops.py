@@ -63,6 +63,14 @@ _FORMS: Final = (
 )
 
 
+def chain(plan: Mapping[str, Any]) -> str:
+    """A chain in one line: the instances of each placement, `->` between placements."""
+    groups: dict[str, list[str]] = {}
+    for plugin in plan["plugins"]:
+        groups.setdefault(plugin["placement"], []).append(plugin["instance"])
+    return " -> ".join(", ".join(labels) for labels in groups.values())
+
+
 def placed(plan: Mapping[str, Any], instance: str) -> Iterator[Reason]:
     """Why an instance stands where it does: every edge of the order, and its neighbours that no edge ties to it.
 

@@ -78,10 +78,9 @@ class Plan:
     @property
     def chain(self) -> str:
         """The instances of each placement, `->` between placements."""
-        groups: dict[str, list[str]] = {}
-        for plugin in self.document["plugins"]:
-            groups.setdefault(plugin["placement"], []).append(plugin["instance"])
-        return " -> ".join(", ".join(labels) for labels in groups.values())
+        from meter.contracts.hops import chain  # only a text needs it
+
+        return chain(self.document)
 
     def __str__(self) -> str:
         return f"{self.mountpoint}: {self.chain}"
@@ -448,8 +447,8 @@ def told(fault: Fault) -> str:
 
 def held(file: str, mountpoints: Sequence[str] = (), *, sysroot: str | None = None) -> list[Mounted] | None:
     """What `load` gives where the lock holds each of these plans, else None. Loads nothing of the contract language."""
-    entries = lock.warm(file, sysroot)
-    if not entries or not all(name in entries for name in mountpoints):
+    entries = lock.warm(file, sysroot, mountpoints)
+    if entries is None:
         return None
     folder = os.path.dirname(os.path.abspath(file))
     return [
@@ -459,7 +458,7 @@ def held(file: str, mountpoints: Sequence[str] = (), *, sysroot: str | None = No
             folder,
             sysroot,
         )
-        for name in (mountpoints or sorted(entries))
+        for name in entries
     ]
 
 

@@ -11,11 +11,14 @@ import contextlib
 import errno
 import json
 import os
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from meter.contracts import digests
 from meter.core.host import Probe
 from meter.core.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FORMAT: Final = "meter-lock/2"
 LIMIT: Final = 1 << 28
@@ -192,8 +195,11 @@ def dump(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def warm(mount_file: str, sysroot: str | None) -> dict[str, Any] | None:
-    """The lock's entries by mountpoint where every mount of an unchanged file still holds, else None."""
+def warm(mount_file: str, sysroot: str | None, wanted: Collection[str] = ()) -> dict[str, Any] | None:
+    """The lock's entries of some mountpoints, of all where none is wanted, by mountpoint.
+
+    None where the file has changed, has no mount, or one of these entries is not there or does not hold any more.
+    """
     try:
         document = read(lock_path(mount_file))
         with open(mount_file, "rb") as file:
@@ -201,8 +207,9 @@ def warm(mount_file: str, sysroot: str | None) -> dict[str, Any] | None:
     except (OSError, LockError):
         return None
     mounts: dict[str, Any] = document["mounts"]
-    folder = os.path.dirname(os.path.abspath(mount_file))
-    if not document["file"] or document["file"] != digest(data):
+    names = wanted or sorted(mounts)
+    if not names or not document["file"] or document["file"] != digest(data) or any(n not in mounts for n in names):
         return None
-    held = all(not stale(entry, folder=folder, sysroot=sysroot) for entry in mounts.values())
-    return mounts if held else None
+    folder = os.path.dirname(os.path.abspath(mount_file))
+    entries = {name: mounts[name] for name in names}
+    return None if any(stale(entry, folder=folder, sysroot=sysroot) for entry in entries.values()) else entries

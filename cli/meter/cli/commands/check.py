@@ -90,10 +90,10 @@ def _mounts(
     """Backends that are sound, and diagnostics."""
     from meter.core import lock  # light
 
-    entries = lock.warm(path, sysroot) if host == "probe" else None
-    if entries is not None and entries and (mountpoint is None or mountpoint in entries):
-        chosen = [entries[name] for name in sorted(entries) if mountpoint in (None, name)]
-        return [backend(entry["plan"]) for entry in chosen], [d for entry in chosen for d in entry["diagnostics"]]
+    entries = lock.warm(path, sysroot, () if mountpoint is None else (mountpoint,)) if host == "probe" else None
+    if entries is not None:
+        found = [diagnostic for entry in entries.values() for diagnostic in entry["diagnostics"]]
+        return [backend(entry["plan"]) for entry in entries.values()], found
 
     from meter.contracts.diagnostics import ContractError  # the contract language: only where something has changed
     from meter.contracts.spans import Words
@@ -166,8 +166,10 @@ def _show(
         else:
             common.dump_json(render.sarif(diagnostics, __version__))
         return status
+    from meter.contracts import hops  # light, but JSON does without
+
     for entry in backends:
-        click.echo(f"{entry['mountpoint']}: ok, {common.chain_text(entry)}")
+        click.echo(f"{entry['mountpoint']}: ok, {hops.chain(entry)}")
     common.show(diagnostics, words)
     if not backends and not diagnostics:
         click.echo(f"{folder}: ok" if folder else "nothing is mounted; `meter mount /host cpu csv path=host.csv` does")

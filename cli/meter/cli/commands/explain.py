@@ -199,7 +199,9 @@ class _Page:
 
     def backend(self, backend: Mapping[str, Any], only: str | None) -> Iterator[str]:
         """A backend, or what is asked of it."""
-        yield from self._folded(f"{backend['mountpoint']}: ", common.chain_text(backend), 4)
+        from meter.contracts import hops  # it is loaded, as there is something to explain
+
+        yield from self._folded(f"{backend['mountpoint']}: ", hops.chain(backend), 4)
         if not backend["sound"]:
             yield from self._folded("", "This is what was mounted; the check does not pass it now.", 0)
         if only is None:

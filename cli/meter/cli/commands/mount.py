@@ -34,6 +34,7 @@ def mount(
     Example: meter mount /host cpu memory csv path=host.csv
     """
     path = common.mount_file(file)
+    from meter.contracts import hops
     from meter.contracts.diagnostics import ContractError  # the contract language, which a help text does not need
     from meter.contracts.spans import Words
     from meter.core.mounts import Mounts
@@ -48,7 +49,7 @@ def mount(
     except ContractError as error:
         return common.fail(error.diagnostics, [*before, *words])
     common.show([diagnostic.to_json() for diagnostic in ready.diagnostics], [*before, *words])
-    click.echo(f"{mountpoint}: {common.chain_text(ready.plan)}")
+    click.echo(f"{mountpoint}: {hops.chain(ready.plan)}")
     return common.OK
 
 
