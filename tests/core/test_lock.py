@@ -186,7 +186,7 @@ class TestStale:
         assert lock.warm(str(mounted), None) == {"/host": entry_of(mounted)}
 
     def test_only_what_is_wanted_has_to_hold(self, mounted: Path) -> None:
-        """Another mount of the file that has to be checked anew makes nobody slow; one that is not there is not warm."""
+        """Another mount of the file that has to be checked anew slows nobody; one that is not there is not warm."""
         path = lock.lock_path(str(mounted))
         document = lock.read(path)
         old = {**document["mounts"]["/host"], "meter": "0.0.1"}
