@@ -54,13 +54,16 @@ class TestOptions:
         assert (gives["interval"], gives["keeps"]) == (60 * 10**9, False)
 
     def test_a_number_in_a_name_is_short(self) -> None:
-        """0.5 and not 0.50000."""
+        """0.5 and not 0.50000; but no two numbers have one name."""
         text = filter_(
             "f",
             rule("cpu.*", 'gives = { name = "${metric}.q${config.q}" }'),
             more='config.q = { type = "float", default = 0.5 }',
         )
         assert given("", TIMES, text, words="cpus f sink")["name"] == "${metric}.q0.5"
+        more = "config.f.q = 0.12345678"
+        assert given(more, TIMES, text, words="cpus f sink")["name"] == "${metric}.q0.12345678"
+        assert given("config.f.q = 1.0", TIMES, text, words="cpus f sink")["name"] == "${metric}.q1"
 
     @pytest.mark.parametrize("name", ["a b", "", "ä", "x{y}"])
     def test_a_name_that_is_none(self, name: str) -> None:
@@ -200,6 +203,71 @@ class TestDropping:
         p = source("p", metric("cpu.m", more='resource = ["cpu_core"]\nattributes = { a = ["1"] }'))
         q = source("q", metric("cpu.m", more='resource = ["disk"]\nattributes = { a = ["2"] }'))
         assert codes(run("p q rows sink", p, q, ROWWISE, SINK)) == []
+
+
+ALL = 'gives = {{ name = "all", drop = ["resource"], merge = "{how}" }}'
+
+
+class TestOneName:
+    """Several metrics that become one: what is merged is judged by what it becomes."""
+
+    @pytest.mark.parametrize(
+        "other", [metric("a.y", unit="K"), metric("a.y", type_="u64"), metric("a.y", kind="delta")]
+    )
+    def test_of_two_shapes_is_a_clash(self, other: str) -> None:
+        """Watts and kelvins have no maximum."""
+        both = source("p", metric("a.x", more='resource = ["gpu"]'), other)
+        text = filter_("f", rule("a.*", ALL.format(how="max")))
+        assert codes(run("p f sink", both, text, SINK)) == ["E-FLOW-CLASH"]
+
+    def test_a_value_with_its_part(self) -> None:
+        """Also where the part has a name of its own."""
+        both = source(
+            "p",
+            metric("a.x", kind="delta", more='resource = ["cpu_package"]'),
+            metric("a.core", kind="delta", more='resource = ["cpu_core"]'),
+        )
+        text = filter_("f", rule("a.*", ALL.format(how="sum")))
+        document = one(run("p f sink", both, text, SINK), "E-FLOW-DOUBLE")
+        assert document["message"].startswith("`f` would count `a.core`, `a.x` twice")
+
+    def test_rows_of_two_sources(self) -> None:
+        """Whatever their metrics are called."""
+        p = source("p", metric("a.x", kind="delta", more='resource = ["gpu"]'))
+        q = source("q", metric("a.y", kind="delta", more='resource = ["disk"]'))
+        assert codes(run("p q f sink", p, q, filter_("f", rule("a.*", ALL.format(how="sum"))), SINK)) == [
+            "E-FLOW-IDENTITY"
+        ]
+
+    def test_rows_of_two_sources_behind_a_filter(self) -> None:
+        """A filter gives both, and their rows still come from two sources."""
+        p = source("p", metric("a.x", kind="delta", more='resource = ["gpu"]'))
+        q = source("q", metric("a.x", kind="delta", more='resource = ["disk"]'))
+        through = filter_("g", rule("a.x", 'keeps = false\ngives = { name = "${metric}" }'), placement="prefilter")
+        document = one(run("p q g rows sink", p, q, through, ROWWISE, SINK), "E-FLOW-IDENTITY")
+        assert "of `p` and `q` row by row" in document["message"]
+
+
+class TestApart:
+    """What never becomes one series is never counted twice."""
+
+    @pytest.mark.parametrize(
+        ("parts", "over"),
+        [
+            (('resource = ["cpu_package"]\nattributes = { a = ["1"] }', 'resource = ["gpu"]'), "a"),
+            (('resource = ["gpu"]\nattributes = { slot = ["1"] }', 'resource = ["machine"]'), "resource"),
+        ],
+    )
+    def test_series_of_other_kinds_or_attributes(self, parts: tuple[str, str], over: str) -> None:
+        """A package by domain beside a GPU without, summed over the domains."""
+        both = source("p", *(metric("cpu.m", kind="delta", more=more) for more in parts))
+        assert codes(run("p merges sink", both, MERGES, SINK, more=f'config.merges.over = ["{over}"]\n')) == []
+
+    def test_a_consumer_that_can_lie_in_another(self) -> None:
+        """A control group has those below it in its numbers."""
+        groups = source("p", metric("cpu.m", kind="delta", more='consumer = ["cgroup"]'))
+        result = run("p merges sink", groups, MERGES, SINK, more='config.merges.over = ["consumer"]\n')
+        assert "one `cgroup` can lie in another" in one(result, "E-FLOW-DOUBLE")["message"]
 
 
 class TestInterval:

@@ -151,6 +151,12 @@ class TestKnownLayout:
 
         assert (selection.outputs[0].metric.quality, selection.outputs[0].metric.interval) == ("estimated", 7)
 
+    def test_two_shapes_are_not_merged(self) -> None:
+        """One of them would be published in the unit of the other."""
+        gives = Gives("n", drop=("resource",), merge="max")
+        with pytest.raises(ContractBreach, match="more than one"):
+            bind("f", [rule("*", gives=gives)], Layout.of([key("b"), key("x", unit="K")]), WORST)
+
     def test_attributes_are_added(self) -> None:
         """In the order of their names among those that are there."""
         gives = Gives("${metric}", attributes=(("a", "1"), ("z", "2")))

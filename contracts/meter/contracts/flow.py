@@ -7,6 +7,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Given
-from meter.contracts.rules import Fault, apply, faults, give, merged
+from meter.contracts.rules import Applied, Fault, apply, faults, give, merged
 from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
@@ -46,6 +47,17 @@ class Clash(NamedTuple):
     shapes: tuple[str, str] = ("", "")
 
 
+class Merging(NamedTuple):
+    """A part that a rule takes, and what it makes of it."""
+
+    part: Variant
+    new: Variant
+
+
+Wrong = dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]]
+"""What does not meet its rule, by rule, item, clause and what it is."""
+
+
 @frozen
 class _Walk:
     catalogue: Catalogue
@@ -56,6 +68,7 @@ class _Walk:
     made: dict[tuple[str, str], Instance] = field(factory=dict)
     shapes: dict[str, dict[Shape, str]] = field(factory=dict)
     clashing: dict[str, list[Clash]] = field(factory=dict)
+    sources: set[str] = field(factory=set)
 
     def say(
         self,
@@ -79,6 +92,7 @@ class _Walk:
             self.made[instance.label, variant.metric] = instance
         role = language().words["placement"][instance.contract.placement]["role"]
         if role == "source":
+            self.sources.add(instance.label)
             self.clashes(instance, instance.emits, live)
             return live + list(instance.emits)
         rules = [compiled.rule for compiled in instance.rules]
@@ -86,8 +100,8 @@ class _Walk:
         applied, passing = apply(rules, live, commensurable)
         given: dict[int, list[Variant]] = {}
         taken: list[Variant] = []
-        parts: dict[int, list[Variant]] = {}
-        wrong: dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]] = {}
+        merging: dict[int, list[Merging]] = {}
+        wrong: Wrong = {}
         doubtful: set[str] = set()  # unknown behind this instance, not yet for its own other parts
         for hit in applied:
             compiled = instance.rules[hit.rule]
@@ -96,25 +110,22 @@ class _Walk:
                 passing.append(hit.part)
             new = give(compiled.rule, hit.part, instance.label, worst_quality())
             names = {new.metric} if new is not None else set()
-            if hit.part.metric in self.unknown:
-                doubtful |= names
-            elif fault := self.wrong(compiled, hit.part):
-                wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
-                doubtful |= names
-            elif not self.requires(instance, compiled, hit.part):
+            if not self.sound(instance, compiled, hit, wrong):
                 doubtful |= names
             else:
                 taken.append(hit.part)
-                parts.setdefault(hit.rule, []).append(hit.part)
-            if new is not None:
-                given.setdefault(hit.rule, []).append(new)
-                self.made[instance.label, new.metric] = instance
-                if new.metric not in doubtful and not self.unit(instance, compiled, new):
-                    doubtful.add(new.metric)
+            if new is None:
+                continue
+            if new.metric not in doubtful:
+                merging.setdefault(hit.rule, []).append(Merging(hit.part, new))
+            given.setdefault(hit.rule, []).append(new)
+            self.made[instance.label, new.metric] = instance
+            if new.metric not in doubtful and not self.unit(instance, compiled, new):
+                doubtful.add(new.metric)
         for (rule, item, _, _), group in wrong.items():
             self.fault(instance, instance.rules[rule], item, group)
-        for rule, sound in parts.items():
-            if not self.drops(instance, instance.rules[rule], sound):
+        for rule, pairs in merging.items():
+            if not self.drops(instance, instance.rules[rule], pairs):
                 doubtful |= {variant.metric for variant in given[rule]}
         self.unknown.update(doubtful)
         if role != "filter":
@@ -131,12 +142,12 @@ class _Walk:
 
     # ---------------------------------------------------------------------------------------------------- merging
 
-    def drops(self, instance: Instance, compiled: Compiled, parts: Sequence[Variant]) -> bool:
+    def drops(self, instance: Instance, compiled: Compiled, merging: Sequence[Merging]) -> bool:
         """Whether what a rule drops of the key can be dropped; says why not."""
         gives = compiled.rule.gives
         if gives is None or not gives.drop:
             return True
-        known = sorted({name for part in parts for name, _ in part.attributes} | {"resource", "consumer"})
+        known = sorted({name for part, _ in merging for name, _ in part.attributes} | {"resource", "consumer"})
         spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
         sound = True
         for word in gives.drop:
@@ -146,13 +157,13 @@ class _Walk:
                 clause = "needs.metrics.gives.drop"
                 self.say("E-FLOW-IDENTITY", spans, clause, (), "drop", instance=instance.label, **facts)
                 sound = False
-        by_metric: dict[str, list[Variant]] = {}
-        for part in sorted(parts, key=lambda each: str(each.to_json())):
-            by_metric.setdefault(part.metric, []).append(part)
-        for metric, group in by_metric.items():
-            sound &= self.cadence(instance, compiled, metric, group)
+        by_name: dict[str, list[Merging]] = {}
+        for each in sorted(merging, key=lambda each: str(each.part.to_json())):
+            by_name.setdefault(each.new.metric, []).append(each)
+        for group in by_name.values():
+            sound &= self.cadence(instance, compiled, group)
             if language().says("merge", gives.merge or "", "sums"):
-                sound &= self.once(instance, compiled, metric, group)
+                sound &= self.once(instance, compiled, group)
         return sound
 
     def clause(self, instance: Instance, compiled: Compiled, name: str) -> Span:
@@ -169,44 +180,62 @@ class _Walk:
         words = list(given.raw) if given.words or isinstance(given.raw, list) else []
         return given.locate((words.index(word),) if word in words else ())
 
-    def cadence(self, instance: Instance, compiled: Compiled, metric: str, parts: Sequence[Variant]) -> bool:
+    def cadence(self, instance: Instance, compiled: Compiled, group: Sequence[Merging]) -> bool:
         """Whether series that are merged row by row have their rows at the same times: those of one source have."""
         gives = compiled.rule.gives
         assert gives is not None
         if gives.interval is not None:
             return True
-        for at, part in enumerate(parts):
-            for other in parts[:at]:
-                if other.origin != part.origin and other.without(gives.drop).meets(part.without(gives.drop)):
-                    first, second = sorted((part.origin, other.origin))
-                    spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
-                    facts = {"metric": f"`{metric}`", "first": first, "second": second}
-                    clause = "needs.metrics.gives.drop"
-                    self.say("E-FLOW-IDENTITY", spans, clause, (), "cadence", instance=instance.label, **facts)
-                    return False
+        for one, other in itertools.combinations(group, 2):
+            ones, others = one.part.via & self.sources, other.part.via & self.sources
+            if ones != others and one.new.meets(other.new):
+                first, second = (
+                    sorted((min(ones), min(others))) if min(ones) != min(others) else sorted(ones ^ others)[:2]
+                )
+                spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
+                facts = {"metric": _both(one, other), "first": first, "second": second}
+                clause = "needs.metrics.gives.drop"
+                self.say("E-FLOW-IDENTITY", spans, clause, (), "cadence", instance=instance.label, **facts)
+                return False
         return True
 
-    def once(self, instance: Instance, compiled: Compiled, metric: str, parts: Sequence[Variant]) -> bool:
+    def once(self, instance: Instance, compiled: Compiled, group: Sequence[Merging]) -> bool:
         """Whether a sum counts nothing twice: no value together with a part of it."""
         gives = compiled.rule.gives
         assert gives is not None
         spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
-        for word in gives.drop:
-            facts = {"metric": f"`{metric}`", "dimension": word, "glob": metric}
+        clause = "needs.metrics.gives.drop"
+        for word, one, other in itertools.product(gives.drop, group, group):
+            if not one.new.meets(other.new):
+                continue
+            facts = {"metric": _both(one, other), "dimension": word, "glob": other.part.metric}
             if word in ("resource", "consumer"):
-                kinds = frozenset().union(*(getattr(part, word) for part in parts))
-                double = next(((k, up) for k in sorted(kinds) for up in _ancestors(word, k) if up in kinds), None)
-                if double is None:
-                    continue
-                facts |= {"part": double[0], "whole": double[1]}
-                self.say("E-FLOW-DOUBLE", spans, "needs.metrics.gives.drop", (), instance=instance.label, **facts)
-                return False
-            having = [any(name == word for name, _ in part.attributes) for part in parts]
-            if any(having) and not all(having):
-                clause = "needs.metrics.gives.drop"
+                kinds, wholes = getattr(one.part, word), getattr(other.part, word)
+                double = next(((k, up) for k in sorted(kinds) for up in _ancestors(word, k) if up in wholes), None)
+                nested = next((k for k in sorted(kinds) if language().says(word, k, "nests")), "")
+                if double is not None:
+                    facts |= {"part": double[0], "whole": double[1]}
+                    self.say("E-FLOW-DOUBLE", spans, clause, (), instance=instance.label, **facts)
+                    return False
+                if nested:
+                    facts |= {"part": nested}
+                    self.say("E-FLOW-DOUBLE", spans, clause, (), "nests", instance=instance.label, **facts)
+                    return False
+            elif _has(one.part, word) and not _has(other.part, word):
                 self.say("E-FLOW-DOUBLE", spans, clause, (), "total", instance=instance.label, **facts)
                 return False
         return True
+
+    # ---------------------------------------------------------------------------------------------------- demands
+
+    def sound(self, instance: Instance, compiled: Compiled, hit: Applied, wrong: Wrong) -> bool:
+        """Whether a part is known and what its rule demands; what it is not is put into `wrong`."""
+        if hit.part.metric in self.unknown:
+            return False
+        if fault := self.wrong(compiled, hit.part):
+            wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
+            return False
+        return self.requires(instance, compiled, hit.part)
 
     def wrong(self, compiled: Compiled, part: Variant) -> Fault | None:
         """The first demand that a part does not meet."""
@@ -232,8 +261,6 @@ class _Walk:
             )  # fmt: skip
             return False
         return True
-
-    # ---------------------------------------------------------------------------------------------------- demands
 
     def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
         """Where the selector stands that took something: the user's item, else the instance."""
@@ -398,6 +425,15 @@ class _Walk:
         for label, metrics in ends.items():
             instance = self.made[label, metrics[0]]
             self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
+
+
+def _has(part: Variant, attribute: str) -> bool:
+    return any(name == attribute for name, _ in part.attributes)
+
+
+def _both(one: Merging, other: Merging) -> str:
+    """The metrics that would be merged."""
+    return listed(sorted({one.part.metric, other.part.metric}))
 
 
 def _ancestors(family: str, kind: str) -> Iterator[str]:

@@ -266,7 +266,7 @@ def _put(value: Any, config: Mapping[str, Any]) -> Any:
 
 def _text(value: Any) -> str:
     """A value as a part of a name."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]) -> Iterator[Diagnostic]:

@@ -194,11 +194,15 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
 
 
 def merged(given: Iterable[Variant], worst_quality: WorstQuality) -> list[Variant]:
-    """Variants that one merging rule gives: those that could have a series in common are one."""
+    """Variants that one merging rule gives: those of one shape that could have a series in common are one."""
+
+    def alike(one: Variant, other: Variant) -> bool:
+        return one.meets(other) and (one.type, one.unit, one.kind) == (other.type, other.unit, other.kind)
+
     out: list[Variant] = []
     for variant in given:
         whole = variant
-        while (met := next((each for each in out if each.meets(whole)), None)) is not None:
+        while (met := next((each for each in out if alike(each, whole)), None)) is not None:
             out.remove(met)
             whole = met.together(whole, worst_quality)
         out.append(whole)

@@ -201,7 +201,10 @@ def _outputs(
         return keys, None
     of: dict[Key, Variant] = {}
     for key, made in zip(keys, given, strict=True):
-        of[key] = of[key].together(made, worst_quality) if key in of else made
+        known = of.setdefault(key, made)
+        if (known.type, known.unit, known.kind) != (made.type, made.unit, made.kind):
+            return keys, None  # two things under one name, which is no merging
+        of[key] = known.together(made, worst_quality)
     whole = {key: _key(made, key, None) for key, made in of.items()}
     place = {key: at for at, key in enumerate(whole)}
     return list(whole.values()), [place[key] for key in keys]
