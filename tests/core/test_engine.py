@@ -639,8 +639,33 @@ class TestLiars:
         (hop,), (sink,) = engine.filters, engine.outputs
         assert engine.faults == []
         assert len(world.rows(metric="probe.value.again")) == 22
-        known: list[dict[Any, Any]] = [hop.bindings, hop.told, hop.promised, hop.verified, sink.routes]
-        assert [len(each) for each in known] == [4, 4, 4, 4, 4]
+        known: list[dict[Any, Any]] = [hop.bindings, hop.told, hop.promised, hop.gone, hop.verified, sink.routes]
+        assert [len(each) for each in known] == [4, 4, 4, 4, 4, 4]
+
+    def test_what_lives_long_stays_promised(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However many short-lived series come and go beside it."""
+        monkeypatch.setattr(elements, "BINDINGS_LIMIT", 3)
+        monkeypatch.setattr(elements, "SERIES_LIMIT", 8)
+        number = 0
+
+        def churn(out: Readings) -> None:
+            nonlocal number
+            number += 1
+            out.emit("probe.value", 1.0, resource_id="long")
+            for nth in range(5):
+                out.emit("probe.value", 1.0, resource_id=f"{number}-{nth}")
+
+        world.scripts["probe"] = churn
+        value = metric("probe.value", more='resource = ["gpu"]')
+        engine = started(chain(tmp_path, source("probe", value), filter_("hop", rule("*", AGAIN)), output()), clock)
+        for _ in range(60):
+            engine.tick(clock.advance(100))
+        run(engine, clock)
+
+        assert engine.faults == []
+        assert len(world.rows(metric="probe.value.again")) == 6 * 62
 
     def test_what_was_held_back_for_long_is_still_what_was_promised(
         self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ import pytest
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.host import Recorded
+from meter.contracts.language import language
 from meter.core import Backend, Measurement, Quantity, automatic, measure, totals
 from meter.core.cuts import CutError, Sources
 from meter.core.keys import Key, Metric
@@ -808,6 +809,15 @@ def joules(
             [joules(9, ("machine", "")), joules(5, ("cpu_package", "0"))],
             Quantity.missing("J", "some of these may be parts of others: machine, cpu_package-0"),
         ),
+        # So does a package its cores, and a GPU its partitions.
+        (
+            [joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0"))],
+            Quantity.missing("J", "some of these may be parts of others: cpu_package-0, cpu_core-0"),
+        ),
+        (
+            [joules(9, ("gpu", "0")), joules(4, ("gpu_partition", "0"))],
+            Quantity.missing("J", "some of these may be parts of others: gpu-0, gpu_partition-0"),
+        ),
         # A part is not taken for the whole.
         ([joules(1, ("gpu", "0")), joules(None, ("gpu", "1"))], Quantity.missing("J", "gpu-1: EIO")),
         # What was attributed to a process is in that of the machine.
@@ -816,7 +826,31 @@ def joules(
 )
 def test_joules_are_never_counted_twice(series: list[Counted], total: Quantity) -> None:
     """The total is a sum where no two series can hold the same joules, and missing otherwise."""
-    assert totals.energy(series, "none").total == total
+    parents = {kind: says.get("parent", "") for kind, says in language().words["resource"].items()}
+    assert totals.energy(series, "none", parents).total == total
+
+
+def test_a_table_has_a_line_for_each_kind() -> None:
+    """What a core has used is in its package's number, so that they are not one sum."""
+    metrics = [totals.to_json(each) for each in (joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0")))]
+    lines = totals.summary(metrics).lines
+    assert [(name, quantity.value) for name, quantity in lines] == [
+        ("hw.energy cpu_package", 10),
+        ("hw.energy cpu_core", 4),
+    ]
+
+
+def test_a_table_sums_only_what_may_be_summed() -> None:
+    """Joules of two packages are one line, temperatures of two sensors are two."""
+    heat = Metric("hw.temperature", "f64", "Cel", "gauge", additive=False)
+    warm = [Counted(Key(heat, ("sensor", name), ("machine", ""), ()), 40.0, "mean") for name in "ab"]
+    both = [joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1")), *warm]
+    lines = totals.summary(totals.to_json(each) for each in both).lines
+    assert [(name, quantity.value) for name, quantity in lines] == [
+        ("hw.energy", 3),
+        ("hw.temperature sensor/a, mean", 40.0),
+        ("hw.temperature sensor/b, mean", 40.0),
+    ]
 
 
 @pytest.mark.parametrize(

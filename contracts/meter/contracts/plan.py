@@ -78,6 +78,8 @@ def make(
             "hops": hops(instances, schema),
             "rejected": [{"plugin": plugin, "for": need} for plugin, need in sorted(rejected)],
             "qualities": list(words["quality"]),
+            "additive": sorted(kind for kind, word in words["kind"].items() if word["additive"] == "yes"),
+            "resources": {kind: says.get("parent", "") for kind, says in words["resource"].items()},
         }
     )
 
@@ -132,7 +134,7 @@ def _grouped(variants: Iterable[Variant]) -> dict[tuple[str, str], _Group]:
     """Variants by metric and giver, those of a group joined as far as they are one product set."""
     groups: dict[tuple[str, str], _Group] = {}
     for variant in variants:
-        plain = variant._replace(interval=0, via=frozenset())
+        plain = variant._replace(via=frozenset())
         groups.setdefault((variant.metric, variant.origin), []).append(plain)
     return {key: _joined(group) for key, group in groups.items()}
 
@@ -184,7 +186,10 @@ def _rows(group: _Group) -> Iterator[dict[str, Any]]:
         yield {"from": variant.origin} | {name: document[name] for name in _SHOWN}
 
 
-_SHOWN: Final = ("metric", "type", "unit", "kind", "quality", "resource", "consumer", "attributes")
+_SHOWN: Final = (
+    *("metric", "type", "unit", "kind", "additive", "quality", "interval"),
+    *("resource", "consumer", "attributes"),
+)
 
 
 def _conditions(parts: _Group, whole: _Group) -> Iterator[str]:

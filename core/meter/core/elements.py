@@ -9,7 +9,7 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.contracts.rules import PLACEHOLDER
@@ -81,8 +81,10 @@ class FilterElement:
         self.bindings: dict[Layout, Bound] = {}
         self.told: dict[Layout, Bound] = {}
         """Of which of these the filter was told."""
-        self.promised: dict[str, set[Metric]] = {}
-        """The series that the rules give, by their names; the oldest ones are forgotten."""
+        self.promised: dict[tuple[str, Metric], int] = {}
+        """The series that the rules give on the layouts that are known, and on how many of them."""
+        self.gone: dict[tuple[str, Metric], None] = {}
+        """Series that were promised on layouts that are forgotten; the oldest ones are forgotten too."""
         self.verified: dict[Layout, None] = {}
         """Layouts that hold nothing else; the oldest ones are forgotten."""
 
@@ -97,12 +99,23 @@ class FilterElement:
                 found = bind(self.label, self.rules, layout, self.quality)
             except ContractBreach as error:
                 found, breach = Bound(beside(self.rules, layout), ()), error
-            _remember(self.bindings, layout, found)
-            for key in (key for selection in found.selections for key in selection.outputs):
-                if key.name not in self.promised and len(self.promised) >= SERIES_LIMIT:
-                    del self.promised[next(iter(self.promised))]
-                self.promised.setdefault(key.name, set()).add(key.metric)
+            if len(self.bindings) >= BINDINGS_LIMIT:
+                self._withdraw(self.bindings.pop(next(iter(self.bindings))))
+            self.bindings[layout] = found
+            for series in _series(found):
+                self.promised[series] = self.promised.get(series, 0) + 1
         return found, breach
+
+    def _withdraw(self, bound: Bound) -> None:
+        """A layout is forgotten; what was held back of it may still come."""
+        for series in _series(bound):
+            self.promised[series] -= 1
+            if not self.promised[series]:
+                del self.promised[series]
+                if len(self.gone) >= SERIES_LIMIT:
+                    del self.gone[next(iter(self.gone))]
+                self.gone.pop(series, None)
+                self.gone[series] = None
 
     def tell(self, layout: Layout, bound: Bound) -> None:
         """Let the filter prepare for the selections of a layout, once."""
@@ -117,13 +130,21 @@ class FilterElement:
         """
         layout = getattr(block, "layout", None)
         if layout not in self.verified:
-            if layout is None or any(key.metric not in self.promised.get(key.name, ()) for key in layout.keys):
+            known = layout is not None and all(
+                each in self.promised or each in self.gone for each in [(key.name, key.metric) for key in layout.keys]
+            )
+            if not known:
                 raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
             _remember(self.verified, layout, None)
         try:
             block.verify()
         except ValueError as error:
             raise ContractBreach(self.label, "needs.metrics.gives", "block", why=str(error)) from error
+
+
+def _series(bound: Bound) -> Iterator[tuple[str, Metric]]:
+    """The series that the rules give."""
+    return ((key.name, key.metric) for selection in bound.selections for key in selection.outputs)
 
 
 def _remember(known: dict[Layout, Any], layout: Layout, what: Any) -> None:

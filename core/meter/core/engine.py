@@ -118,7 +118,6 @@ class Engine:
         sysroot: Path | None = None,
         clock: Clock | None = None,
         report: Callable[[Fault], None] = lambda _: None,
-        overrides: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.plan = plan
         self.contracts = contracts
@@ -126,7 +125,6 @@ class Engine:
         self.sysroot = sysroot
         self.clock = clock or MonotonicClock()
         self.report = report
-        self.overrides = overrides or {}
         self.faults: list[Fault] = []
         self.sources: list[SourceElement] = []
         self.filters: list[FilterElement] = []
@@ -210,7 +208,7 @@ class Engine:
 
     def _construct(self, entry: dict[str, Any]) -> Any:
         label = entry["instance"]
-        config = {**entry["config"], **self.overrides.get(label, {})}
+        config = dict(entry["config"])
         for name in entry["paths"]:
             config[name] = self._absolute(config[name])
         phase = "load"

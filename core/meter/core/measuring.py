@@ -12,13 +12,14 @@ import os
 import threading
 import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from meter.core import totals
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from meter.core.cuts import Sources, Window
@@ -289,8 +290,8 @@ class Measurement:
 
     def _energy(self) -> Energy:
         self._both()
-        no_energy = "" if self._machine is None else self._machine.no_energy
-        return totals.energy(self.metrics, self._why or no_energy)
+        machine = self._machine or _Machine(None, "", "")
+        return totals.energy(self.metrics, self._why or machine.no_energy, machine.parents)
 
     @property
     def _forked(self) -> bool:
@@ -487,11 +488,15 @@ def _memory() -> tuple[int | None, int | None]:
 
 
 class _Machine(NamedTuple):
-    """The sources for measurements of one interval and sysroot, or why there are none; why there is no energy."""
+    """The sources for measurements of one interval and sysroot, or why there are none; why there is no energy.
+
+    `parents` is the tree of kinds of resources.
+    """
 
     sources: Sources | None
     why: str
     no_energy: str
+    parents: Mapping[str, str] = MappingProxyType({})
 
 
 _machines: dict[tuple[str | None, str | None], _Machine] = {}
@@ -541,7 +546,7 @@ def _made(interval: str | None, sysroot: str | None) -> _Machine:
     mounted = chain.mounted
     root = None if sysroot is None else Path(sysroot)
     sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
-    return _Machine(sources, "", chain.no_energy)
+    return _Machine(sources, "", chain.no_energy, mounted.plan.document["resources"])
 
 
 def _checked(interval: str | None) -> str | None:

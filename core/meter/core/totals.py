@@ -11,7 +11,7 @@ from meter.core.keys import MACHINE
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meter.core.keys import Key
 
@@ -103,13 +103,17 @@ class Summary(NamedTuple):
 
 def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
     """What a table shows of the machine. Takes what `to_json` makes."""
+    machine = [metric for metric in metrics if metric["scope"] == "machine"]
+    kinds: dict[str, set[str]] = {}
+    for metric in machine:
+        kinds.setdefault(metric["metric"], set()).add(metric["resource"].partition("/")[0])
     groups: dict[str, list[dict[str, Any]]] = {}
-    for metric in metrics:
-        if metric["scope"] != "machine":
-            continue
+    for metric in machine:
         words = [metric["metric"]]
         if not metric["additive"] and metric["resource"] != MACHINE[0]:
             words.append(metric["resource"])
+        elif len(kinds[metric["metric"]]) > 1:  # one of them may be a part of another
+            words.append(metric["resource"].partition("/")[0])
         words += [f"{name.rpartition('.')[2]}={value}" for name, value in metric["attributes"].items()]
         how = "" if metric["statistic"] == "sum" else f", {metric['statistic']}"
         groups.setdefault(" ".join(words) + how, []).append(metric)
@@ -124,14 +128,15 @@ def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
     return Summary(tuple(lines), len(groups) - len(lines))
 
 
-def energy(totals: Iterable[Total], otherwise: str) -> Energy:
+def energy(totals: Iterable[Total], otherwise: str, parents: Mapping[str, str]) -> Energy:
     """The energy of the machine from all series of `hw.energy` that no consumer divides.
 
     The total is the sum where no two of them can hold the same joules: no two attribute sets on one kind of resource,
     and the machine alone. Else, and where one of them is missing, it is missing: joules are never counted twice, nor a
     part of them taken for the whole.
 
-    Args: `otherwise` is why there is none where no series is there.
+    Args: `otherwise` is why there is none where no series is there; `parents` is the tree of kinds of resources, as the
+        plan has it.
     """
     parts = [t for t in totals if t.key.metric.name == ENERGY and t.statistic == "sum" and t.key.consumer == MACHINE]
     known = [(_named(part.key), quantity(part)) for part in parts]
@@ -141,7 +146,7 @@ def energy(totals: Iterable[Total], otherwise: str) -> Energy:
     cells = [f"{_named(part.key)}: some of its readings are missing" for part in parts if part.missing]
     if gaps or cells:
         total = Quantity.missing("J", "; ".join(gaps or cells))
-    elif not _apart([part.key for part in parts]):
+    elif not _apart([part.key for part in parts], parents):
         names = ", ".join(name for name, _ in known)
         total = Quantity.missing("J", f"some of these may be parts of others: {names}")
     else:
@@ -151,13 +156,19 @@ def energy(totals: Iterable[Total], otherwise: str) -> Energy:
     return Energy(total, tuple(Domain(name, each, counted) for name, each in known))
 
 
-def _apart(keys: Sequence[Key]) -> bool:
-    """Whether no two of these series can hold the same joules."""
+def _apart(keys: Sequence[Key], parents: Mapping[str, str]) -> bool:
+    """Whether no two of these series can hold the same joules: one set of attributes for a kind, no kind in another."""
     seen: dict[str, tuple[tuple[str, str], ...]] = {}
     for key in keys:
         if seen.setdefault(key.resource[0], key.attributes) != key.attributes:
             return False
-    return len(keys) == 1 or MACHINE[0] not in seen
+    for kind in seen:
+        above = parents.get(kind, "")
+        while above:
+            if above in seen:
+                return False
+            above = parents.get(above, "")
+    return True
 
 
 def _named(key: Key) -> str:
