@@ -128,12 +128,12 @@ class FilterElement:
 
         Raises: ContractBreach.
         """
-        layout = getattr(block, "layout", None)
+        layout: Layout | None = getattr(block, "layout", None)
+        if layout is None:
+            raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
         if layout not in self.verified:
-            known = layout is not None and all(
-                each in self.promised or each in self.gone for each in [(key.name, key.metric) for key in layout.keys]
-            )
-            if not known:
+            series = [(key.name, key.metric) for key in layout.keys]
+            if not all(each in self.promised or each in self.gone for each in series):
                 raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
             _remember(self.verified, layout, None)
         try:
