@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections import Counter, defaultdict
@@ -226,6 +227,52 @@ def test_a_second_ctrl_c_ends_at_once(sandbox: Sandbox, wait: Waiting) -> None:
     wait.line(process, "stopping")
     process.send_signal(signal.SIGINT)
     assert wait.end(process).code == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_wait_for_the_reader_of_a_pipe(
+    sandbox: Sandbox, wait: Waiting, number: signal.Signals
+) -> None:
+    """Nobody reads the named pipe that a plugin opens in `start`; it is named, and meter ends."""
+    os.mkfifo(sandbox.folder / "pipe")
+    code = RAISES.format(phase="", name="slow").replace(
+        "        self.polls = 0\n",
+        "        import os, sys\n        self.polls = 0\n        print('waits', file=sys.stderr, flush=True)\n"
+        "        os.open('pipe', os.O_WRONLY)\n",
+    )
+    folder = sandbox.plugin("slow", code)
+    sandbox.mount("/host", "slow", "memory", "csv", "path=host.csv", "--plugin-dir", folder)
+    process = sandbox.start("run")
+    wait.line(process, "waits")
+    process.send_signal(number)
+    done = wait.end(process)
+    assert done.code == 5
+    assert "`slow` cannot start: Interrupted system call" in done.errors
+
+
+def test_faults_of_several_runs_say_whose_they_are(sandbox: Sandbox) -> None:
+    """One plugin may be in each of them."""
+    folder = sandbox.plugin("bad", RAISES.format(phase="start", name="bad"))
+    for name in ("a", "b"):
+        sandbox.mount(f"/{name}", "bad", "memory", "csv", f"path={name}.csv", "--plugin-dir", folder)
+    done = sandbox.meter("run", "--for", "50ms")
+    assert done.code == 5
+    assert [line.strip() for line in done.errors.splitlines() if "note: of" in line] == [
+        "= note: of `/a`",
+        "= note: of `/b`",
+    ]
+
+
+def test_missing_values_are_counted(sandbox: Sandbox) -> None:
+    """A file of empty values is not what anybody wanted; the last line of a run says how many there are."""
+    code = RAISES.format(phase="", name="gaps").replace("1.5)", "None)")
+    sandbox.mount(
+        "/host", "gaps", "interval=20ms", "csv", "path=host.csv", "--plugin-dir", sandbox.plugin("gaps", code)
+    )
+    done = sandbox.meter("run", "--for", "50ms").ok()
+    found = re.search(r"(\d+) polls, (\d+) rows, (\d+) values missing", done.errors)
+    assert found is not None
+    assert len(set(found.groups())) == 1
 
 
 def test_sysroot_gives_its_own_numbers(sandbox: Sandbox, wait: Waiting) -> None:

@@ -123,7 +123,7 @@ class TestKnownLayout:
             bind("f", [rule("b", **demands)], LAYOUT, WORST)
 
         assert (caught.value.label, caught.value.clause) == ("f", f"needs.metrics.{clause}")
-        assert key("b").name in caught.value.detail
+        assert key("b").said in caught.value.detail
         assert words in caught.value.detail
 
     def test_two_series_that_become_one_are_a_breach(self) -> None:

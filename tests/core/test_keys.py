@@ -344,3 +344,19 @@ class TestKeySet:
         )
 
         assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (Key.make(POWER), "hw.power"),
+        (Key.make(POWER, ("gpu", "0")), "hw.power of gpu/0"),
+        (
+            Key.make(POWER, ("gpu", "0"), ("process", "7"), {"b": "2", "a": "1"}),
+            "hw.power{a=1,b=2} of gpu/0 for process/7",
+        ),
+    ],
+)
+def test_a_series_is_named_for_people(key: Key, said: str) -> None:
+    """What is the machine's is not said."""
+    assert key.said == said

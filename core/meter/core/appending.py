@@ -54,8 +54,10 @@ class Appending:
         try:
             if header and (not self._seekable or not os.fstat(self._file).st_size):
                 self._append([header])
-        except BaseException:
+        except BaseException as error:
             os.close(self._file)
+            if isinstance(error, OSError) and error.strerror is not None and error.filename is None:
+                error.filename = path
             raise
 
     def fileno(self) -> int:
@@ -70,6 +72,14 @@ class Appending:
         Raises: Gone, nobody reads the pipe any more; OSError, nothing of the text is in the file, or the rest of it
             is kept for the next try where it is a pipe.
         """
+        try:
+            self._write(pieces, seq)
+        except OSError as error:
+            if error.strerror is not None and error.filename is None:
+                error.filename = self.path  # what is done with a descriptor does not say it
+            raise
+
+    def _write(self, pieces: list[bytes], seq: int) -> None:
         if not self._seekable:
             self._stream(b"".join(pieces), seq)
             return

@@ -117,7 +117,7 @@ class Backend:
     Args:
         mountpoint: its name, such as `/host`.
         file: a mount file, in which `mounted` records it; without one nothing is written.
-        plugin_dirs: folders with further plugins.
+        plugin_dirs: folders with further plugins, or one such folder.
         sysroot: read /proc and /sys below this folder.
         prefer, durability, order: as in `meter.toml`.
     """
@@ -127,7 +127,7 @@ class Backend:
         mountpoint: str,
         *,
         file: str | os.PathLike[str] | None = None,
-        plugin_dirs: Iterable[str | os.PathLike[str]] = (),
+        plugin_dirs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         sysroot: str | os.PathLike[str] | None = None,
         prefer: Sequence[str] = (),
         durability: str | None = None,
@@ -136,7 +136,7 @@ class Backend:
         self.mountpoint: Final = mountpoint
         self._file = None if file is None else os.path.abspath(file)
         self._folder = os.getcwd() if self._file is None else os.path.dirname(self._file)
-        self._plugin_dirs = [os.path.abspath(folder) for folder in plugin_dirs]
+        self._plugin_dirs = [os.path.abspath(folder) for folder in _folders(plugin_dirs)]
         self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
         self._plugins: list[str] = []
         self._config: dict[str, dict[str, Any]] = {}
@@ -197,7 +197,7 @@ class Backend:
         mountpoint: str,
         *,
         file: str | os.PathLike[str] | None = None,
-        plugin_dirs: Iterable[str | os.PathLike[str]] = (),
+        plugin_dirs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         sysroot: str | os.PathLike[str] | None = None,
         locked: bool = False,
     ) -> Mounted:
@@ -210,7 +210,7 @@ class Backend:
         """
         path = lock.find_mount_file(None if file is None else os.fspath(file), dict(os.environ)) or "meter.toml"
         root = None if sysroot is None else os.fspath(sysroot)
-        folders = [os.fspath(folder) for folder in plugin_dirs]
+        folders = _folders(plugin_dirs)
         backends = held(path, [mountpoint], sysroot=root)
         if backends is None:
             from meter.core.script import Script  # the contract language, which `held` does without
@@ -342,20 +342,27 @@ class Running:
         self.plan: Final = mounted.plan
         self._engine = mounted.engine(report)
         self._entered = False
+        self._goes = False
 
-    def start(self) -> None:
-        """Start the plugins, then the threads. What fails is a fault and left out.
+    def prepare(self) -> None:
+        """Start the plugins and nothing else. What fails is a fault and left out.
 
         Raises: RuntimeError, it was started before.
         """
-        self._prepare()
-        self._engine.go()
-
-    def _prepare(self) -> None:
         if self._entered:
             raise RuntimeError(f"a run of {self.plan.mountpoint} is started once; `mounted.running()` makes another")
         self._entered = True
         self._engine.start()
+
+    def start(self) -> None:
+        """Start the plugins, where `prepare` has not, then the threads.
+
+        Raises: RuntimeError, it was started before.
+        """
+        if not self._entered or self._goes:
+            self.prepare()
+        self._goes = True
+        self._engine.go()
 
     def stop(self, deadline_s: float = 5.0) -> Tally:
         """Poll a last time and deliver everything, within a deadline; what was done. A second call changes nothing."""
@@ -387,10 +394,10 @@ class Running:
     def take(self) -> list[Reading]:
         """What the output `collect` has got since the last call, in the order of delivery; it is kept no longer.
 
-        Raises: LookupError, the backend has no `collect`.
+        Raises: LookupError, the backend has no `collect` that keeps readings.
         """
         plugins = self.plan.document["plugins"]
-        labels = [plugin["instance"] for plugin in plugins if plugin["plugin"] == COLLECT]
+        labels = [each["instance"] for each in plugins if each["plugin"] == COLLECT and each["config"]["keep"]]
         if not labels:
             raise LookupError(f"{self.plan.mountpoint} keeps no readings; give it the output: .add({COLLECT!r})")
         taken = []
@@ -409,7 +416,7 @@ class Running:
         ]
 
     def __enter__(self) -> Self:
-        self._prepare()
+        self.prepare()
         engine = self._engine
         if not any(source.live for source in engine.sources) or not any(output.live for output in engine.outputs):
             self.stop()
@@ -484,6 +491,11 @@ def load(
         Mounted(Plan(each.plan, [d.to_json() for d in each.diagnostics]), each.contracts, mounts.folder, sysroot)
         for each in mounts.ready(mountpoints, locked=locked, spans=spans)
     ]
+
+
+def _folders(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """One folder or several: a text is a folder, and not many of one letter."""
+    return [os.fspath(each) for each in ([given] if isinstance(given, str | os.PathLike) else given)]
 
 
 def _plain(plugin: str, name: str, value: Any) -> Any:

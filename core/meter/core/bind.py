@@ -172,7 +172,7 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
         for hit in applied:
             rule = rules[hit.rule]
             for fault in faults(rule, hit.part, same_dimension):
-                facts = {"key": key.name, "got": fault.got, "wanted": " or ".join(fault.wanted)}
+                facts = {"key": key.said, "got": fault.got, "wanted": " or ".join(fault.wanted)}
                 raise ContractBreach(label, f"needs.metrics.{fault.clause}", "taken", **facts)
             if rule.keeps:
                 passing.append(key)
@@ -186,7 +186,7 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
         outputs, groups = _outputs(rules[place], inputs, given, worst_quality)
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
-            facts = {"key": twice.name, "count": str(len(inputs))}
+            facts = {"key": twice.said, "count": str(len(inputs))}
             raise ContractBreach(label, "needs.metrics.gives", "merged", **facts)
         selections.append(Selection(place, rules[place], layout, inputs, outputs, groups))
     return Bound(layout.restrict(KeySet(passing)) if passing else None, tuple(selections))

@@ -66,6 +66,8 @@ class Tally(NamedTuple):
     retries: int
     rows: int
     lost: int
+    gaps: int = 0
+    """Values that were missing in what was polled."""
 
 
 class Raw(NamedTuple):
@@ -73,6 +75,12 @@ class Raw(NamedTuple):
 
     rows: list[tuple[str, list[Row]]]
     anchor: tuple[int, int]
+
+
+def refusal(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    name = f" `{error.filename}`" if error.filename and f"`{error.filename}`" not in str(error.strerror) else ""
+    return f"{error.strerror or error}{name}"
 
 
 def described(error: BaseException) -> str:
@@ -89,8 +97,7 @@ def described(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  (the text of a plugin's own error is the plugin's code, too)
         text = ""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, TimeoutError):
-        name = f" `{error.filename}`" if error.filename else ""
-        return f"{error.strerror}{name}{place}"
+        return refusal(error)
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
@@ -146,6 +153,7 @@ class Engine:
         self.failed = False
         self._seq = 0
         self._count = 0
+        self._gaps = 0
         self._give_up_ns: int | None = None
         self._anchor = _anchor()
 
@@ -163,6 +171,10 @@ class Engine:
         self.failed = True
         if isinstance(error, ContractBreach):
             self.fault("E-BREACH", label, error.clause, why=error.detail)
+        elif phase == "start" and isinstance(error, OSError | ValueError):
+            # What it was given is not as it needs it: nothing of its code is to blame.
+            why = refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
+            self.fault("E-PLUGIN-RAISED", label, variant="start", phase=phase, why=why)
         elif isinstance(error, ExportMissing):
             self.fault("E-EXPORT-MISSING", label, plugin=error.plugin, export=error.export, why=error.why)
         else:
@@ -331,6 +343,7 @@ class Engine:
             retries=sum(source.retries for source in self.sources),
             rows=self._count,
             lost=sum(output.lost for output in self.outputs),
+            gaps=self._gaps,
         )
 
     # --------------------------------------------------------------------------------------------------------- poll
@@ -515,6 +528,7 @@ class Engine:
                 self.failed = True
                 self.fault("E-BREACH", label, "provides.metrics", why=str(error))
         self._count += sum(block.rows for block in blocks)
+        self._gaps += sum(int(mask.sum()) for block in blocks for mask in block.masks if mask is not None)
         return blocks
 
     def _quarantine(self, label: str) -> None:
@@ -661,7 +675,7 @@ def _together(label: str, passing: Block | None, given: list[Block]) -> list[Blo
             try:
                 whole = whole.join(made)
             except KeyClash as error:
-                raise ContractBreach(label, "needs.metrics.gives", "there-already", key=error.key.name) from error
+                raise ContractBreach(label, "needs.metrics.gives", "there-already", key=error.key.said) from error
         elif made.rows:
             out.append(made)
     return out if whole is None else [whole, *out]

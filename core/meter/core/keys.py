@@ -132,6 +132,16 @@ class Key:
         """
         return tuple(_unescape(part) for part in canonical(name))
 
+    @property
+    def said(self) -> str:
+        """The series as a message names it: `hw.energy{domain=core} of cpu_package/0`."""
+        parts = ",".join(f"{name}={value}" for name, value in self.attributes)
+        text = f"{self.metric.name}{{{parts}}}" if parts else self.metric.name
+        for word, (kind, id_) in (("of", self.resource), ("for", self.consumer)):
+            if id_:
+                text += f" {word} {kind}/{id_}"
+        return text
+
     def variant(self) -> Variant:
         """This series as a variant: every set has one member."""
         metric = self.metric

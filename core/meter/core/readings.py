@@ -121,7 +121,7 @@ class Declared:
         keys = tuple(self.key(*spec) for spec in specs)
         if len(set(keys)) < len(keys):
             twice = next(key for at, key in enumerate(keys) if key in keys[:at])
-            raise ContractBreach(self.label, "provides.metrics", "two-columns", key=twice.name)
+            raise ContractBreach(self.label, "provides.metrics", "two-columns", key=twice.said)
         return self.interned(keys)
 
     def interned(self, keys: tuple[Key, ...]) -> Columns:
@@ -269,7 +269,7 @@ class Readings:
         """
         key = self._declared.key(metric, resource_id, consumer_id, resource, consumer, attributes)
         if key in self._emitted:
-            raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.name)
+            raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.said)
         self._check(key, value)
         start = self.since if since is None else self._span(since)
         group = self._groups.get(start)
@@ -343,7 +343,7 @@ class Readings:
         for columns in together:
             for key in columns.keys:
                 if key in seen:
-                    raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.name)
+                    raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.said)
                 seen.add(key)
         if len(self._disjoint) >= _COLUMNS_REMEMBERED:
             self._disjoint.clear()
@@ -369,7 +369,7 @@ class Readings:
             elif not limits[0] <= int(value) <= limits[1]:
                 wrong = "outside"
         if wrong:
-            facts = {"value": repr(value), "key": key.name, "type": key.metric.type}
+            facts = {"value": repr(value), "key": key.said, "type": key.metric.type}
             raise ContractBreach(self._declared.label, "provides.metrics.type", wrong, **facts)
 
 

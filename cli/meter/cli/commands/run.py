@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +18,7 @@ from meter.cli import common
 
 if TYPE_CHECKING:
     from meter.core.backend import Mounted, Running
-    from meter.core.engine import Fault
+    from meter.core.engine import Fault, Tally
 
 
 def _nanoseconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -55,21 +58,23 @@ def run(
     if isinstance(backends, int):
         return backends
     gc.enable()
-    runs = [mounted.running(_report) for mounted in backends]
-    stopped = threading.Event()
-    _on_signals(stopped)
-    for running in runs:
-        common.say(f"running {running.plan.mountpoint}: {running.plan.chain}")
-        running.start()
+    several = len(backends) > 1
+    runs = [mounted.running(partial(_report, mounted.plan.mountpoint if several else "")) for mounted in backends]
+    stop = _Stop()
     started = time.monotonic()
+    for running in runs:
+        stop.prepare(running)
+    for running in runs:
+        if not stop.asked.is_set():
+            common.say(f"running {running.plan.mountpoint}: {running.plan.chain}")
+            running.start()
+    stopped = stop.asked
     _wait(runs, stopped, for_)
     for running in runs:
         tally = running.stop()
-        late = f", {tally.missed} ticks missed" if tally.missed else ""
-        lost = f", {tally.lost} rows lost" if tally.lost else ""
         spent = time.monotonic() - started
         name = running.plan.mountpoint
-        common.say(f"ran {name} for {spent:.1f} s: {tally.polls} polls, {tally.rows} rows{late}{lost}")
+        common.say(f"ran {name} for {spent:.1f} s: {_told(tally)}")
     return common.FAILED if any(running.failed for running in runs) else common.OK
 
 
@@ -96,22 +101,52 @@ def _backends(
     return backends
 
 
-def _report(fault: Fault) -> None:
-    common.show([common.fault_json(fault)])
+def _told(tally: Tally) -> str:
+    """What a run did, in one line."""
+    parts = [(tally.polls, "poll", ""), (tally.rows, "row", "")]
+    parts += [(tally.gaps, "value", " missing"), (tally.missed, "tick", " missed"), (tally.lost, "row", " lost")]
+    shown = [(n, word, how) for n, word, how in parts if n or not how]
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}{how}" for n, word, how in shown)
 
 
-def _on_signals(stopped: threading.Event) -> None:
-    """The first signal stops in order, a second one at once."""
+def _report(mountpoint: str, fault: Fault) -> None:
+    document = common.fault_json(fault)
+    if mountpoint:
+        from meter.contracts.language import language  # it is loaded, as there is a fault
 
-    def handle(number: int, _frame: object) -> None:
-        if stopped.is_set():
+        document["notes"].append(language().phrase("note", "backend", mountpoint=mountpoint))
+    common.show([document])
+
+
+class _Stop:
+    """Stops in order at the first signal, at once at the second one.
+
+    While plugins start, the first one interrupts what they wait for, such as the reader of a named pipe.
+    """
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._starts = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+            signal.signal(signal.SIGHUP, self._handle)  # the terminal was closed
+
+    def prepare(self, running: Running) -> None:
+        """Start the plugins of a run, unless a stop was asked for."""
+        if self.asked.is_set():
+            return
+        self._starts = True
+        with contextlib.suppress(InterruptedError):
+            running.prepare()
+        self._starts = False
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if self.asked.is_set():
             os._exit(128 + number)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
-        signal.signal(signal.SIGHUP, handle)  # the terminal was closed
+        self.asked.set()
+        if self._starts:
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
 
 
 def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None) -> None:
