@@ -483,6 +483,15 @@ class TestQuantity:
 class TestTable:
     """`table`."""
 
+    def test_a_column_whose_ends_tell_rows_apart_is_cut_in_its_middle(self) -> None:
+        """Wide characters count two; what fits stays whole."""
+        rows = [["system.cpu.time mode=user", "1 s"], ["short", "3 s"], ["東京東京東京東京", "4 s"]]
+        assert table(rows, ["", ""], align="mr", width=17).splitlines() == [
+            "syst…de=user  1 s",
+            "short         3 s",
+            "東京… 京東京  4 s",
+        ]
+
     def test_columns_are_aligned(self) -> None:
         """Numbers to the right, two blanks between, none at the end."""
         assert (

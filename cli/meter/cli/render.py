@@ -281,7 +281,8 @@ def table(
     Where the whole is wider than `width`, the widest text columns are cut with `…` down to four columns each;
     numbers are never cut, so a table of numbers may stay wider. A missing cell is empty.
 
-    Args: align, for each column `l` for text or `r` for numbers, `l` where it ends.
+    Args: align, for each column `l` for text, `m` for text whose end tells rows apart and that is cut in its middle, or
+        `r` for numbers; `l` where it ends.
     """
     shown = [headers, *rows] if any(headers) else rows
     count = max(map(len, shown), default=0)
@@ -299,7 +300,7 @@ def table(
 def _shrunk(widths: Sequence[int], align: str, room: int) -> list[int]:
     """The widths with the widest of the text columns made narrower, down to four, until they fit or none is left."""
     found = list(widths)
-    text = [place for place in range(len(found)) if align[place] == "l"]
+    text = [place for place in range(len(found)) if align[place] != "r"]
     while text and sum(found) > room:
         place = max(text, key=found.__getitem__)
         if found[place] <= 4:
@@ -308,8 +309,17 @@ def _shrunk(widths: Sequence[int], align: str, room: int) -> list[int]:
     return found
 
 
+def _middle(text: str, width: int) -> str:
+    """A text without its middle, should it be wider: two thirds of what is left are of its end."""
+    whole = columns(text)
+    if whole <= width:
+        return text
+    end = (width - 1) * 2 // 3
+    return f"{cut(text, 0, width - 1 - end)}…{cut(text, whole - end, whole)}"
+
+
 def _justified(text: str, width: int, side: str) -> str:
-    text = clip(text, width)
+    text = _middle(text, width) if side == "m" else clip(text, width)
     blanks = " " * (width - columns(text))
     return blanks + text if side == "r" else text + blanks
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from meter.contracts import options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
-from meter.contracts.diagnostics import ContractError, Diagnostic, nearest
+from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
 from meter.contracts.host import Assumed, Host
 from meter.contracts.model import Source
 from meter.contracts.reader import LIMIT, parse_toml
@@ -99,8 +99,8 @@ class Mounts:
 
     def unknown(self, mountpoint: str, mounted: Sequence[str], span: Span) -> Diagnostic:
         """E-MOUNT-UNKNOWN."""
-        near = nearest(mountpoint, mounted)
-        return _fault("E-MOUNT-UNKNOWN", span, mountpoint=mountpoint, near=near)
+        facts = {"near": nearest(mountpoint, mounted), "mounted": listed(mounted), "path": self.path}
+        return _fault("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
 
     # ------------------------------------------------------------------------------------------------------ checking
 

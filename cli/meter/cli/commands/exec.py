@@ -98,7 +98,7 @@ def report(document: dict[str, Any], width: int) -> str:
         last = scope
     ending = f": {_ending(document)}"
     head = render.clip(render.visible(shlex.join(document["command"])), max(20, width - len(ending))) + ending
-    lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="llrl", width=width)]
+    lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="lmrl", width=width)]
     missing = [f"{name} is missing: {render.visible(reason)}" for _, name, _, _, reason in found if reason]
     if missing:
         lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in missing)]
