@@ -45,7 +45,7 @@ def test_the_overview_gives_the_reason_of_each_place_in_one_line(sandbox: Sandbo
         "5 csv asked for; after `select`: every output comes after every postfilter",
     ]
     assert "takes from cpu: system.cpu.time{cpu.mode=system|user}" in told
-    assert "+ system.cpu.time.rate gauge, f64, s/s, of cpu_core" in told
+    assert "+ system.cpu.time.rate gauge, f64, s/s, of cpu_core, additive" in told
     assert "- system.memory.limit of memory ends here" in told
     assert "cpu.mode: guest, interrupt, iowait, nice, steal, system, user" in told
 
@@ -85,11 +85,29 @@ def test_one_instance_is_told_whole(sandbox: Sandbox) -> None:
     told = lines(sandbox.meter("explain", "/host", "rate").ok().out)
     assert "stands after `memory`: every filter comes after every source" in told
     assert "before `select`: every filter comes before every postfilter" in told
-    assert "system.memory.limit gauge, u64, By, of machine" in told
+    assert "system.memory.limit gauge, u64, By, of machine, additive" in told
     assert not any(line.startswith(("csv:", "1 ")) for line in told)
     done = sandbox.meter("explain", "/host", "rate", "--format", "json").ok()
     assert [each["instance"] for each in done.json["backends"][0]["plugins"]] == ["rate"]
     assert {row["metric"] for row in plugin(done, "rate")["schema"]} >= {"system.memory.limit", "system.cpu.time.rate"}
+
+
+def test_what_decides_about_sums_and_windows_is_told(sandbox: Sandbox) -> None:
+    """Additive and interval where they are not as the kind has them or a filter changes them, and only there."""
+    sandbox.mount(
+        *("/w", "cpu", "memory", "aggregate", "metrics=system.memory.usage", "function=max", "window=10s"),
+        *("aggregate#sum", "metrics=system.cpu.time", "function=sum", "over=resource", "csv", "path=w.csv"),
+    )
+    told = lines(sandbox.meter("explain", "/w", "aggregate").ok().out)
+    assert "system.cpu.time delta, f64, s, of cpu_core" in told
+    assert "system.memory.usage gauge, u64, By, of machine, additive" in told
+    assert "+ system.memory.usage.max gauge, u64, By, of machine, derived, not additive, every 10s" in told
+    summed = lines(sandbox.meter("explain", "/w", "sum").ok().out)
+    assert "+ system.cpu.time.sum delta, f64, s, of machine, derived" in summed
+    done = sandbox.meter("explain", "/w", "--format", "json").ok()
+    [row] = plugin(done, "aggregate")["adds"]
+    assert (row["additive"], row["interval"]) == (False, 10_000_000_000)
+    assert done.json["backends"][0]["additive"] == ["counter", "delta"]
 
 
 NEEDY = SOURCE.replace("[[prov", 'needs.capabilities = {{ energy = "*" }}\n[[prov', 1)

@@ -107,6 +107,13 @@ def test_all_forms_have_the_same_nodes_and_edges(sandbox: Sandbox) -> None:
     assert len(re.findall(r"^ +m\dn\d+ \[label", dot, re.MULTILINE)) == nodes
 
 
+@pytest.mark.parametrize("form", ["text", "mermaid", "dot"])
+def test_where_there_is_nothing_to_draw_nothing_is_drawn(sandbox: Sandbox, form: str) -> None:
+    """An empty diagram beside an error would be taken for one of what is mounted."""
+    done = sandbox.meter("graph", "--format", form)
+    assert (done.code, done.codes, done.out) == (5, ["E-FILE"], "")
+
+
 # A flowchart of the forms that are used, whose labels hold only characters without meaning, and entity codes.
 _LABEL = r'"(?:[A-Za-z0-9 ._/,]|#[0-9]+;|<br/>)*"'
 MERMAID = re.compile(

@@ -99,7 +99,7 @@ MISTAKES = {
     "folder of plugins that is not there": Mistake(
         ("/host", "cpu", "csv", "path=a.csv", "--plugin-dir", "no"), "E-FILE", "", "name a folder with plugins", 5
     ),
-    "one word too few": Mistake(("/nope",), "E-MOUNT-UNKNOWN", "/nope", "`meter mount` lists what is mounted"),
+    "one word too few": Mistake(("/nope",), "E-MOUNT-UNKNOWN", "/nope", "mounted is `/taken`"),
 }
 
 

@@ -139,10 +139,10 @@ class TestReading:
             (b"[]", "not of the format"),
             (b"null", "not of the format"),
             (b'{"format": "meter-lock/1"}', "not of the format"),
-            (b'{"format": ["meter-lock/2"]}', "not of the format"),
-            (b'{"format": "meter-lock/2"}', "edited"),
-            (b'{"format": "meter-lock/2", "file": 1, "mounts": {}}', "edited"),
-            (b'{"format": "meter-lock/2", "file": "", "mounts": []}', "edited"),
+            (b'{"format": ["meter-lock/3"]}', "not of the format"),
+            (b'{"format": "meter-lock/3"}', "edited"),
+            (b'{"format": "meter-lock/3", "file": 1, "mounts": {}}', "edited"),
+            (b'{"format": "meter-lock/3", "file": "", "mounts": []}', "edited"),
         ],
     )
     def test_what_is_no_lock_is_refused(self, tmp_path: Path, data: bytes, why: str) -> None:

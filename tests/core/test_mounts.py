@@ -487,7 +487,7 @@ class TestResolve:
         assert chosen(mounted) == chosen(ready.plan) == ["probe", "weak", "sink"]
         assert chosen(world.mount("/other", "probe", "sink").plan) == ["probe", "better", "sink"]
 
-    @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/2", "file": "", "mounts": {"/host": 1}}'])
+    @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/3", "file": "", "mounts": {"/host": 1}}'])
     def test_a_broken_lock_is_made_anew(self, world: World, data: bytes) -> None:
         """Nothing of it is needed."""
         world.lock_file.write_bytes(data)

@@ -154,6 +154,23 @@ def test_a_window_is_given_when_its_end_has_come() -> None:
     assert cells(after, "m.sum") == [(2.0, 0, 2 * SECOND), (5.0, 3 * SECOND - 1, 3 * SECOND)]
 
 
+def test_a_row_that_ends_at_a_border_waits_for_no_other() -> None:
+    """Where it is the only one of its window, which ends with it; one without length begins the window after it."""
+    mounted = chain("max", "window=2s")
+    columns = mounted.columns(mounted.key("m"))
+    spans = [(0, 2), (2, 4), (4, 6), (6, 6), (6, 8)]
+
+    given_ = [mounted.hand_over([Row(columns, ts * SECOND, since * SECOND, [float(ts)])]) for since, ts in spans]
+
+    assert [cells(blocks, "m.max") for blocks in given_] == [
+        [(2.0, 0, 2 * SECOND)],
+        [(4.0, 2 * SECOND, 4 * SECOND)],
+        [(6.0, 4 * SECOND, 6 * SECOND)],
+        [],
+        [(8.0, 6 * SECOND, 8 * SECOND)],
+    ]
+
+
 def test_windows_without_rows_give_nothing() -> None:
     """A machine that was suspended has no windows of that time."""
     mounted = chain("mean", "window=2s")
@@ -462,6 +479,14 @@ def test_what_it_gives() -> None:
         ("gauge", ["function=max", "over=resource"], []),
         ("gauge", ["function=median", "window=2s"], ["E-CONFIG-RANGE"]),
         ("gauge", ["function=quantile", "quantile=1.5", "window=2s"], ["E-CONFIG-RANGE"]),
+        *[  # it would be ignored
+            ("gauge", [f"function={name}", "quantile=0.9", "window=2s"], ["E-CONSTRAINT"])
+            for name in ("mean", "min", "max", "last")
+        ],
+        ("gauge", ["function=mean", "quantile=0.9", "over=of"], ["E-CONSTRAINT"]),
+        ("delta", ["function=sum", "quantile=0.9", "window=2s"], ["E-CONSTRAINT"]),
+        ("delta", ["function=sum", "quantile=0.9", "over=of"], ["E-CONSTRAINT"]),
+        ("gauge", ["function=quantile", "quantile=0.9", "window=2s"], []),
         ("gauge", ["window=2s"], ["E-CONFIG-MISSING"]),
         ("gauge", ["function=mean", "window=2s", "suffix=a b"], ["E-KEY-NAME"]),
     ],
@@ -573,7 +598,8 @@ def stories(draw: st.DrawFn, mounted: Chain, values: st.SearchStrategy[Any]) -> 
 def once(function: str, type_: str, *over: str) -> Chain:
     """The filter on a source that may be polled each nanosecond; checked once, as that is what takes long."""
     made = [metric("m", KINDS[function], type_), '[config.interval]\ntype = "duration"\ndefault = "1ns"\n']
-    words = ["metrics=m", f"function={function}", "quantile=0.25", "window=2ns", *over]
+    quantile = ["quantile=0.25"] if function == "quantile" else []
+    words = ["metrics=m", f"function={function}", *quantile, "window=2ns", *over]
     return Chain(made, "aggregate", *words)
 
 

@@ -293,6 +293,116 @@ def test_a_table_as_it_is_read(chain: Chain, width: int, lines: list[str]) -> No
     assert found == lines
 
 
+def labelled(chain: Chain, *names: str, job: str = "train-12345") -> list[Row]:
+    """A row of each of some metrics with three modes, as `annotate` leaves them."""
+    keys = [
+        chain.declared.key(name, "eth0", None, "network_interface", "machine", {"cpu.mode": mode, "job": job})
+        for name in names
+        for mode in ("system", "user")
+    ]
+    return [Row(chain.columns(*keys), SECOND, 0, [0.5] * len(keys))]
+
+
+@pytest.fixture(scope="module")
+def labels() -> Chain:
+    """A chain whose metrics have the attributes of `labelled`."""
+    attributes = '{ "cpu.mode" = "str", "job" = "str" }'
+    names = ("system.cpu.time", "system.cpu.wait")
+    null = os.open(os.devnull, os.O_WRONLY)
+    with standard_output(null):
+        made = Chain([*METRICS[:2], *[metric(name, "delta", "f64", "s", attributes) for name in names]], "console")
+    os.close(null)
+    return made
+
+
+def test_what_all_series_share_is_said_once(labels: Chain) -> None:
+    """In the last line, by its whole name, so that rows hold what tells them apart."""
+    found = table(labels, labelled(labels, "system.cpu.time", "system.cpu.wait")).frame(80, 10)
+
+    assert found == [
+        "metric           series                                      value",
+        "system.cpu.time  network_interface/eth0 mode=system  500 ms in 1 s",
+        "system.cpu.time  network_interface/eth0 mode=user    500 ms in 1 s",
+        "system.cpu.wait  network_interface/eth0 mode=system  500 ms in 1 s",
+        "system.cpu.wait  network_interface/eth0 mode=user    500 ms in 1 s",
+        "22:13:21Z  4 series, all job=train-12345",
+    ]
+
+
+def test_where_it_is_narrow_rows_keep_what_tells_them_apart(labels: Chain) -> None:
+    """What all rows of a metric share gives way first, and only in rows that are too wide."""
+    rows = labelled(labels, "system.cpu.time", job="a-job-with-a-name-that-is-long")
+
+    assert table(labels, rows, [power(labels, SECOND, 5.0)]).frame(60, 10) == [
+        "metric           series                   value",
+        "hw.power         machine of=cpu             5 W",
+        "system.cpu.time  … mode=system …  500 ms in 1 s",
+        "system.cpu.time  … mode=user …    500 ms in 1 s",
+        "22:13:21Z  3 series",
+    ]
+
+
+def test_a_single_series_keeps_its_attributes(chain: Chain) -> None:
+    """Nothing tells it apart, and all of it tells what it is."""
+    assert table(chain, [power(chain, SECOND, 5.0)]).frame(80, 10)[1].split() == [
+        "hw.power",
+        "machine",
+        "of=cpu",
+        "5",
+        "W",
+    ]
+
+
+BATCHES = [
+    pytest.param(lambda rows: [rows], id="one batch"),
+    pytest.param(lambda rows: [[row] for row in rows], id="batches"),
+]
+
+
+@pytest.mark.parametrize("looked", [False, True], ids=["once", "each time"])
+@pytest.mark.parametrize("batched", BATCHES)
+@pytest.mark.parametrize(
+    ("spans", "watts"),
+    [
+        ([(0, 1000), (1000, 2000), (2000, 2001)], 2000),  # the last poll of a run
+        ([(0, 1000), (1000, 2000), (2000, 2499)], 2000),
+        ([(0, 1000), (1000, 2000), (2000, 2500)], 2500),
+        ([(0, 100), (100, 150)], 150),  # polls that are all short, such as those of a command
+        ([(0, 3_600_000), (3_600_000, 3_601_000)], 3_601_000),  # it was halted for an hour
+        ([(0, 1000), (1000, 1400), (1400, 1800)], 1800),  # what is shown is never older than half an interval
+        ([(0, 1), (1, 2)], 2),
+        ([(5, 5), (5, 6)], 6),  # an instant is no whole row
+    ],
+)
+def test_a_piece_of_an_interval_does_not_take_the_place_of_a_whole_one(
+    chain: Chain,
+    spans: list[tuple[int, int]],
+    watts: int,
+    batched: Callable[[list[Row]], list[list[Row]]],
+    *,
+    looked: bool,
+) -> None:
+    """At the end a person sees what the last interval brought, however rows come in batches, and whenever one looks."""
+    latest = Latest()
+    columns = chain.columns(chain.key("hw.power"))
+    for batch in batched([Row(columns, ts * MS, since * MS, [float(ts)]) for since, ts in spans]):
+        latest.add(chain.batch(batch))
+        if looked:
+            latest.read()
+
+    assert [cell.value for cell in latest.read()] == [watts]
+
+
+def test_a_piece_of_an_interval_takes_the_place_of_what_is_missing(chain: Chain) -> None:
+    """A value of a short time says more than none."""
+    latest = Latest()
+    for row in (power(chain, SECOND, Missing("EIO")), power(chain, SECOND + MS, 5.0)):
+        latest.add(chain.batch([row]))
+        latest.read()
+
+    assert [cell.value for cell in latest.read()] == [5.0]
+
+
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(width=st.integers(1, 120), height=st.integers(0, 40), of=st.text(min_size=1), reason=st.text())
 def test_a_table_fits_its_place(chain: Chain, width: int, height: int, of: str, reason: str) -> None:

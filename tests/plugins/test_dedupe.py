@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from meter.core import history
 from meter.core.plugin import Missing
 from meter.core.readings import Row
-from tests.plugins.chain import Chain, cells, metric, refusals
+from meter.plugins.console.latest import Latest, Table
+from tests.plugins.chain import SECOND, Chain, cells, metric, refusals
 from tests.strategies import steady
 
 if TYPE_CHECKING:
@@ -105,6 +106,21 @@ def test_an_instant_says_nothing_of_the_poll_before() -> None:
     found = cells(mounted.blocks(Row(columns, ts, ts, [1.0]) for ts in (1, 5, 6)), "m")
 
     assert [ts for _, _, ts in found] == [1]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(30, "5 W"), (61, "5 W"), (250, "ended, 5 W")])
+def test_a_steady_series_has_not_ended(seconds: int, shown: str) -> None:
+    """Who shows the latest values knows from the plan how long a steady gauge may be silent."""
+    mounted = Chain([metric("m", "gauge", "f64", "W"), metric("other", "delta", "f64", "J")], "dedupe", "every=1min")
+    steady_, other = mounted.columns(mounted.key("m")), mounted.columns(mounted.key("other"))
+    latest = Latest()
+    for end in range(1, seconds + 1):
+        rows = [Row(steady_, end * SECOND, (end - 1) * SECOND, [5.0])] if end < 62 else []
+        latest.add(mounted.batch([*rows, Row(other, end * SECOND, (end - 1) * SECOND, [1.0])]))
+        latest.read()
+
+    frame = Table(latest, 0, colour=False).frame(80, 24)
+    assert [line.split(maxsplit=2)[2] for line in frame if line.startswith("m ")] == [shown]
 
 
 def polled(mounted: Chain, *polls: dict[str, Any]) -> list[list[Block]]:

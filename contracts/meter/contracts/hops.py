@@ -11,7 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 Row = dict[str, Any]
-"""A metric as the plan has it: name, giver (`from`), type, unit, kind, quality, kinds and attributes."""
+"""A metric as the plan has it.
+
+Name, giver (`from`), type, unit, kind, whether it is additive, quality, interval in nanoseconds (0: not known), kinds
+of resource and consumer, attributes.
+"""
 
 
 def behind(plan: Mapping[str, Any], instance: str) -> list[Row]:

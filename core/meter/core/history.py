@@ -73,6 +73,68 @@ class Table:
         self.version += 1
 
 
+class Parts:
+    """A selection that can be given in parts; those that it was given in are remembered."""
+
+    __slots__ = ("_parts", "selection")
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection: Final = selection
+        self._parts: Final[dict[tuple[int, ...], Selection]] = {}
+
+    def give(
+        self,
+        block: Block,
+        values: Array,
+        since: Array,
+        missing: Array | None,
+        reasons: Mapping[tuple[int, int], str],
+    ) -> Iterator[Block]:
+        """Blocks of what the selection gives: one for each group of columns that have the same spans.
+
+        Nearly always that is one. Cells whose `since` is `NEVER` are in none.
+        """
+        if (since == since[:, :1]).all():
+            groups = [tuple(range(since.shape[1]))]
+        else:
+            alike: dict[bytes, list[int]] = {}
+            for column, spans in enumerate(since.T.copy()):
+                alike.setdefault(spans.tobytes(), []).append(column)
+            groups = [tuple(columns) for columns in alike.values()]
+        for columns in groups:
+            starts = since[:, columns[0]]
+            whole = len(groups) == 1
+            taken, gaps, told = values, missing, reasons
+            if not whole:
+                taken = values[:, columns]
+                gaps = None if missing is None else missing[:, columns]
+                place = {column: at for at, column in enumerate(columns)}
+                told = {(row, place[column]): why for (row, column), why in reasons.items() if column in place}
+            rows = (starts != NEVER).nonzero()[0]
+            ts = block.ts
+            if len(rows) < len(ts):
+                if not len(rows):
+                    continue
+                taken, ts, starts = taken[rows], ts[rows], starts[rows]
+                gaps = None if gaps is None else gaps[rows]
+                order = {row: at for at, row in enumerate(rows.tolist())}
+                told = {(order[row], column): why for (row, column), why in told.items() if row in order}
+            selection = self.selection if whole else self._part(columns, block.layout)
+            # The very array of the block where it says the same, so that both are seen to have the same rows.
+            same = ts is block.ts and np.array_equal(starts, block.since)
+            since_ = block.since if same else starts.copy()
+            yield selection.give(taken, ts=ts, since=since_, missing=gaps, reasons=dict(told))
+
+    def _part(self, columns: tuple[int, ...], layout: Layout) -> Selection:
+        """The selection of some columns only."""
+        found = self._parts.get(columns)
+        if found is None:
+            if len(self._parts) >= _PARTS_REMEMBERED:
+                self._parts.clear()
+            found = self._parts[columns] = narrow(self.selection, columns, layout)
+        return found
+
+
 class Steps(NamedTuple):
     """What came before each cell, [n, k] like the cells.
 
@@ -84,18 +146,17 @@ class Steps(NamedTuple):
     since: Array
 
 
-class Track:
+class Track(Parts):
     """The past of the columns of one selection; made by `History.track`."""
 
-    __slots__ = ("_keys", "_parts", "_places", "_table", "_version", "selection")
+    __slots__ = ("_keys", "_places", "_table", "_version")
 
     def __init__(self, selection: Selection, table: Table) -> None:
-        self.selection: Final = selection
+        super().__init__(selection)
         self._keys: Final = selection.inputs
         self._table: Final = table
         self._version = -1
         self._places: Array = np.zeros(0, np.intp)
-        self._parts: Final[dict[tuple[int, ...], Selection]] = {}
 
     def step(self, block: Block, values: Array, missing: Array | None) -> Steps:
         """What each cell of a block is counted from; the last good ones are remembered for the next block.
@@ -159,58 +220,6 @@ class Track:
         lines["read"][places] = np.where(kept, ts[last[-1].clip(0)], outside)
         lines["seen"][places] = ts[-1]
         return Steps(before, since)
-
-    def give(
-        self,
-        block: Block,
-        values: Array,
-        since: Array,
-        missing: Array | None,
-        reasons: Mapping[tuple[int, int], str],
-    ) -> Iterator[Block]:
-        """Blocks of what the selection gives: one for each group of columns that have the same spans.
-
-        Nearly always that is one. Cells whose `since` is `NEVER` are in none.
-        """
-        if (since == since[:, :1]).all():
-            groups = [tuple(range(since.shape[1]))]
-        else:
-            alike: dict[bytes, list[int]] = {}
-            for column, spans in enumerate(since.T.copy()):
-                alike.setdefault(spans.tobytes(), []).append(column)
-            groups = [tuple(columns) for columns in alike.values()]
-        for columns in groups:
-            starts = since[:, columns[0]]
-            whole = len(groups) == 1
-            taken, gaps, told = values, missing, reasons
-            if not whole:
-                taken = values[:, columns]
-                gaps = None if missing is None else missing[:, columns]
-                place = {column: at for at, column in enumerate(columns)}
-                told = {(row, place[column]): why for (row, column), why in reasons.items() if column in place}
-            rows = (starts != NEVER).nonzero()[0]
-            ts = block.ts
-            if len(rows) < len(ts):
-                if not len(rows):
-                    continue
-                taken, ts, starts = taken[rows], ts[rows], starts[rows]
-                gaps = None if gaps is None else gaps[rows]
-                order = {row: at for at, row in enumerate(rows.tolist())}
-                told = {(order[row], column): why for (row, column), why in told.items() if row in order}
-            selection = self.selection if whole else self._part(columns, block.layout)
-            # The very array of the block where it says the same, so that both are seen to have the same rows.
-            same = ts is block.ts and np.array_equal(starts, block.since)
-            since_ = block.since if same else starts.copy()
-            yield selection.give(taken, ts=ts, since=since_, missing=gaps, reasons=dict(told))
-
-    def _part(self, columns: tuple[int, ...], layout: Layout) -> Selection:
-        """The selection of some columns only."""
-        found = self._parts.get(columns)
-        if found is None:
-            if len(self._parts) >= _PARTS_REMEMBERED:
-                self._parts.clear()
-            found = self._parts[columns] = narrow(self.selection, columns, layout)
-        return found
 
 
 class History:

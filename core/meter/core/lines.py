@@ -7,6 +7,7 @@ numpy: outputs start before the measured command does.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from meter.core.batch import Anchor, Batch, Block
-    from meter.core.keys import Key
+    from meter.core.keys import Entity, Key
     from meter.core.layout import Layout
 
 # Lists of some thousand texts stay in the cache of the processor; of a hundred thousand they cost three times as much.
@@ -123,6 +124,25 @@ class Lines:
                 second, text = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)).encode()
             texts.append(self._stamp % (text, rest))
         return texts
+
+
+def entity_text(entity: Entity, text: Callable[[str], str]) -> str:
+    """A resource or consumer as `kind/id`, or the kind alone; `text` is how the form writes a text."""
+    kind, id_ = entity
+    return f"{text(kind)}/{text(id_)}" if id_ else text(kind)
+
+
+def escaped(text: str, odd: re.Pattern[str]) -> str:
+    """A text in which each character that `odd` finds is written as URLs have it.
+
+    A byte that is no UTF-8, as Python reads it from paths, is written as itself.
+    """
+    return odd.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    errors = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", errors))
 
 
 class _Part(NamedTuple):

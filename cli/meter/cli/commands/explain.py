@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -116,6 +116,7 @@ def _document(found: recorded.Recorded, path: str) -> dict[str, Any]:
             for plugin in plan["plugins"]
         ],
         "rejected": [{"plugin": name, "for": need} for name, need in others.get("", ())],
+        "additive": plan["additive"],
     }
 
 
@@ -249,7 +250,7 @@ class _Page:
             if plugin["contract"]:
                 yield from self._folded("  contract  ", plugin["contract"], 4)
         yield from self._takes(plugin)
-        yield from self._schema(plugin, whole=whole)
+        yield from self._schema(backend, plugin, whole=whole)
         yield from self._options(plugin)
         yield from self._rejected(plugin["rejected"], "  ")
 
@@ -263,7 +264,7 @@ class _Page:
         for giver, metrics in givers.items():
             yield from self._folded(f"  takes from {render.visible(giver)}: ", ", ".join(metrics), 6)
 
-    def _schema(self, plugin: Mapping[str, Any], *, whole: bool) -> Iterator[str]:
+    def _schema(self, backend: Mapping[str, Any], plugin: Mapping[str, Any], *, whole: bool) -> Iterator[str]:
         """The metrics behind an instance; of those that only pass the number, or all where the `whole` is wanted."""
         if plugin["role"] not in ("source", "filter"):
             return
@@ -284,19 +285,19 @@ class _Page:
             marks = "" if plugin["role"] == "source" else " (+ new, ~ changed, - dropped)"
             yield from self._folded("  ", ("all metrics behind it" if whole else "gives") + marks, 4)
         for mark, row in shown:
-            yield from self._metric(mark, row)
+            yield from self._metric(mark, row, _told(backend, row))
         for row in ended:
             yield from self._folded(f"{_INDENT}- ", f"{row['metric']} of {row['from']} ends here", 8)
         rest = len(marked) - len(shown)
         if rest and plugin["role"] != "source":
             yield from self._folded(_INDENT, f"{rest} other{'s' * (rest > 1)} unchanged", 6)
 
-    def _metric(self, mark: str, row: Mapping[str, Any]) -> Iterator[str]:
-        """A metric in a line, its attributes below."""
+    def _metric(self, mark: str, row: Mapping[str, Any], told: Iterable[str]) -> Iterator[str]:
+        """A metric in a line with what is `told` of it besides, its attributes below."""
         where = "|".join(row["resource"])
         consumer = "" if row["consumer"] == ["machine"] else f" by {'|'.join(row['consumer'])}"
-        quality = "" if row["quality"] == "measured" else f", {row['quality']}"
-        shape = f"{row['kind']}, {row['type']}, {row['unit']}, of {where}{consumer}{quality}"
+        quality = [] if row["quality"] == "measured" else [row["quality"]]
+        shape = ", ".join([row["kind"], row["type"], row["unit"], f"of {where}{consumer}", *quality, *told])
         yield from self._folded(f"{_INDENT}{mark} ", f"{row['metric']}  {shape}", 8)
         for name, values in sorted(row["attributes"].items()):
             domain = "any text" if values is None else ", ".join(values)
@@ -387,6 +388,19 @@ def _facts(text: str) -> str:
 
 def _bold(text: str) -> str:
     return click.style(text, bold=True)
+
+
+def _told(backend: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
+    """What decides about sums and windows, where it is not as the kind has it or its giver has changed it."""
+    from meter.contracts.quantities import format_duration  # light
+
+    givers = {plugin["instance"]: plugin for plugin in backend["plugins"]}
+    taken = {(take["metric"], take["from"]) for take in givers[row["from"]]["takes"]}
+    before = [each for _, origin in taken for each in givers[origin]["adds"] if (each["metric"], origin) in taken]
+    if {row["additive"]} != {row["kind"] in backend["additive"], *(each["additive"] for each in before)}:
+        yield "additive" if row["additive"] else "not additive"
+    if before and row["interval"] not in {each["interval"] for each in before}:
+        yield f"every {format_duration(row['interval'])}"
 
 
 def _sentence(reason: Mapping[str, str], plugin: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> str:

@@ -49,6 +49,8 @@ def graph(
         common.dump_json({"format": "meter-graph/1", "backends": backends, "diagnostics": diagnostics})
         return common.exit_code(diagnostics)
     common.show(diagnostics, words)
+    if diagnostics and not backends:  # a diagram of nothing would look like one of what is mounted
+        return common.exit_code(diagnostics)
     if format_ == "mermaid":
         click.echo("\n".join(_mermaid(backends)))
     elif format_ == "dot":
@@ -56,7 +58,7 @@ def graph(
     elif backends:
         width = max(20, shutil.get_terminal_size((80, 24)).columns)
         click.echo("\n\n".join("\n".join(_text(backend, width)) for backend in backends))
-    elif not diagnostics:
+    else:
         click.echo("nothing is mounted; `meter mount /host cpu csv path=host.csv` does")
     return common.exit_code(diagnostics)
 

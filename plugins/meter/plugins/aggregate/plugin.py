@@ -74,7 +74,7 @@ class Aggregate(Filter):
             self._waiting.append((selection, block))
             self._cells += rows * len(selection.inputs)
         if self._length:
-            first = block.ts.item(0)
+            first = _inside(block.ts[0], block.since[0]).item()
             if first < self._lowest:
                 self._expect(first)
             if len(self._waiting) >= WAITING_BLOCKS or self._cells >= WAITING_CELLS:
@@ -100,7 +100,7 @@ class Aggregate(Filter):
         return self._closed(_NEVER)
 
     def _expect(self, ts: int) -> None:
-        """Rows from a time on are there: the end of its window is waited for."""
+        """Rows lie in windows from that of a time on: the end of that one is waited for."""
         number = max((ts + self._offset) // self._length, self._open)
         self._lowest = number * self._length - self._offset
         self._due = self._lowest + self._length
@@ -129,8 +129,7 @@ class Aggregate(Filter):
         for selection, rows in self._taken().items():
             self._begun = min(self._begun, int(rows.since.min()))
             self._seen = max(self._seen, int(rows.ts[-1]))
-            # What ends at a border lies before it.
-            numbers = (rows.ts + self._offset - (rows.since < rows.ts)) // self._length
+            numbers = (_inside(rows.ts, rows.since) + self._offset) // self._length
             np.maximum(numbers, self._open, out=numbers)
             added += self._add(selection, rows, numbers)
         for window, selection, rows in added:
@@ -193,6 +192,12 @@ class Aggregate(Filter):
             found = function.result(function.reduce(grouping.apart(rows)))
         missing, reasons = grouping.missing(found, rows)
         return selection.give(found.values, ts=rows.ts, since=rows.since, missing=missing, reasons=reasons)
+
+
+def _inside(ts: Array, since: Array) -> Array:
+    """A time in the window that each row belongs to: what covers a span and ends at a border lies before it."""
+    inside: Array = ts - (since < ts)
+    return inside
 
 
 def _apart(taken: Sequence[tuple[Selection, Rows]]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from threading import Lock
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -47,13 +48,16 @@ class Latest:
 
     A series that was silent for three of its spans and two seconds has ended; ten seconds later it is forgotten. What
     counts is the time of the polls.
+
+    What comes less than half an interval after a whole row, as the last poll does at the end of a run, does not take
+    its place: what a millisecond brought says little.
     """
 
     def __init__(self) -> None:
         self.newest = 0
         """The time of the newest row, in monotonic nanoseconds."""
         self._lock: Final = Lock()
-        self._unread: dict[Layout, tuple[Block, Anchor]] = {}
+        self._unread: dict[Layout, tuple[Block, int, Anchor]] = {}
         self._cells: dict[str, Cell] = {}
         self._fresh: set[str] = set()
         self._order: list[str] | None = None
@@ -65,10 +69,23 @@ class Latest:
             self._anchor = batch.anchor
             for block in batch.blocks:
                 if block.rows:
-                    self._unread[block.layout] = block, batch.anchor
+                    self._keep(block, batch.anchor)
                     self.newest = max(self.newest, int(block.ts[-1]))
             if len(self._unread) > _UNREAD:
                 self._read()
+
+    def _keep(self, block: Block, anchor: Anchor) -> None:
+        """Of a block the last row, or the one before where that is whole and the last one is not, is to be read."""
+        interval = block.layout.keys[0].metric.interval
+        row = block.rows - 1
+        if row and _early(int(block.ts[row]), int(block.since[row - 1]), int(block.ts[row - 1]), interval):
+            row -= 1
+        before = self._unread.get(block.layout)
+        if before is not None:
+            earlier, at, _ = before
+            if _early(int(block.ts[row]), int(earlier.since[at]), int(earlier.ts[at]), interval):
+                return
+        self._unread[block.layout] = block, row, anchor
 
     def read(self) -> list[Cell]:
         """The latest cells, sorted by key."""
@@ -92,12 +109,14 @@ class Latest:
         return "" if self._anchor is None else strftime("%H:%M:%SZ", gmtime(self._anchor.wall(self.newest) // SECOND))
 
     def _read(self) -> None:
-        for block, anchor in self._unread.values():
-            for cell in _last_row(block, anchor):
+        for block, row, anchor in self._unread.values():
+            for cell in _cells(block, row, anchor):
                 before = self._cells.get(cell.key.name)
                 if before is None:
                     self._order = None
-                elif before.ts > cell.ts:
+                elif before.ts > cell.ts or (
+                    before.value is not None and _early(cell.ts, before.since, before.ts, cell.key.metric.interval)
+                ):
                     continue
                 self._cells[cell.key.name] = cell
                 self._fresh.add(cell.key.name)
@@ -109,20 +128,24 @@ class Latest:
             self._order = None
 
 
-def _last_row(block: Block, anchor: Anchor) -> list[Cell]:
+def _early(ts: int, since_before: int, ts_before: int, interval: int) -> bool:
+    """Whether a row is but a piece: it ends less than half an interval after one that is longer than that."""
+    return 0 < ts - ts_before < min(interval, ts_before - since_before) / 2
+
+
+def _cells(block: Block, row: int, anchor: Anchor) -> list[Cell]:
     layout = block.layout
-    ts = int(block.ts[-1])
-    since = int(block.since[-1])
-    values = [part[-1].tolist() for part in block.parts]
-    gaps = [None if mask is None else mask[-1].tolist() for mask in block.masks]
-    last = block.rows - 1
+    ts = int(block.ts[row])
+    since = int(block.since[row])
+    values = [part[row].tolist() for part in block.parts]
+    gaps = [None if mask is None else mask[row].tolist() for mask in block.masks]
     cells = []
     for position, (key, (part, column)) in enumerate(zip(layout.keys, layout.address, strict=True)):
         value = values[part][column]
         mask = gaps[part]
         missing = (mask is not None and mask[column]) or not math.isfinite(value)
         until = ts + 3 * max(ts - since, key.metric.interval) + PATIENCE_NS
-        reason = block.reasons.get((last, position), "") if missing else ""
+        reason = block.reasons.get((row, position), "") if missing else ""
         cells.append(Cell(key, None if missing else value, reason, ts, since, anchor, until))
     return cells
 
@@ -130,18 +153,57 @@ def _last_row(block: Block, anchor: Anchor) -> list[Cell]:
 # -------------------------------------------------------------------------------------------------------------- texts
 
 
-def series(key: Key, *, short: bool = False) -> str:
-    """What a series is of, without its metric: `cpu_core/3 cpu.mode=user`, `machine`, `cpu_package/0 for process/7`.
+def series(key: Key) -> str:
+    """What a series is of, without its metric: `cpu_core/3 cpu.mode=user`, `machine`, `cpu_package/0 for process/7`."""
+    return " ".join([*_of(key), *_attributes(key).values()])
 
-    Args: short, attributes are called by the last word of their names, `mode=user`, where that tells them apart.
-    """
+
+def _of(key: Key) -> list[str]:
+    """The resource, and the consumer where that is not the machine."""
     resource, consumer = _entity(key.resource), _entity(key.consumer)
+    return [resource] if consumer == "machine" else [resource, f"for {consumer}"]
+
+
+def _attributes(key: Key, *, short: bool = False) -> dict[tuple[str, str], str]:
+    """The texts of the attributes.
+
+    Args: short, they are called by the last word of their names, `mode=user`, where that tells them apart.
+    """
     names = [name for name, _ in key.attributes]
     last = [name.rpartition(".")[2] for name in names]
     if short and len(set(last)) == len(last):
         names = last
-    said = [f"{visible(name)}={visible(value)}" for name, (_, value) in zip(names, key.attributes, strict=True)]
-    return " ".join([resource if consumer == "machine" else f"{resource} for {consumer}", *said])
+    return {pair: f"{visible(name)}={visible(pair[1])}" for name, pair in zip(names, key.attributes, strict=True)}
+
+
+def _common(cells: Sequence[Cell]) -> set[tuple[str, str]]:
+    """The attributes that all of several series have with the same value; none of a single one."""
+    if len(cells) < 2:
+        return set()
+    common = set(cells[0].key.attributes)
+    for cell in cells:
+        if not common:
+            break
+        common.intersection_update(cell.key.attributes)
+    return common
+
+
+def _telling(rows: Sequence[tuple[str, list[str]]]) -> list[str]:
+    """Of the metric and the words of each row the words that not all rows of the metric have, `…` for others.
+
+    All of them, where these have the same ones.
+    """
+    shared: dict[str, set[str]] = {}
+    for metric, words in rows:
+        shared.setdefault(metric, set(words)).intersection_update(words)
+    found = []
+    for metric, words in rows:
+        if shared[metric].issuperset(words):
+            found.append(" ".join(words))
+            continue
+        runs = groupby(words, shared[metric].__contains__)
+        found.append(" ".join("…" if same else " ".join(run) for same, run in runs))
+    return found
 
 
 def _entity(entity: Entity) -> str:
@@ -192,7 +254,8 @@ class Table:
     def frame(self, width: int, height: int) -> list[str]:
         """At most `height` lines of at most `width` columns: headers, one line for each series, how many there are.
 
-        Series that are not shown are counted in the last line. No lines where there is nothing yet, or no room.
+        The last line has how many series are not shown, and the attributes that all of them share. No lines where there
+        is nothing yet, or no room.
         """
         cells = self.latest.read()
         if not cells or height < 1:
@@ -200,25 +263,35 @@ class Table:
         room = max(0, height - 2)
         shown = cells[: min(room, self._most) if self._most else room]
         said = f"{len(shown)} of {len(cells)} series shown" if len(shown) < len(cells) else f"{len(cells)} series"
+        common = _common(cells)
+        if common:
+            shared = [text for pair, text in _attributes(cells[0].key).items() if pair in common]
+            said = f"{said}, all {' '.join(shared)}"
         foot = self._painted(_left(f"{self.latest.time}  {said}", width), DIM)
         if height == 1:
             return [foot]
-        return [*self._body(shown, width), foot]
+        return [*self._body(shown, common, width), foot]
 
-    def _body(self, cells: Sequence[Cell], width: int) -> list[str]:
+    def _body(self, cells: Sequence[Cell], common: set[tuple[str, str]], width: int) -> list[str]:
         newest = self.latest.newest
-        rows = [("metric", "series", "value")]
+        rows = [("metric", ["series"], "value")]
         for cell in cells:
             said = value(cell)
+            told = [text for pair, text in _attributes(cell.key, short=True).items() if pair not in common]
             rows.append(
                 (
                     visible(cell.key.metric.name),
-                    series(cell.key, short=True),
+                    [*_of(cell.key), *told],
                     f"ended, {said}" if newest > cell.until else said,
                 )
             )
-        widths = [max(columns(row[place]) for row in rows) for place in range(3)]
-        widths = _fitted(widths, width - 4)
+        names, values = [name for name, _, _ in rows], [said for _, _, said in rows]
+        texts = [" ".join(words) for _, words, _ in rows]
+        widths = _fitted((names, texts, values), width - 4)
+        if any(columns(text) > widths[1] for text in texts):
+            telling = _telling([(name, words) for name, words, _ in rows])
+            texts = [part if columns(text) > widths[1] else text for text, part in zip(texts, telling, strict=True)]
+            widths = _fitted((names, texts, values), width - 4)
         styles = [BOLD, *(DIM if newest > cell.until else "" for cell in cells)]
         return [
             self._painted(
@@ -229,16 +302,16 @@ class Table:
                 ).rstrip(),
                 style,
             )
-            for (name, whose, said), style in zip(rows, styles, strict=True)
+            for name, whose, said, style in zip(names, texts, values, styles, strict=True)
         ]
 
     def _painted(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self._colour and style else text
 
 
-def _fitted(widths: list[int], room: int) -> list[int]:
+def _fitted(table: Sequence[Sequence[str]], room: int) -> list[int]:
     """Widths of metric, series and value: the value gives way beyond half of the room, then the wider of the others."""
-    metric, of, said = widths
+    metric, of, said = (max(map(columns, texts)) for texts in table)
     said = min(said, max(2 * _NARROWEST, room // 2, room - metric - of))
     over = metric + of + said - room
     if over > 0:

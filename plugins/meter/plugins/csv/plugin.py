@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meter.core.appending import Appending
-from meter.core.lines import Around, Lines
+from meter.core.lines import Around, Lines, entity_text, escaped
 from meter.core.plugin import Output
 
 if TYPE_CHECKING:
     from meter.core.batch import Batch
-    from meter.core.keys import Entity, Key
+    from meter.core.keys import Key
     from meter.core.plugin import Context
 
 HEADER: Final = b"time,metric,value,unit,kind,resource,consumer,attributes,quality\n"
@@ -66,23 +66,12 @@ def _around(key: Key) -> Around:
 def _identity(key: Key) -> str:
     """The columns resource, consumer and attributes."""
     attributes = ";".join(f"{_text(name)}={_text(value)}" for name, value in key.attributes)
-    return f"{_entity(key.resource)},{_entity(key.consumer)},{attributes}"
-
-
-def _entity(entity: Entity) -> str:
-    kind, id_ = entity
-    return f"{_text(kind)}/{_text(id_)}" if id_ else _text(kind)
+    return f"{entity_text(key.resource, _text)},{entity_text(key.consumer, _text)},{attributes}"
 
 
 def _text(text: str) -> str:
-    return _TEXT.sub(_escape, text)
+    return escaped(text, _TEXT)
 
 
 def _word(text: str) -> str:
-    return _WORD.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    """One character as URLs have it; a byte that is no UTF-8, as Python reads it from paths, as itself."""
-    errors = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
-    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", errors))
+    return escaped(text, _WORD)

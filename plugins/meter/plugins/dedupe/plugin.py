@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from meter.core.batch import DTYPES
-from meter.core.history import NEVER, History, Table, Track
+from meter.core.history import NEVER, Parts, Table
 from meter.core.plugin import Filter
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class Dedupe(Filter):
     def start(self, context: Context) -> None:
         """Begin without a past."""
         del context
-        self._history = History()
         self._given: dict[str, _Given] = {}
 
     def run(self, selections: Sequence[Selection], block: Block) -> Iterator[Block]:
@@ -46,11 +45,11 @@ class Dedupe(Filter):
                 given = self._given[type_] = _Given(type_)
             known: _Known | None = selection.state
             if known is None or known.version != given.version:
-                places = given.places(selection.inputs)
-                known = selection.state = _Known(given.version, places, self._history.track(selection))
+                parts = Parts(selection) if known is None else known.parts
+                known = selection.state = _Known(given.version, given.places(selection.inputs), parts)
             values, missing, reasons = selection.read(block), selection.missing(block), selection.reasons(block)
             shown = given.step(known.places, values, missing, block.ts, block.since, self.config["every"])
-            yield from known.track.give(block, values, np.where(shown, block.since[:, None], NEVER), missing, reasons)
+            yield from known.parts.give(block, values, np.where(shown, block.since[:, None], NEVER), missing, reasons)
 
 
 class _Known(NamedTuple):
@@ -58,7 +57,7 @@ class _Known(NamedTuple):
 
     version: int
     places: Array
-    track: Track
+    parts: Parts
 
 
 class _Given(Table):

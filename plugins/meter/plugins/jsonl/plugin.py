@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.core.appending import Appending
-from meter.core.lines import Around, Lines
+from meter.core.lines import Around, Lines, entity_text, escaped
 from meter.core.plugin import Output
 
 if TYPE_CHECKING:
     from meter.core.batch import Batch
-    from meter.core.keys import Entity, Key
+    from meter.core.keys import Key
     from meter.core.plugin import Context
 
 _BEGIN: Final = b'{"time":"'
@@ -52,7 +52,8 @@ class JsonLines(Output):
             attributes = json({_text(name): _text(value) for name, value in key.attributes})
             stem = (
                 f',"unit":{json(_text(key.metric.unit))},"kind":{json(key.metric.kind)}'
-                f',"resource":{json(_entity(key.resource))},"consumer":{json(_entity(key.consumer))}'
+                f',"resource":{json(entity_text(key.resource, _text))}'
+                f',"consumer":{json(entity_text(key.consumer, _text))}'
                 f',"attributes":{attributes},"quality":'
             )
             return Around(
@@ -76,16 +77,6 @@ class JsonLines(Output):
         self._file.close()
 
 
-def _entity(entity: Entity) -> str:
-    kind, id_ = entity
-    return f"{_text(kind)}/{_text(id_)}" if id_ else _text(kind)
-
-
 def _text(text: str) -> str:
     """A text as JSON can hold it: a byte that is no UTF-8, as Python reads it from paths, as URLs have it."""
-    return _ODD.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    errors = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
-    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", errors))
+    return escaped(text, _ODD)
