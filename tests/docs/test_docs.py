@@ -262,6 +262,23 @@ def _head(name: str) -> str:
     return " ".join(name.split()[:2])
 
 
+def test_commands_that_are_named_exist() -> None:
+    """Whatever page or README of a plugin says `meter WORD`, or shows it behind a prompt, there is such a command."""
+    pages = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("plugins/meter/plugins/*/README.md")]
+    there = {name.split()[1] for name, _ in commands()}
+    told = {
+        (page.relative_to(ROOT).as_posix(), word)
+        for page in pages
+        for line in page.read_text().splitlines()
+        for word in re.findall(
+            r"(?:[\s/;&|(]|^)meter ([a-z]\w*)" if line.startswith("$ ") else r"`meter ([a-z]\w*)", line
+        )
+    }
+
+    assert len(told) > 50
+    assert [each for each in sorted(told) if each[1] not in there] == []
+
+
 def test_choices_of_options_are_documented() -> None:
     """The words that an option takes stand behind its name in the table."""
     page = (DOCS / "command-line.md").read_text()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import gc
+import math
+import tracemalloc
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -10,11 +14,11 @@ from hypothesis import strategies as st
 
 from meter.core.plugin import Missing
 from meter.core.readings import Row
-from meter.plugins.collect.plugin import Collect, Series
+from meter.plugins.collect.plugin import HELD, REASONS, Collect, Series
 from tests.plugins.chain import ANCHOR, SECOND, Chain, metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 NAME = "m/machine/%/machine/%/of=a"
@@ -34,15 +38,20 @@ def collected(kind: str, type_: str, polls: Sequence[tuple[float, Any]], *, sinc
 
 
 def test_it_keeps_everything() -> None:
-    """Batches as they came, and each point with its span, key and anchor."""
+    """Batches as they came, with their spans, keys and anchors."""
     made = collected("gauge", "f64", [(1, 20.0), (3, Missing("EIO"))])
+    cells = [
+        (int(block.ts[row]), int(block.since[row]), key.name, value, batch.anchor)
+        for batch in made.batches
+        for block in batch.blocks
+        for row, key, value in block.points()
+    ]
 
     assert [batch.seq for batch in made.batches] == [1, 2]
-    first, second = made.points()
-    assert (first.ts, first.since, first.key.name, first.value, first.anchor) == (SECOND, 0, NAME, 20.0, ANCHOR)
-    assert second[:2] == (3 * SECOND, SECOND)
-    assert isinstance(second.value, Missing)
-    assert second.value.reason == "EIO"
+    assert cells[0] == (SECOND, 0, NAME, 20.0, ANCHOR)
+    assert cells[1][:2] == (3 * SECOND, SECOND)
+    assert isinstance(cells[1][3], Missing)
+    assert cells[1][3].reason == "EIO"
 
 
 @pytest.mark.parametrize(
@@ -145,3 +154,124 @@ def test_a_mean_is_what_the_integral_says(rows: list[tuple[int, float | None]]) 
         if value is not None
     )
     assert series.value * series.span_s * SECOND == pytest.approx(integral, rel=1e-9, abs=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------------ without keeping
+
+
+class Folding:
+    """One series that is only summed up; rows lie end to end, each a batch of its own."""
+
+    def __init__(self, kind: str, type_: str = "u64") -> None:
+        self.chain = Chain([metric("m", kind, type_)])
+        self.columns = self.chain.columns(self.chain.key("m"))
+        self.output = self.chain.outputs["collect"].plugin = Collect({"metrics": ["*"], "keep": False})
+        self.end = 0
+
+    def write(self, value: Any, length: int = SECOND) -> None:
+        """One more row."""
+        begin, self.end = self.end, self.end + length
+        self.chain.write([Row(self.columns, self.end, begin, [value])])
+
+
+def test_what_is_only_summed_up_does_not_grow() -> None:
+    """However long a measurement is, it takes as much memory as a short one."""
+    folding = Folding("gauge", "f64")
+
+    def grown(batches: int) -> int:
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        for nth in range(batches):
+            folding.write(Missing("EIO") if nth % 7 == 0 else nth / 3)
+        assert len(folding.output.batches) == 0
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    try:
+        grown(4 * HELD)
+        # A batch that is kept takes more than 1 KiB.
+        assert grown(16 * HELD) < 16 * HELD * 100
+    finally:
+        tracemalloc.stop()
+    (series,) = folding.output.table()
+    assert series.rows == 20 * HELD
+
+
+def test_a_table_does_not_end_what_is_summed_up() -> None:
+    """What comes after it is in the next one."""
+    folding = Folding("delta")
+    folding.write(5)
+    first = folding.output.table()
+    folding.write(7)
+
+    assert [first[0].value, folding.output.table()[0].value, folding.output.table()[0].value] == [5, 12, 12]
+
+
+def test_reasons_are_not_without_end() -> None:
+    """Texts that name what comes and goes: the first ones are told, and that there were others."""
+    folding = Folding("gauge")
+    for nth in range(3 * HELD):
+        folding.write(Missing(f"no process {nth}"))
+    (series,) = folding.output.table()
+
+    assert series.reasons == (*(f"no process {nth}" for nth in range(REASONS)), "and others")
+    assert series.missing == 3 * HELD
+
+
+class Cell(NamedTuple):
+    """A value that was read, and the length of its row in ns."""
+
+    value: float
+    length: int
+
+
+LENGTHS = st.integers(0, 10**10)
+INTEGERS = st.tuples(st.none() | st.integers(0, 2**64 - 1), LENGTHS)
+FLOATS = st.tuples(st.none() | st.floats(-1e290, 1e290), LENGTHS)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(["delta", "gauge", "counter"]),
+    cells=st.lists(INTEGERS, min_size=1, max_size=HELD * 2) | st.lists(FLOATS, min_size=1, max_size=HELD * 2),
+    cuts=st.sets(st.integers(0, HELD * 2)),
+)
+def test_running_totals_are_those_of_all_values_at_once(
+    kind: str, cells: list[tuple[float | None, int]], cuts: set[int]
+) -> None:
+    """Wherever it is cut into parts, nothing is rounded in between."""
+    integer = not any(isinstance(value, float) for value, _ in cells)
+    folding = Folding(kind, "u64" if integer else "f64")
+    for nth, (value, length) in enumerate(cells):
+        folding.write(value, length)
+        if nth in cuts:
+            folding.output.table()
+    (series,) = folding.output.table()
+
+    good = [Cell(value, length) for value, length in cells if value is not None]
+    assert (len(cells), len(cells) - len(good)) == (series.rows, series.missing)
+    assert at_once(kind, good) == series.value
+    values = [cell.value for cell in good]
+    assert (min(values, default=None), max(values, default=None)) == (series.low, series.high)
+    assert (values[-1] if values else None) == series.last
+    if kind != "counter":
+        assert series.span_s == sum(cell.length for cell in good) / 1e9
+
+
+def at_once(kind: str, good: list[Cell]) -> float | None:
+    """What a series comes to, from all good cells."""
+    values = [cell.value for cell in good]
+    if kind == "counter":
+        sound = len(values) > 1 and all(before <= now for before, now in pairwise(values))
+        return values[-1] - values[0] if sound else None
+    if not values:
+        return None
+    total: Callable[[list[float]], float] = math.fsum if isinstance(values[0], float) else sum
+    if kind == "delta":
+        return total(values)
+    weights = [cell.length for cell in good]
+    if not any(weights):
+        weights = [1] * len(good)
+    mean = total([value * weight for value, weight in zip(values, weights, strict=True)]) / sum(weights)
+    return min(max(mean, min(values)), max(values))

@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 import tomllib
 from collections import defaultdict
+from enum import Enum
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
@@ -44,6 +45,12 @@ OWN_ATTRIBUTES = {
     "system.pressure.type": "belongs to a metric of our own",
 }
 """Attributes that the conventions have no name for."""
+
+OWN_VALUES = {
+    ("cpu.mode", "guest"): "they have no mode for what a CPU did for virtual machines; it is part of no other mode",
+    ("process.state", "blocked"): "theirs are of processes; a thread that waits for storage is not just `sleeping`",
+}
+"""Values of attributes that the conventions do not list, where they list values."""
 
 UNITS: dict[str, tuple[str, str]] = {}
 """Units that are not those of the conventions: ours, and why."""
@@ -122,6 +129,23 @@ def attributes() -> set[str]:
 
 
 @cache
+def values() -> Mapping[str, set[str]]:
+    """The values of each attribute for which the conventions list some: CPU_MODE has those of CpuModeValues."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    packages = (opentelemetry.semconv._incubating.attributes, opentelemetry.semconv.attributes)
+    for module in (module for package in packages for module in modules(package)):
+        enums = {
+            name.removesuffix("Values").lower(): {each.value for each in enum}
+            for name, enum in inspect.getmembers(module, inspect.isclass)
+            if name.endswith("Values") and issubclass(enum, Enum)
+        }
+        for constant, attribute in vars(module).items():
+            if isinstance(attribute, str) and constant.isupper():
+                found[attribute] |= enums.get(constant.replace("_", "").lower(), set())
+    return {attribute: each for attribute, each in found.items() if each}
+
+
+@cache
 def shapes() -> Mapping[str, list[dict[str, Any]]]:
     """What all built-in sources provide: the tables of each metric."""
     found = defaultdict(list)
@@ -136,6 +160,20 @@ def shapes() -> Mapping[str, list[dict[str, Any]]]:
 def used() -> set[str]:
     """The attributes of all built-in sources."""
     return {name for tables in shapes().values() for shape in tables for name in shape.get("attributes", {})}
+
+
+def given() -> list[tuple[str, str]]:
+    """The values that built-in sources give to attributes for which the conventions list some."""
+    return sorted(
+        {
+            (name, value)
+            for tables in shapes().values()
+            for shape in tables
+            for name, each in shape.get("attributes", {}).items()
+            if name in values() and each != "str"
+            for value in each
+        }
+    )
 
 
 def known() -> list[str]:
@@ -158,6 +196,12 @@ def test_a_metric_has_the_name_of_the_conventions(name: str) -> None:
 def test_an_attribute_has_the_name_of_the_conventions(name: str) -> None:
     """Or stands in the table of those that have none there, with its reason."""
     assert (name in attributes()) is (name not in OWN_ATTRIBUTES)
+
+
+@pytest.mark.parametrize(("name", "value"), given())
+def test_a_value_of_an_attribute_is_one_of_the_conventions(name: str, value: str) -> None:
+    """Or stands in the table of those that they do not list, with its reason."""
+    assert (value in values()[name]) is ((name, value) not in OWN_VALUES)
 
 
 @pytest.mark.parametrize("name", known())
@@ -186,6 +230,8 @@ def test_no_reason_outlives_its_need() -> None:
     assert [name for name in NOT_ADDITIVE if name not in known() or instruments()[name].kind != "up_down_counter"] == []
     assert all(OWN_METRICS.values())
     assert all(OWN_ATTRIBUTES.values())
+    assert OWN_VALUES.keys() <= set(given())
+    assert all(OWN_VALUES.values())
 
 
 def test_the_conventions_are_read_as_they_are() -> None:
@@ -196,3 +242,6 @@ def test_the_conventions_are_read_as_they_are() -> None:
     assert "system.network.dropped" not in instruments()
     assert {"cpu.mode", "network.transport"} <= attributes()
     assert "system.cpu.state" not in attributes()
+    assert {"user", "iowait"} <= values()["cpu.mode"]
+    assert values()["disk.io.direction"] == {"read", "write"}
+    assert len(given()) > 30

@@ -595,21 +595,121 @@ def test_a_size_that_cannot_be_read_is_missing(disks: Disks, size: str | None) -
     assert counted(cells) == [0] * 9
 
 
-def test_the_size_of_a_device_that_is_there_anew_is_read_anew(disks: Disks) -> None:
-    """Its old file answers no more (a folder stands for that); one poll without a size, then the new one's."""
-    disks.add("sda", sectors=1)
+OTHER = "the device was removed, and another one has its name since"
+
+
+def remove(mounted: Mounted, disks: Disks, device: str) -> None:
+    """What a kept file of a removed device answers: an error, for which a folder stands."""
+    folder = os.open(disks.root, os.O_RDONLY)
+    os.dup2(folder, mounted.source._sysfs._files[device])  # type: ignore[attr-defined]
+    os.close(folder)
+
+
+def test_another_device_of_the_same_name_is_not_taken_for_it(disks: Disks) -> None:
+    """Although its counters are higher: missing once with the reason, then what it counts; its capacity at once."""
+    for name in ("sda", "sdb"):
+        disks.add(name, sectors=1)
+    disks.write({"sda": FLAT, "sdb": FLAT})
+    mounted = disks.mount()
+    poll(mounted, 1)
+    remove(mounted, disks, "sda")
+    (disks.sys / "sda" / "size").write_text("5\n")
+    disks.write({"sda": [150] * 11, "sdb": [101] * 11})
+    other = poll(mounted, 2)
+    disks.write({"sda": [153] * 11, "sdb": [101] * 11})
+    later = poll(mounted, 3)
+    mounted.source.stop()
+
+    assert counted(other["sda"]) == [OTHER] * 9
+    assert other["sda"][LIMIT] == 5 * SECTOR
+    assert counted(other["sdb"])[:4] == [1] * 4
+    assert counted(later["sda"])[:4] == [3] * 4
+
+
+def test_more_devices_than_files_may_be_open_are_told_apart_too(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what number their file has, which the kernel gives only once."""
+    monkeypatch.setattr("meter.plugins.disk.plugin.getrlimit", lambda _: (4, 4))
+    for name in ("sda", "sdb"):
+        disks.add(name)
+    disks.write({"sda": FLAT, "sdb": FLAT})
+    mounted = disks.mount()
+    poll(mounted, 1)
+    size = disks.sys / "sdb" / "size"
+    size.rename(size.with_name("old"))  # so that its number is not free
+    size.write_text("7\n")
+    disks.write({"sda": [102] * 11, "sdb": [150] * 11})
+
+    cells = poll(mounted, 2)
+    mounted.source.stop()
+
+    assert counted(cells["sda"])[:4] == [2] * 4
+    assert counted(cells["sdb"]) == [OTHER] * 9
+    assert cells["sdb"][LIMIT] == 7 * SECTOR
+
+
+def test_a_device_made_anew_while_it_is_read_has_its_own_base(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read just before it was replaced is never the base of the one behind it."""
+    disks.add("sda")
     disks.write({"sda": FLAT})
     mounted = disks.mount()
     poll(mounted, 1)
-    folder = os.open(disks.root, os.O_RDONLY)
-    os.dup2(folder, mounted.source._sysfs._files["sda"])  # type: ignore[attr-defined]
-    os.close(folder)
-    (disks.sys / "sda" / "size").write_text("5\n")
+    sysfs: Any = mounted.source._sysfs  # type: ignore[attr-defined]
+    size = sysfs.size
 
-    sizes = [poll(mounted, second)["sda"][LIMIT] for second in (2, 3)]
+    def replaced(device: str) -> Any:
+        monkeypatch.setattr(sysfs, "size", size)
+        remove(mounted, disks, device)
+        disks.write({"sda": [500] * 11})
+        return size(device)
+
+    monkeypatch.setattr(sysfs, "size", replaced)  # between the counters and what tells whose they are
+    second = poll(mounted, 2)
+    disks.write({"sda": [507] * 11})
+    third = poll(mounted, 3)
     mounted.source.stop()
 
-    assert sizes == ["/sys/class/block/sda/size: Is a directory", 5 * SECTOR]
+    assert counted(second["sda"]) == [OTHER] * 9
+    assert counted(third["sda"])[:4] == [7] * 4
+
+
+def test_devices_that_never_rest_are_tried_again(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poll fails instead of guessing; the next one spans both intervals."""
+    for name in ("sda", "sdb"):
+        disks.add(name)
+    disks.write({"sda": FLAT, "sdb": FLAT})
+    mounted = disks.mount()
+    poll(mounted, 1)
+    sysfs: Any = mounted.source._sysfs  # type: ignore[attr-defined]
+    size = sysfs.size
+
+    def replaced(device: str) -> Any:
+        if device == "sdb":
+            remove(mounted, disks, device)
+        return size(device)
+
+    monkeypatch.setattr(sysfs, "size", replaced)
+    with pytest.raises(Retry, match="came and went"):
+        mounted.rows(2 * SECOND)
+    mounted.readings.drop()
+    monkeypatch.undo()
+    disks.write({"sda": [104] * 11, "sdb": FLAT})
+
+    cells = poll(mounted, 3)
+    mounted.source.stop()
+
+    assert counted(cells["sda"])[:4] == [4] * 4
+
+
+@pytest.mark.parametrize(
+    "config", [{"include": ["nope*"]}, {"include": ["sda[0-9]"]}, {"include": []}, {"exclude": ["*"]}]
+)
+def test_options_that_leave_nothing_are_refused(stack: Disks, config: dict[str, Any]) -> None:
+    """With what there is; they would measure nothing for ever. Nothing stays open."""
+    count = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(LookupError, match="the options leave no device to measure; there are `bcache0`, `dm-0`"):
+        stack.mount(**config)
+
+    assert len(os.listdir("/proc/self/fd")) == count
 
 
 def test_a_file_that_ends_within_a_line_is_read_again(disks: Disks) -> None:
@@ -726,21 +826,36 @@ def test_the_real_machine_agrees_with_sysfs(tmp_path: Path) -> None:
         assert cells[LIMIT] == sectors * SECTOR
 
 
-def test_the_real_machine_agrees_with_psutil() -> None:
-    """Bytes and operations since the machine started lie between what psutil reads before and after."""
+def test_the_real_machine_agrees_with_psutil(tmp_path: Path) -> None:
+    """Each delta of each device lies between what psutil says before and after."""
+    fields = ("read_count", "write_count", "read_merged_count", "write_merged_count", "read_bytes", "write_bytes")
+
+    def read() -> dict[str, list[float]]:
+        found = psutil.disk_io_counters(perdisk=True, nowrap=False)
+        return {
+            name: [
+                *(getattr(each, field) for field in fields),
+                *(ms / 1000 for ms in (each.read_time, each.write_time, each.busy_time)),
+            ]
+            for name, each in found.items()
+        }
+
     mounted = Mounted("disk", {"devices": "whole"})
-    before = psutil.disk_io_counters(perdisk=True, nowrap=False)
+    outer_first = read()
     poll(mounted, 1)
-    totals = mounted.source._last  # type: ignore[attr-defined]
-    after = psutil.disk_io_counters(perdisk=True, nowrap=False)
+    inner_first = read()
+    with (tmp_path / "written").open("wb") as file:
+        file.write(os.urandom(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+    inner_last = read()
+    actual = poll(mounted, 2)
+    outer_last = read()
     mounted.source.stop()
 
-    width = len(totals.devices)
-    fields = {"read_count": 0, "write_count": 1, "read_merged_count": 2, "write_merged_count": 3, "busy_time": 8}
-    for place, name in enumerate(totals.devices):
-        for field, nth in fields.items():
-            ours = totals.counters[nth * width + place]
-            assert getattr(before[name], field) <= ours <= getattr(after[name], field)
-        for field, nth in {"read_bytes": 4, "write_bytes": 5}.items():
-            ours = totals.counters[nth * width + place] * SECTOR
-            assert getattr(before[name], field) <= ours <= getattr(after[name], field)
+    known = {name: cells for name, cells in actual.items() if not isinstance(cells[SERIES[0]], str)}
+    assert known.keys() <= outer_first.keys()
+    for name, cells in known.items():
+        for nth, value in enumerate(counted(cells)):
+            assert inner_last[name][nth] - inner_first[name][nth] - 1e-9 <= value
+            assert value <= outer_last[name][nth] - outer_first[name][nth] + 1e-9

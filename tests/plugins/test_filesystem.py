@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meter.core import Backend, ContractError
 from meter.core.plugin import Missing, Retry
 from tests.fake import SECOND, Mounted
 
@@ -65,7 +66,7 @@ class Host:
 
     def mount(self, **config: Any) -> Mounted:
         """The source over it."""
-        return Mounted("filesystem", {"exclude": [], "types": [], "mountpoints": [], **config}, sysroot=self.root)
+        return Mounted("filesystem", config, sysroot=self.root)
 
     def measured(self, **config: Any) -> list[str]:
         """The mountpoints that are measured."""
@@ -134,18 +135,14 @@ def test_states_add_up_to_the_limit(tmp_path_factory: pytest.TempPathFactory, si
     assert cells["free"] == sizes[0] * BLOCK
 
 
-def test_series_say_device_and_type(host: Host) -> None:
-    """And not the mountpoint again, which is the resource."""
+def test_a_series_is_a_mountpoint_and_a_state(host: Host) -> None:
+    """And not what is mounted there, which may change, as where nothing is mounted yet."""
     mounted = host.mount()
 
     keys = [key for row in mounted.rows(SECOND) for key in row.columns.keys]
     mounted.source.stop()
 
-    common = {"system.device": "/dev/ext4-8:1", "system.filesystem.type": "ext4"}
-    assert [dict(key.attributes) for key in keys] == [
-        *({**common, "system.filesystem.state": state} for state in STATES),
-        common,
-    ]
+    assert [dict(key.attributes) for key in keys] == [*({"system.filesystem.state": state} for state in STATES), {}]
     assert {key.resource for key in keys} == {("filesystem", "/")}
 
 
@@ -266,12 +263,13 @@ def test_what_is_hidden_is_not_measured(host: Host) -> None:
         line("/b", 14, parent=10, device="8:5"),  # hides /b/c
         line("/b/d", 15, parent=14, device="8:6"),
     )
-    mounted = host.mount()
 
-    devices = {dict(key.attributes)["system.device"] for row in mounted.rows(SECOND) for key in row.columns.keys}
+    mounted = host.mount()
+    devices = {mount.device for mount in mounted.source._mounts.values()}  # type: ignore[attr-defined]
     mounted.source.stop()
 
-    assert sorted(devices) == [f"/dev/ext4-{device}" for device in ("8:1", "8:3", "8:5", "8:6")]
+    assert host.measured() == ["/", "/a", "/b", "/b/d"]
+    assert devices == {b"8:1", b"8:3", b"8:5", b"8:6"}
 
 
 @pytest.mark.parametrize("remote", [NFS, FUSE])
@@ -305,6 +303,20 @@ def test_no_root_is_no_fault(host: Host) -> None:
     assert host.measured() == ["/data", "/data/more"]
 
 
+@pytest.fixture
+def kinds(host: Host) -> Host:
+    """A machine with a disk that is mounted twice, a file with a file system, a server, a program and memory."""
+    host.write(
+        line("/", 10),
+        line("/again", 11, parent=10),
+        line("/loop", 12, parent=10, device="7:0"),
+        line("/net", 13, parent=10, **NFS),
+        line("/far", 14, parent=10, **FUSE),
+        line("/run", 15, parent=10, kind="tmpfs", device="0:33"),
+    )
+    return host
+
+
 @pytest.mark.parametrize(
     ("types", "measured"),
     [
@@ -315,18 +327,38 @@ def test_no_root_is_no_fault(host: Host) -> None:
         (["*"], ["/", "/far", "/loop", "/net", "/run"]),
     ],
 )
-def test_types_replace_the_choice(host: Host, types: list[str], measured: list[str]) -> None:
-    """What is asked for is measured and nothing else, each file system once."""
-    host.write(
-        line("/", 10),
-        line("/again", 11, parent=10),
-        line("/loop", 12, parent=10, device="7:0"),
-        line("/net", 13, parent=10, **NFS),
-        line("/far", 14, parent=10, **FUSE),
-        line("/run", 15, parent=10, kind="tmpfs", device="0:33"),
-    )
+def test_all_of_the_types_are_measured(kinds: Host, types: list[str], measured: list[str]) -> None:
+    """Where a user wants all: what is asked for is measured and nothing else, each file system once."""
+    assert kinds.measured(filesystems="all", types=types) == measured
 
-    assert host.measured(types=types) == measured
+
+@pytest.mark.parametrize("types", [["ext*"], ["*"]])
+def test_types_choose_among_those_that_may_be_summed(kinds: Host, types: list[str]) -> None:
+    """Unless a user wants all: no byte counts twice, and no server is asked."""
+    assert kinds.measured(types=types) == ["/"]
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"types": ["nfs*"]}, r"no file system of type `nfs\*` is among .*; take `filesystems = \"all\"`"),
+        ({"types": ["ext4"], "exclude": ["*"]}, "`exclude` leaves out every file system of type `ext4`"),
+        ({"exclude": ["*"]}, "no file system on local storage is left to measure; take something out of `exclude`"),
+    ],
+)
+def test_options_that_leave_nothing_are_refused(kinds: Host, config: dict[str, Any], reason: str) -> None:
+    """They would measure nothing for ever; nothing stays open."""
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(LookupError, match=reason):
+        kinds.mount(**config)
+
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_all_and_nothing_more_is_refused(host: Host) -> None:
+    """It would ask servers that nobody has named."""
+    with pytest.raises(ValueError, match="say with `types` or `mountpoints` which"):
+        host.mount(filesystems="all")
 
 
 def test_a_type_that_is_not_there_is_refused(host: Host) -> None:
@@ -338,27 +370,83 @@ def test_a_type_that_is_not_there_is_refused(host: Host) -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-def test_mountpoints_replace_the_choice(host: Host) -> None:
-    """Of whatever type, and a final slash does not matter."""
-    host.write(
-        line("/", 10), line("/net", 11, parent=10, **NFS), line("/run", 12, parent=10, kind="tmpfs", device="0:33")
-    )
+def test_all_mountpoints_that_are_named_are_measured(kinds: Host) -> None:
+    """Where a user wants all: of whatever type, one file system twice; and a final slash does not matter."""
+    points = ["/run/", "/net", "/", "/again"]
 
-    assert host.measured(mountpoints=["/run/", "/net"]) == ["/net", "/run"]
+    assert kinds.measured(filesystems="all", mountpoints=points) == ["/", "/again", "/net", "/run"]
+
+
+@pytest.mark.parametrize(
+    ("points", "reasons"),
+    [
+        (["/", "/again"], {"/again": "/again: the same file system as /, counted once"}),
+        (["/again"], {}),  # alone it is counted once too
+        (["/loop"], {"/loop": "/loop: a file system of type ext4 that is not on local storage of its own"}),
+        (["/", "/net"], {"/net": "/net: a file system of type nfs4 that is not on local storage of its own"}),
+    ],
+)
+def test_a_mountpoint_that_would_count_twice_or_wait_is_missing(
+    kinds: Host, points: list[str], reasons: dict[str, str]
+) -> None:
+    """Unless a user wants all; it is not even asked, and it says what to take."""
+    mounted = kinds.mount(mountpoints=points)
+    cells = space(mounted)
+    mounted.source.stop()
+
+    assert sorted(cells) == points
+    for point in points:
+        if point in reasons:
+            assert set(map(type, cells[point].values())) == {str}
+            assert all(text.startswith(reasons[point]) for text in cells[point].values())
+            assert all('take `filesystems = "all"`' in text for text in cells[point].values())
+        else:
+            assert cells[point]["limit"] == 100 * BLOCK
+    assert kinds.asked == [os.fsencode(point) for point in points if point not in reasons]
+
+
+@pytest.mark.parametrize(("filesystems", "codes"), [("base", []), ("all", ["E-FLOW-KIND"])])
+def test_a_sum_over_mountpoints_is_allowed_where_it_is_right(
+    tmp_path: Path, filesystems: str, codes: list[str]
+) -> None:
+    """The check refuses it where one file system may stand at two mountpoints."""
+    backend = Backend("/space").add("filesystem", filesystems=filesystems, mountpoints=["/", "/copy"])
+    backend.add("aggregate", metrics=["system.filesystem.limit"], function="sum", over=["resource"])
+    backend.add("csv", path=str(tmp_path / "x.csv"))
+
+    assert refused(backend) == codes
+
+
+def test_mountpoints_and_exclude_do_not_go_together(tmp_path: Path) -> None:
+    """What is named and left out at once would be nothing, for ever."""
+    backend = Backend("/space").add("filesystem", mountpoints=["/"], exclude=["/"])
+
+    assert refused(backend.add("csv", path=str(tmp_path / "x.csv"))) == ["E-CONSTRAINT"]
+
+
+def refused(backend: Backend) -> list[str]:
+    """The codes of the errors that the check finds."""
+    try:
+        backend.check()
+    except ContractError as error:
+        return [each.code for each in error.diagnostics if each.level == "error"]
+    return []
 
 
 def test_a_mountpoint_without_mount_is_missing(host: Host) -> None:
-    """Never the file system that it would lie on; it is measured when it is mounted, and missing when it goes again."""
+    """Never the file system that it would lie on; its series go on when it is mounted and when it goes again."""
     mounted = host.mount(mountpoints=["/data"])
-    before = space(mounted, SECOND)
+    before = mounted.rows(SECOND)[0]
     host.write(line("/", 10), line("/data", 11, parent=10, device="8:2"))
-    meanwhile = space(mounted, 2 * SECOND)
+    meanwhile = mounted.rows(2 * SECOND)[0]
     host.write(line("/", 10))
     after = space(mounted, 3 * SECOND)
     mounted.source.stop()
 
-    assert before == after == {"/data": dict.fromkeys((*STATES, "limit"), "nothing is mounted at /data")}
-    assert meanwhile["/data"]["limit"] == 100 * BLOCK
+    assert {cell.reason for cell in before.values if isinstance(cell, Missing)} == {"nothing is mounted at /data"}
+    assert after == {"/data": dict.fromkeys((*STATES, "limit"), "nothing is mounted at /data")}
+    assert meanwhile.values[-1] == 100 * BLOCK
+    assert meanwhile.columns.keys == before.columns.keys
 
 
 def test_what_is_excluded_is_not_measured(host: Host) -> None:
@@ -473,32 +561,70 @@ def test_a_line_that_is_no_mount_is_refused(host: Host, text: bytes) -> None:
 # ---------------------------------------------------------------------------------------------------- the real machine
 
 
-def test_the_real_machine_agrees_with_psutil() -> None:
-    """Each limit exactly; what is used and free within 256 MiB, as others write meanwhile."""
-    mounted = Mounted("filesystem")
-    cells = space(mounted)
-    mounted.source.stop()
+def settled(read: Callable[[], object], source: Callable[[], dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """What another reading says before and after ours, once both say the same."""
+    for _ in range(100):
+        before, cells, after = read(), source(), read()
+        if before == after:
+            return before, cells
+    return pytest.skip("the file system never rests")
 
-    known = {point: each for point, each in cells.items() if not isinstance(each["limit"], str)}
-    assert known
-    for point, each in known.items():
-        expected = psutil.disk_usage(point)
-        assert each["limit"] == expected.total
-        assert each["used"] == pytest.approx(expected.used, abs=1 << 28)
-        assert each["free"] == pytest.approx(expected.free, abs=1 << 28)
+
+def real_space() -> dict[str, Any]:
+    """One poll of the root of this machine."""
+    mounted = Mounted("filesystem", {"mountpoints": ["/"]})
+    cells = space(mounted)["/"]
+    mounted.source.stop()
+    return cells
+
+
+def test_the_real_machine_agrees_with_statvfs() -> None:
+    """The root, to the byte, with what was asked before and after."""
+
+    def read() -> tuple[int, ...]:
+        found = os.statvfs("/")
+        return found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail
+
+    (size, blocks, free, available), cells = settled(read, real_space)
+
+    assert cells == {
+        "limit": blocks * size,
+        "used": (blocks - free) * size,
+        "free": available * size,
+        "reserved": (free - available) * size,
+    }
+
+
+def test_the_real_machine_agrees_with_psutil() -> None:
+    """The root, to the byte, with what was asked before and after; psutil has no `reserved`: it is the rest."""
+    expected, cells = settled(lambda: psutil.disk_usage("/")[:3], real_space)
+
+    assert (cells["limit"], cells["used"], cells["free"]) == expected
+    assert cells["reserved"] == expected[0] - expected[1] - expected[2]
 
 
 @pytest.mark.skipif(shutil.which("df") is None, reason="there is no df")
 def test_the_real_machine_agrees_with_df() -> None:
-    """The root by another program, within 256 MiB, as others write meanwhile."""
-    mounted = Mounted("filesystem", {"mountpoints": ["/"], "types": []})
-    cells = space(mounted)["/"]
-    mounted.source.stop()
-    done = subprocess.run(["df", "-B1", "--output=size,used,avail", "/"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("this df is not of GNU")
+    """The root by another program, to the byte, asked before and after."""
 
-    size, used, available = map(int, done.stdout.splitlines()[1].split())
-    assert cells["limit"] == size
-    assert cells["used"] == pytest.approx(used, abs=1 << 28)
-    assert cells["free"] == pytest.approx(available, abs=1 << 28)
+    def read() -> list[int]:
+        words = ["df", "-B1", "--output=size,used,avail", "/"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip("this df is not of GNU")
+        return [int(word) for word in done.stdout.splitlines()[1].split()]
+
+    expected, cells = settled(read, real_space)
+
+    assert [cells["limit"], cells["used"], cells["free"]] == expected
+
+
+def test_every_file_system_of_the_real_machine_has_its_limit() -> None:
+    """As psutil has it, of all that are measured by default."""
+    mounted = Mounted("filesystem")
+    cells = space(mounted)
+    mounted.source.stop()
+
+    known = {point: each["limit"] for point, each in cells.items() if not isinstance(each["limit"], str)}
+    assert known
+    assert known == {point: psutil.disk_usage(point).total for point in known}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +207,67 @@ def test_the_real_machine_agrees_with_other_readings() -> None:
     assert cells[CREATED] >= 5
     assert cells[RUNNING] >= 1  # this test runs
     assert cells[BLOCKED] >= 0
+
+
+def states() -> tuple[int, int]:
+    """Threads of the machine that run or could run, and those that wait for storage, by the state of each.
+
+    A thread that sleeps without a chance to be interrupted may wait for storage or for something else.
+    """
+    found = []
+    for path in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        try:
+            found.append(path.read_text().rpartition(")")[2].split()[0])
+        except OSError:
+            continue  # it has ended
+    return found.count("R"), found.count("D")
+
+
+def test_threads_of_the_real_machine_agree_with_another_reading_of_the_file() -> None:
+    """Each number is what it says before and after, once both say the same."""
+
+    def read() -> dict[str, int]:
+        fields = dict(line.split(None, 1) for line in Path("/proc/stat").read_text().splitlines())
+        return {RUNNING: int(fields["procs_running"]), BLOCKED: int(fields["procs_blocked"])}
+
+    mounted = Mounted("kernel")
+    for nth in range(200):
+        before, cells, after = read(), poll(mounted, nth), read()
+        threads = {name: cells[name] for name in before}
+        if before == threads == after:
+            break
+    mounted.source.stop()
+
+    assert before == threads == after
+
+
+@pytest.mark.skipif(
+    not Path("/proc/2/comm").is_file() or Path("/proc/2/comm").read_text() != "kthreadd\n",
+    reason="not all threads of the machine are shown here",
+)
+def test_threads_of_the_real_machine_are_those_in_their_states() -> None:
+    """Busy children are among the running ones, and those that wait for storage among those that sleep deeply."""
+    script = "print(flush=True)\nwhile True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) for _ in range(4)]
+    mounted = Mounted("kernel")
+    try:
+        for each in busy:
+            assert each.stdout is not None
+            each.stdout.readline()
+        for nth in range(100):
+            before, cells, after = states(), poll(mounted, nth), states()
+            least, most = min(before[0], after[0]), max(before[0], after[0])
+            if least <= cells[RUNNING] <= most and cells[BLOCKED] <= max(before[1], after[1]):
+                break
+        else:
+            pytest.fail(f"never so: {cells} where there were {before} before and {after} after")
+    finally:
+        mounted.source.stop()
+        for each in busy:
+            each.kill()
+            each.communicate()
+
+    assert least >= 4
 
 
 def test_it_can_be_started_again(stat: Stat) -> None:

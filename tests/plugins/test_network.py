@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from tests.fake import SECOND, Mounted
 from tests.strategies import steady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
 AGAIN = "the counters of the interface started again"
@@ -260,6 +261,109 @@ def test_a_counter_that_fell_wrapped_or_started_again(
     assert counted(later["eth0"]) == [3] * 8
 
 
+class Kernel:
+    """What stands between a test and the kernel's answer to what number an interface has."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[bytes, int] = {}
+        self.asked = 0
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def ioctl(self, _: int, request: int, name: bytes) -> bytes:
+        """SIOCGIFINDEX and nothing else."""
+        assert request == 0x8933
+        self.asked += 1
+        number = self.numbers.get(name[:16].rstrip(b"\0"))
+        self.meanwhile()
+        if number is None:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        return name[:16] + number.to_bytes(4, sys.byteorder) + name[20:]
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """One that knows two interfaces."""
+    made = Kernel()
+    made.numbers = {b"eth0": 2, b"eth1": 3}
+    monkeypatch.setattr("meter.plugins.network.plugin.ioctl", made.ioctl)
+    return made
+
+
+@pytest.mark.parametrize("numbers", [{b"eth0": 9, b"eth1": 3}, {b"eth1": 3}])
+def test_another_interface_of_the_same_name_is_not_taken_for_it(
+    net: Net, kernel: Kernel, numbers: dict[bytes, int]
+) -> None:
+    """Although its counters are higher: missing once with the reason, then what it counts; others go on."""
+    net.write({"eth0": FLAT, "eth1": FLAT})
+    mounted = net.mount()
+    poll(mounted, 1)
+    kernel.numbers = numbers
+    net.write({"eth0": [150] * 16, "eth1": [101] * 16})
+    other = poll(mounted, 2)
+    net.write({"eth0": [153] * 16, "eth1": [101] * 16})
+    later = poll(mounted, 3)
+    mounted.source.stop()
+
+    assert counted(other["eth0"]) == ["the interface was removed or renamed, and another one has its name since"] * 8
+    assert counted(other["eth1"]) == [1] * 8
+    assert counted(later["eth0"]) == [3] * 8
+
+
+def test_an_interface_made_anew_while_it_is_read_has_its_own_base(net: Net, kernel: Kernel) -> None:
+    """What was read just before it was replaced is never the base of the one behind it."""
+    net.write({"eth0": FLAT})
+    mounted = net.mount()
+    poll(mounted, 1)
+
+    def replace() -> None:
+        kernel.meanwhile = lambda: None
+        kernel.numbers[b"eth0"] = 9
+        net.write({"eth0": [500] * 16})
+
+    kernel.meanwhile = replace  # behind the answer for the second reading
+    poll(mounted, 2)
+    third = poll(mounted, 3)
+    net.write({"eth0": [507] * 16})
+    fourth = poll(mounted, 4)
+    mounted.source.stop()
+
+    assert set(map(type, counted(third["eth0"]))) == {str}
+    assert counted(fourth["eth0"]) == [7] * 8
+
+
+def test_interfaces_that_never_rest_are_tried_again(net: Net, kernel: Kernel) -> None:
+    """The poll fails instead of guessing; the next one spans both intervals."""
+    net.write({"eth0": FLAT, "eth1": FLAT})
+    mounted = net.mount()
+    poll(mounted, 1)
+    numbers = iter(range(10, 99))
+    kernel.meanwhile = lambda: kernel.numbers.update({b"eth1": next(numbers)})
+    with pytest.raises(Retry, match="came and went"):
+        mounted.rows(2 * SECOND)
+    mounted.readings.drop()
+    kernel.meanwhile = lambda: None
+    net.write({"eth0": [104] * 16, "eth1": FLAT})
+
+    cells = poll(mounted, 3)
+    mounted.source.stop()
+
+    assert counted(cells["eth0"]) == [4] * 8
+
+
+def test_steady_interfaces_are_asked_for_once_in_a_poll(net: Net, kernel: Kernel) -> None:
+    """One question each; twice only where something is new."""
+    net.write({"eth0": FLAT, "eth1": FLAT})
+    mounted = net.mount()
+    asked = []
+    for second in (1, 2, 3):
+        before = kernel.asked
+        poll(mounted, second)
+        asked.append(kernel.asked - before)
+    mounted.source.stop()
+
+    assert asked == [4, 2, 2]
+
+
 # --------------------------------------------------------------------------------------------- which interfaces, names
 
 
@@ -320,6 +424,38 @@ def test_physical_without_adapters_is_refused(net: Net) -> None:
         net.mount(interfaces="physical")
 
     assert len(os.listdir("/proc/self/fd")) == count
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"include": ["nope*"]},
+        {"include": ["wl*", "ww[0-9]"]},
+        {"include": []},
+        {"exclude": ["*"]},
+        {"include": ["wg*"], "interfaces": "physical"},
+    ],
+)
+def test_options_that_leave_nothing_are_refused(host: Net, config: dict[str, Any]) -> None:
+    """With what there is; they would measure nothing for ever. Nothing stays open."""
+    count = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(LookupError, match="the options leave no interface to measure; there are `bond0`, `docker0`"):
+        host.mount(**config)
+
+    assert len(os.listdir("/proc/self/fd")) == count
+
+
+@pytest.mark.parametrize("config", [{}, {"include": ["eth7"]}, {"include": ["nope*", "eth7"]}, {"include": ["*"]}])
+def test_what_may_come_is_waited_for(net: Net, config: dict[str, Any]) -> None:
+    """A machine with the loopback only, and names that are not there yet."""
+    net.write({"lo": FLAT})
+    mounted = net.mount(**config)
+    poll(mounted, 1)
+    net.write({"lo": FLAT, "eth7": FLAT})
+    poll(mounted, 2)
+
+    assert list(poll(mounted, 3)) == ["eth7"]
+    mounted.source.stop()
 
 
 @pytest.mark.parametrize(
@@ -436,7 +572,9 @@ def test_it_can_be_started_again(net: Net) -> None:
         net.sockets(name, [])
     count = len(os.listdir("/proc/self/fd"))
     mounted = net.mount(connections=True)
-    assert len(os.listdir("/proc/self/fd")) == count + 5
+    assert (
+        len(os.listdir("/proc/self/fd")) == count + 6
+    )  # that of interfaces, a socket to ask for their numbers, and four of sockets
 
     mounted.source.stop()
 
@@ -591,21 +729,78 @@ def test_what_is_sent_over_the_loopback_is_found() -> None:
 
 
 def test_the_real_machine_agrees_with_psutil() -> None:
-    """Each counter since the machine started lies between what psutil reads before and after."""
+    """Each delta of each interface lies between what psutil says before and after."""
+    fields = ("bytes_recv", "bytes_sent", "packets_recv", "packets_sent", "errin", "errout", "dropin", "dropout")
+
+    def read() -> dict[str, list[int]]:
+        found = psutil.net_io_counters(pernic=True, nowrap=False)
+        return {name: [getattr(each, field) for field in fields] for name, each in found.items()}
+
     mounted = Mounted("network", {"exclude": []})
-    before = psutil.net_io_counters(pernic=True, nowrap=False)
+    outer_first = read()
     poll(mounted, 1)
-    totals = mounted.source._last  # type: ignore[attr-defined]
-    after = psutil.net_io_counters(pernic=True, nowrap=False)
+    inner_first = read()
+    send(10, 1000)
+    inner_last = read()
+    actual = poll(mounted, 2)
+    outer_last = read()
     mounted.source.stop()
 
-    fields = ("bytes_recv", "bytes_sent", "packets_recv", "packets_sent", "errin", "errout", "dropin", "dropout")
-    width = len(totals.interfaces)
-    assert set(totals.interfaces) == set(before)
-    for place, name in enumerate(totals.interfaces):
-        for nth, field in enumerate(fields):
-            ours = totals.counters[nth * width + place]
-            assert getattr(before[name], field) <= ours <= getattr(after[name], field)
+    assert actual.keys() == outer_first.keys() == outer_last.keys()
+    for name, cells in actual.items():
+        for nth, value in enumerate(counted(cells)):
+            assert inner_last[name][nth] - inner_first[name][nth] <= value
+            assert value <= outer_last[name][nth] - outer_first[name][nth]
+
+
+def ss() -> dict[str, int]:
+    """Sockets by state of TCP, and of UDP, in the lists of the program ss."""
+    names = {"ESTAB": "established", "SYN-SENT": "syn_sent", "SYN-RECV": "syn_received", "FIN-WAIT-1": "fin_wait_1"}
+    names |= {"FIN-WAIT-2": "fin_wait_2", "TIME-WAIT": "time_wait", "UNCONN": "closed", "CLOSE-WAIT": "close_wait"}
+    names |= {"LAST-ACK": "last_ack", "LISTEN": "listen", "CLOSING": "closing"}
+    found = dict.fromkeys([*STATES.values(), "udp"], 0)
+    for option in ("-tanH", "-uanH"):
+        done = subprocess.run(["ss", option], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this ss does not list sockets: {done.stderr.strip()}")
+        for line in done.stdout.splitlines():
+            found["udp" if option == "-uanH" else names[line.split()[0]]] += 1
+    return found
+
+
+def psutil_sockets() -> dict[str, int]:
+    """The same as psutil has it."""
+    names = {"SYN_RECV": "syn_received", "FIN_WAIT1": "fin_wait_1", "FIN_WAIT2": "fin_wait_2", "CLOSE": "closed"}
+    found = dict.fromkeys([*STATES.values(), "udp"], 0)
+    for each in psutil.net_connections("inet"):
+        state = "udp" if each.type == socket.SOCK_DGRAM else names.get(each.status, each.status.lower())
+        found[state] += 1
+    return found
+
+
+@pytest.mark.parametrize(
+    "read",
+    [pytest.param(ss, marks=pytest.mark.skipif(shutil.which("ss") is None, reason="there is no ss")), psutil_sockets],
+)
+def test_the_real_machine_has_the_sockets_that_others_find(read: Callable[[], dict[str, int]]) -> None:
+    """Each number, of every state, is what another program says before and after, once both say the same."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    datagram = socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    mounted = Mounted("network", {"connections": True})
+    try:
+        datagram.bind(("", 0))
+        for nth in range(50):
+            before, cells, after = read(), connections(mounted, nth), read()
+            if before == after and min(before[state] for state in ("listen", "established", "udp")) > 0:
+                assert cells == before
+                break
+        else:
+            pytest.skip("sockets come and go all the time")
+    finally:
+        mounted.source.stop()
+        for each in (listener, client, datagram):
+            each.close()
 
 
 def test_opened_sockets_are_found() -> None:
@@ -629,6 +824,26 @@ def test_opened_sockets_are_found() -> None:
     assert after["udp"] - before["udp"] == pytest.approx(50, abs=20)
 
 
+ANEW = """
+import subprocess
+from tests.fake import Mounted
+def ip(*words): subprocess.run(["ip", *words], check=True)
+ip("link", "set", "lo", "up")
+ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+ip("link", "add", "w0", "type", "veth", "peer", "name", "w1")
+mounted = Mounted("network", {"include": ["v0", "w0"]})
+mounted.rows(1)
+ip("link", "del", "v0")
+ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+ip("link", "set", "w0", "name", "x0")
+ip("link", "add", "w0", "type", "veth", "peer", "name", "w2")
+[row] = mounted.rows(2)
+print({getattr(value, "reason", value) for value in row.values})
+[row] = mounted.rows(3)
+print({getattr(value, "reason", value) for value in row.values})
+"""
+
+
 INSIDE = """
 import json, sys
 from tests.fake import Mounted
@@ -636,6 +851,34 @@ mounted = Mounted("network", {"exclude": []})
 mounted.rows(1)
 print(json.dumps(sorted({key.resource[1] for row in mounted.rows(2) for key in row.columns.keys})))
 """
+
+
+def in_namespace(script: str, given: str = "") -> str:
+    """What a program prints in a network namespace of its own."""
+    own = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
+    done = subprocess.run(
+        [*own, sys.executable, "-c", script],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    if done.returncode and ("unshare" in done.stderr or "'ip'" in done.stderr):
+        pytest.skip(f"no network namespace can be made here: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not (shutil.which("unshare") and shutil.which("ip")), reason="needs unshare and ip")
+def test_interfaces_of_the_kernel_that_get_a_name_anew_are_others() -> None:
+    """One that was removed, and one that was renamed: counters that did not fall are no deltas."""
+    first, second = in_namespace(ANEW).splitlines()
+
+    assert first == "{'the interface was removed or renamed, and another one has its name since'}"
+    assert second == "{0}"
 
 
 @pytest.mark.skipif(not (shutil.which("unshare") and shutil.which("ip")), reason="needs unshare and ip")
@@ -646,19 +889,6 @@ def test_a_namespace_of_its_own_with_many_interfaces() -> None:
         ["ip", "link", "add", name, "type", "veth", "peer", "name", f"p{nth}"] for nth, name in enumerate(names)
     ]
     script = "import json, subprocess, sys\nfor each in json.load(sys.stdin): subprocess.run(each, check=True)\n"
-    own = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
-    done = subprocess.run(
-        [*own, sys.executable, "-c", script + INSIDE],
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
-    if done.returncode and ("unshare" in done.stderr or "'ip'" in done.stderr):
-        pytest.skip(f"no network namespace can be made here: {done.stderr.strip().splitlines()[-1]}")
+    done = in_namespace(script + INSIDE, json.dumps(commands))
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == sorted(["lo", *names, *(f"p{nth}" for nth in range(len(names)))])
+    assert json.loads(done) == sorted(["lo", *names, *(f"p{nth}" for nth in range(len(names)))])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from fnmatch import fnmatchcase
-from operator import itemgetter, sub
+from itertools import count
 from resource import RLIMIT_NOFILE, getrlimit
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from meter.core.counters import unwrap
+from meter.core.listings import Changes, Lines, Reading, fits_nothing, left_out, named, whole
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Readings
@@ -39,13 +38,13 @@ _SECTORS, _TIMES = 4, 6
 _NAME, _FIELDS = 2, 14
 
 _SECTOR = 512  # bytes, whatever the device itself takes for a sector
-_PIECE = 1 << 16
-_FULL = 1 << 11  # bytes; the kernel fills pieces of a page or more with lines that are far shorter than half of one
+_TRIES = 3
 
 # Made of other devices or of memory. Device mapper and md say so in `slaves` too, but without members they have none.
 _STACKED = re.compile(r"(?:loop|z?ram|dm-)[0-9]|md[0-9_]")
 
 _AGAIN = Missing("the counters of the device started again")
+_OTHER = Missing("the device was removed, and another one has its name since")
 
 
 class Disk(Source):
@@ -55,57 +54,53 @@ class Disk(Source):
     `system.disk.merged` ({operation}, u64, delta) and `system.disk.operation_time` (s, f64, delta), all by
     `disk.io.direction`; `system.disk.io_time` (s, f64, delta); `system.disk.limit` (By, u64, gauge) from the first poll
     on. A device's first reading is its base. A counter that fell has wrapped at 2^32 where that explains all of its
-    device; else the device's counters started again and are missing this once. They are also missing where the kernel
+    device; else the device's counters started again and are missing this once, as they are where another device has got
+    its name. They are also missing where the kernel
     does not count for a device (`queue/iostats`) and where its line is not understood.
 
     Row: 10 columns for each device, 1 at its first reading. Resolution of times: 1 ms.
-    Raises: Retry, the file could not be read this once; the next delta spans both intervals.
+    Raises: Retry, the file could not be read this once, or devices changed meanwhile; the next delta spans both
+        intervals.
     Source: Linux, Documentation/admin-guide/iostats.rst; Documentation/ABI/testing/procfs-diskstats;
         Documentation/ABI/stable/sysfs-block.
     """
 
     def start(self, context: SourceContext) -> None:
-        """Open the file. Raises: OSError, it cannot be read."""
+        """Open the file.
+
+        Raises: OSError, it cannot be read; LookupError, the patterns of the options fit no device.
+        """
         self._file = context.open(_STATS)
         self._sysfs = _Sysfs(context)
-        self._lines = _Lines(0, [], [], (), {}, None)
-        self._settled = False
-        self._last = _Reading((), ())
+        self._lines = Lines()
+        self._settled = True
+        self._seen: tuple[object, ...] = ((), ())
+        self._last = Reading()
         self._shown: tuple[tuple[str, ...], ...] = ()
         self._columns = context.columns(())
-        self._asked = [name for name in self.config["include"] if not set(name) & set("*?[")]
+        self._asked = named(self.config["include"])
+        try:
+            self._refuse_nothing()
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def poll(self, out: Readings) -> None:
-        """Read the file once."""
-        text = self._read()
-        words = text.split()
-        lines, settled = self._lines, self._lines.fit(words)
-        if not (settled and self._settled):
-            # A device has its members only a moment after it has appeared: what is new is looked at twice.
-            lines = self._look(text)
-        try:
-            now = _Reading(lines.devices, lines.counters(words))
-        except ValueError:
-            lines, settled = self._look(text), False
-            now = _Reading(lines.devices, lines.counters(words))
-        last = self._last
-        both, before, after = now.devices, last.counters, now.counters
-        if last.devices != now.devices:
-            known = frozenset(last.devices)
-            both = tuple(device for device in now.devices if device in known)
-            before, after = last.of(both), now.of(both)
-        shown = (both, lines.devices, tuple(lines.blind))
+        """Read the file once, or again where devices have come or gone."""
+        now, limits = self._read()
+        lines = self._lines
+        before, after = now.both(self._last)
+        shown = (after.names, lines.names, tuple(lines.blind))
         if shown != self._shown:
             self._columns = out.columns(_columns(*shown))
-            self._sysfs.keep((*lines.devices, *lines.blind))
-        self._lines, self._settled, self._last, self._shown = lines, settled, now, shown
-        cells = _cells(before, after, len(both))
+            self._sysfs.keep((*lines.names, *lines.blind))
+        self._last, self._shown = now, shown
+        cells = _cells(Changes.between(before, after))
         cells += [*lines.blind.values()] * len(_COUNTERS)
-        cells += map(self._sysfs.size, lines.devices)
-        cells += map(self._sysfs.size, lines.blind)
+        cells += limits
         out.row(self._columns, cells)
         for name in self._asked:
-            if name not in lines.devices and name not in lines.blind:
+            if name not in lines.names and name not in lines.blind:
                 out.emit("system.disk.limit", Missing(self._why_absent(name)), resource_id=name)
         self._asked.clear()
 
@@ -114,22 +109,43 @@ class Disk(Source):
         os.close(self._file)
         self._sysfs.keep(())
 
-    def _read(self) -> bytes:
-        """The whole file; the kernel hands it over in pieces of whole lines, however much is asked for."""
-        try:
-            text = piece = os.pread(self._file, _PIECE, 0)
-            while len(piece) >= _FULL:
-                piece = os.pread(self._file, _PIECE, len(text))
-                text += piece
-        except OSError as error:
-            raise Retry(f"{_STATS}: {error.strerror}") from error
-        if text and not text.endswith(b"\n"):
-            raise Retry(f"{_STATS} ends within a line")
-        return text
+    def _read(self) -> tuple[Reading, list[int | Missing]]:
+        """The counters of the devices, which are the same before and after, and the capacities."""
+        # A device has its members only a moment after it has appeared: what is new is looked at twice.
+        again, self._settled = not self._settled, True
+        for _ in range(_TRIES):
+            text = whole(self._file, _STATS)
+            words = text.split()
+            if not self._lines.fit(words):
+                self._settled = False
+            if again or not self._settled:
+                self._lines = self._look(text)
+                again = False
+            try:
+                counters = self._lines.counters(words)
+            except ValueError:
+                self._lines, self._settled = self._look(text), False
+                counters = self._lines.counters(words)
+            devices = self._lines.names
+            limits = [self._sysfs.size(device) for some in (devices, self._lines.blind) for device in some]
+            now = Reading(devices, self._sysfs.identities(devices), counters)
+            if now[:2] == self._seen:
+                return now, limits
+            self._seen = now[:2]
+        raise Retry(f"{_STATS}: devices came and went each time while it was read")
 
-    def _look(self, text: bytes) -> _Lines:
+    def _refuse_nothing(self) -> None:
+        """Raises: LookupError, the options leave nothing."""
+        text = whole(self._file, _STATS)
+        lines = self._look(text)
+        if not lines.names and not lines.blind:
+            there = [mark.decode(errors="backslashreplace") for mark in lines.marks]
+            if told := fits_nothing("device", there, self.config["include"], self.config["exclude"]):
+                raise LookupError(f'{told}, or `devices = "{self.config["devices"]}"`')
+
+    def _look(self, text: bytes) -> Lines:
         """Find the devices of the options, and where their counters are among the words of the file."""
-        count = 0
+        total = 0
         marks: list[bytes] = []
         places: list[int] = []
         found: dict[str, list[int]] = {}
@@ -139,7 +155,7 @@ class Disk(Source):
             if len(words) > _NAME:
                 name = words[_NAME]
                 marks.append(name)
-                places.append(count + _NAME)
+                places.append(total + _NAME)
                 device = name.decode(errors="backslashreplace")
                 # A device that comes while the file is handed over can push another into the next piece once more.
                 if device not in found and device not in blind and not self._why_not(device):
@@ -147,24 +163,18 @@ class Disk(Source):
                     if reason:
                         blind[device] = Missing(reason)
                         marks += words
-                        places += range(count, count + len(words))
+                        places += range(total, total + len(words))
                     else:
-                        found[device] = [count + place for _, _, place in _COUNTERS]
-            count += len(words)
-        cells = [place for column in zip(*found.values(), strict=True) for place in column]
-        return _Lines(count, marks, places, tuple(found), blind, itemgetter(*cells) if cells else None)
+                        found[device] = [total + place for _, _, place in _COUNTERS]
+            total += len(words)
+        return Lines.of(total, marks, places, found, blind)
 
     def _why_not(self, device: str) -> str:
         """Why the options leave a device out; empty where they do not."""
-        config = self.config
-        if device not in config["include"]:
-            if not any(fnmatchcase(device, pattern) for pattern in config["include"]):
-                return "`include` does not name it"
-            if any(fnmatchcase(device, pattern) for pattern in config["exclude"]):
-                return "`exclude` leaves it out"
-        kind = config["devices"]
-        if kind == "all":
-            return ""
+        kind = self.config["devices"]
+        out = left_out(device, self.config["include"], self.config["exclude"])
+        if out or kind == "all":
+            return out
         names = self._sysfs.names(device)
         if "partition" in names:
             return f'it is a partition, which `devices = "{kind}"` leaves out; take `devices = "all"`'
@@ -195,54 +205,19 @@ class Disk(Source):
         return (there and self._why_not(name)) or f"there is no device `{name}` in {_STATS} yet"
 
 
-class _Lines(NamedTuple):
-    """Where in the words of the file things are.
-
-    `total` words in all, with `marks` at `places`: names of devices, and whole lines of `blind`. `devices` are those of
-    the options, whose counters `pick` gives by counter and device; `blind` are those of the options that have no
-    counters, with the reason.
-    """
-
-    total: int
-    marks: list[bytes]
-    places: list[int]
-    devices: tuple[str, ...]
-    blind: dict[str, Missing]
-    pick: Callable[[list[bytes]], tuple[bytes, ...]] | None
-
-    def fit(self, words: list[bytes]) -> bool:
-        """Whether the file has the same lines as it had, and those without counters have not changed."""
-        return len(words) == self.total and [words[place] for place in self.places] == self.marks
-
-    def counters(self, words: list[bytes]) -> Sequence[int]:
-        """The counters, by counter and device. Raises: ValueError, one is no number, or below 0."""
-        if self.pick is None:
-            return ()
-        counters = list(map(int, self.pick(words)))
-        if min(counters) < 0:
-            raise ValueError
-        return counters
-
-
-class _Reading(NamedTuple):
-    """One reading: the counters by counter and device."""
-
-    devices: tuple[str, ...]
-    counters: Sequence[int]
-
-    def of(self, devices: tuple[str, ...]) -> list[int]:
-        """The counters of some of the devices."""
-        width = len(self.devices)
-        places = {device: place for place, device in enumerate(self.devices)}
-        return [self.counters[nth * width + places[device]] for nth in range(len(_COUNTERS)) for device in devices]
-
-
 class _Sysfs:
-    """What /sys says of devices; keeps the files of sizes open, up to a quarter of the descriptors that are allowed."""
+    """What /sys says of devices; keeps the files of sizes open, up to a quarter of the descriptors that are allowed.
+
+    A kept file cannot be read any more once its device is removed, also where another one has got its name. Files that
+    are opened anew each time tell devices by their numbers in /sys, which the kernel does not give twice.
+    """
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context
         self._files: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._nth: dict[str, int] = {}
+        self._next = count(1)
         soft = getrlimit(RLIMIT_NOFILE)[0]
         self._cap = 1024 if soft < 0 else min(1024, soft // 4)  # negative is unlimited
 
@@ -268,29 +243,42 @@ class _Sysfs:
     def size(self, device: str) -> int | Missing:
         """Capacity in bytes."""
         file = self._files.get(device)
+        if file is not None:
+            try:
+                return _bytes(os.pread(file, 32, 0), device)
+            except OSError:
+                self._forget(device)  # it has gone; another one may have its name
         try:
-            if file is not None:
-                return int(os.pread(file, 32, 0)) * _SECTOR
             return self._first_size(device)
         except OSError as error:
-            reason = error.strerror
-        except ValueError:
-            reason = "this is no number"
-        self._close(device)  # the device may be there anew, with another file
-        return Missing(f"{_folder(device)}/size: {reason}")
+            self._forget(device)
+            return Missing(f"{_folder(device)}/size: {error.strerror}")
 
-    def _first_size(self, device: str) -> int:
+    def identities(self, devices: Iterable[str]) -> tuple[int, ...]:
+        """What tells each device, as it was when its size was read, from others of its name; 0 where nothing does."""
+        return tuple([self._nth.get(device, 0) for device in devices])
+
+    def _first_size(self, device: str) -> int | Missing:
         file = self._context.open(f"{_folder(device)}/size")
         self._files[device] = file
-        size = int(os.pread(file, 32, 0)) * _SECTOR
+        number = os.fstat(file).st_ino
+        if self._numbers.get(device) != number:
+            self._numbers[device] = number
+            self._nth[device] = next(self._next)
+        text = os.pread(file, 32, 0)
         if len(self._files) > self._cap:
             self._close(device)
-        return size
+        return _bytes(text, device)
 
     def keep(self, devices: Iterable[str]) -> None:
-        """Close the files of all other devices."""
-        for device in self._files.keys() - set(devices):
-            self._close(device)
+        """Forget all other devices."""
+        for device in self._numbers.keys() - set(devices):
+            self._forget(device)
+
+    def _forget(self, device: str) -> None:
+        self._close(device)
+        self._numbers.pop(device, None)
+        self._nth.pop(device, None)
 
     def _close(self, device: str) -> None:
         file = self._files.pop(device, None)
@@ -318,6 +306,14 @@ def _folder(device: str) -> str:
     return f"/sys/class/block/{device.replace('/', '!')}"
 
 
+def _bytes(text: bytes, device: str) -> int | Missing:
+    """Bytes of sectors."""
+    try:
+        return int(text) * _SECTOR
+    except ValueError:
+        return Missing(f"{_folder(device)}/size: this is no number")
+
+
 def _columns(both: Sequence[str], devices: Sequence[str], blind: Sequence[str]) -> list[ColumnSpec]:
     """The columns of a row: counters of devices read twice, then of those that have none, and capacities of all."""
     return [
@@ -331,13 +327,10 @@ def _columns(both: Sequence[str], devices: Sequence[str], blind: Sequence[str]) 
     ]
 
 
-def _cells(before: Sequence[int], after: Sequence[int], width: int) -> list[Any]:
-    """What each counter has counted, in the units of the metrics; by counter and device, `width` devices."""
-    deltas = list(map(sub, after, before))
-    again = unwrap(deltas, before, width) if deltas and min(deltas) < 0 else ()
-    cells: list[Any] = deltas[: _SECTORS * width]
-    cells += [sectors * _SECTOR for sectors in deltas[_SECTORS * width : _TIMES * width]]
-    cells += [milliseconds / 1000 for milliseconds in deltas[_TIMES * width :]]
-    for place in again:
-        cells[place::width] = [_AGAIN] * len(_COUNTERS)
-    return cells
+def _cells(changes: Changes) -> list[Any]:
+    """What each counter has counted, in the units of the metrics; by counter and device."""
+    counts, sectors, times = changes.counts, _SECTORS * changes.width, _TIMES * changes.width
+    cells = counts[:sectors]
+    cells += [each * _SECTOR for each in counts[sectors:times]]
+    cells += [milliseconds / 1000 for milliseconds in counts[times:]]
+    return changes.blank(cells, _AGAIN, _OTHER)

@@ -11,7 +11,7 @@ from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Columns, Readings
@@ -31,7 +31,6 @@ _REMOTE = ("9p", "afs", "beegfs", "ceph", "cifs", "fuse", "glusterfs", "gpfs", "
 """Beginnings of types that ask another host or another program and wait for its answer, for ever if need be."""
 _LOCAL_PROGRAM = "fuseblk"
 
-_NOTHING = {"system.device": "none", "system.filesystem.type": "none"}
 _NO_SIZE = 2**64
 _ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")
 
@@ -42,8 +41,9 @@ class Filesystem(Source):
     Emits `system.filesystem.limit` and `system.filesystem.usage` (By, u64, gauge) by `system.filesystem.state`: `free`
     is what every user may write, `reserved` what only root may, `used` the rest: the states add up to the limit. The
     resource is the mountpoint. By default file systems on local storage are measured, each once however often it is
-    mounted; see the README for what this leaves out. A file system that cannot be asked is missing with the reason, as
-    is a mountpoint of the option `mountpoints` at which nothing is mounted. Bytes of a mountpoint that are not UTF-8
+    mounted, so that they may be summed; see the README for what this leaves out. A file system that cannot be asked is
+    missing with the reason, as is a mountpoint of the option `mountpoints` at which nothing is mounted, or nothing that
+    `filesystems` permits. Bytes of a mountpoint that are not UTF-8
     are kept as surrogates, as Python reads paths.
 
     Row: four columns for each file system; mounts that come and go are noticed at each poll.
@@ -54,13 +54,17 @@ class Filesystem(Source):
     def start(self, context: SourceContext) -> None:
         """Find the file systems.
 
-        Raises: OSError, the mounts cannot be read; ValueError, they are not understood; LookupError, none is of a type
-        that is asked for.
+        Raises: OSError, the mounts cannot be read; ValueError, they are not understood, or `filesystems = "all"` stands
+        alone; LookupError, the options leave nothing.
         """
+        if self.config["filesystems"] == "all" and not (self.config["types"] or self.config["mountpoints"]):
+            raise ValueError(
+                '`filesystems = "all"` would ask servers that may never answer: say with `types` or `mountpoints` which'
+            )
         self._file = context.open(_PATH)
         try:
             self._take(self._read(), context.columns)
-            self._warn()
+            self._refuse_nothing()
         except BaseException:
             os.close(self._file)
             raise
@@ -99,33 +103,36 @@ class Filesystem(Source):
         self._mounts = _visible(_parse(text))
         self._places = self._chosen()
         specs = []
-        for point, mount in self._places:
-            attributes = _NOTHING if mount is None else mount.attributes
+        for point, _ in self._places:
             name = point.decode("utf-8", "surrogateescape")
             for state in _STATES:
-                told = {**attributes, "system.filesystem.state": state}
+                told = {"system.filesystem.state": state}
                 specs.append(ColumnSpec("system.filesystem.usage", name, attributes=told))
-            specs.append(ColumnSpec("system.filesystem.limit", name, attributes=attributes))
+            specs.append(ColumnSpec("system.filesystem.limit", name))
         self._columns = columns(specs)
 
     def _chosen(self) -> list[_Place]:
         """What is measured, by mountpoint."""
         mounts = [mount for mount in self._mounts.values() if not self._excluded(mount.point)]
-        named = [os.path.normpath(os.fsencode(path)) for path in self.config["mountpoints"]]
+        named = {os.path.normpath(os.fsencode(path)) for path in self.config["mountpoints"]}
+        base = self.config["filesystems"] == "base"
         if named:
-            by_point = {mount.point: mount for mount in mounts}
-            return [(point, by_point.get(point)) for point in sorted(set(named)) if not self._excluded(point)]
+            there = {mount.point: mount for mount in mounts if mount.point in named}
+            chosen = self._base(there.values()) if base else there.values()
+            return [(point, _why_not(point, there.get(point), chosen)) for point in sorted(named)]
         if self.config["types"]:
-            chosen = [mount for mount in mounts if self._asked(mount)]
-        else:
-            parts = any(mount.point == b"/" and mount.type == "overlay" for mount in mounts)
-            chosen = [
-                mount
-                for mount in mounts
-                if mount.point == b"/"
-                or (mount.stores and not (parts and mount.root != b"/") and not _below_remote(mount, self._mounts))
-            ]
-        return sorted((mount.point, mount) for mount in _once(chosen))
+            mounts = [mount for mount in mounts if self._asked(mount)]
+        return sorted((mount.point, None) for mount in (self._base(mounts) if base else _once(mounts)))
+
+    def _base(self, mounts: Collection[_Mount]) -> Collection[_Mount]:
+        """Those whose bytes are in no other one, and that answer at once."""
+        parts = any(mount.point == b"/" and mount.type == "overlay" for mount in mounts)
+        return _once(
+            mount
+            for mount in mounts
+            if mount.point == b"/"
+            or (mount.stores and not (parts and mount.root != b"/") and not _below_remote(mount, self._mounts))
+        )
 
     def _asked(self, mount: _Mount) -> bool:
         return any(fnmatchcase(mount.type, pattern) for pattern in self.config["types"])
@@ -134,12 +141,23 @@ class Filesystem(Source):
         text = point.decode("utf-8", "surrogateescape")
         return any(fnmatchcase(text, pattern) for pattern in self.config["exclude"])
 
-    def _warn(self) -> None:
-        """Raises: LookupError, no type that is asked for is there, which is more likely a slip than a wish."""
-        if self.config["types"] and not any(map(self._asked, self._mounts.values())):
+    def _refuse_nothing(self) -> None:
+        """Raises: LookupError, the options leave nothing, which is more likely a slip than a wish."""
+        if self._places:
+            return
+        mounts = self._mounts.values()
+        if self.config["types"]:
             asked = ", ".join(f"`{pattern}`" for pattern in self.config["types"])
-            known = ", ".join(f"`{kind}`" for kind in sorted({mount.type for mount in self._mounts.values()}))
-            raise LookupError(f"no file system of type {asked} is mounted; there are {known}")
+            if not any(map(self._asked, mounts)):
+                known = ", ".join(f"`{kind}`" for kind in sorted({mount.type for mount in mounts}))
+                raise LookupError(f"no file system of type {asked} is mounted; there are {known}")
+            if not any(self._asked(mount) and not self._excluded(mount.point) for mount in mounts):
+                raise LookupError(f"`exclude` leaves out every file system of type {asked}; take something out of it")
+            raise LookupError(
+                f"no file system of type {asked} is among those that may be summed, on local storage and each once;"
+                ' take `filesystems = "all"`'
+            )
+        raise LookupError("no file system on local storage is left to measure; take something out of `exclude`")
 
 
 class _Mount(NamedTuple):
@@ -151,11 +169,6 @@ class _Mount(NamedTuple):
     root: bytes
     point: bytes
     type: str
-    source: str
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        return {"system.device": self.source, "system.filesystem.type": self.type}
 
     @property
     def stores(self) -> bool:
@@ -169,8 +182,8 @@ class _Mount(NamedTuple):
         return self.type.startswith(_REMOTE) and self.type != _LOCAL_PROGRAM
 
 
-_Place = tuple[bytes, "_Mount | None"]
-"""A mountpoint and what is mounted there."""
+_Place = tuple[bytes, Missing | None]
+"""A mountpoint, and why it cannot be measured, if it cannot."""
 
 
 def _parse(text: bytes) -> list[_Mount]:
@@ -183,8 +196,8 @@ def _parse(text: bytes) -> list[_Mount]:
         fields, last = head.split(b" "), tail.split(b" ")
         if not dash or len(fields) < 6 or len(last) < 3:
             raise ValueError(f"{_PATH} has a line that is no mount: {line!r}")
-        kind, source = (_plain(word).decode("utf-8", "surrogateescape") for word in last[:2])
-        mounts.append(_Mount(fields[0], fields[1], fields[2], _plain(fields[3]), _plain(fields[4]), kind, source))
+        kind = _plain(last[0]).decode("utf-8", "surrogateescape")
+        mounts.append(_Mount(fields[0], fields[1], fields[2], _plain(fields[3]), _plain(fields[4]), kind))
     return mounts
 
 
@@ -233,18 +246,38 @@ def _below_remote(mount: _Mount, mounts: Mapping[bytes, _Mount]) -> bool:
     return False
 
 
-def _once(mounts: Iterable[_Mount]) -> Iterable[_Mount]:
+def _once(mounts: Iterable[_Mount]) -> Collection[_Mount]:
     """One mount of each file system: the root, else one of all of it, else the one with the shortest path."""
     ranked = sorted(mounts, key=lambda mount: (mount.point != b"/", mount.root != b"/", len(mount.point), mount.point))
     return {mount.device: mount for mount in reversed(ranked)}.values()
 
 
+def _why_not(point: bytes, mount: _Mount | None, chosen: Collection[_Mount]) -> Missing | None:
+    """Why what is mounted at a path that was asked for is not measured; None where it is."""
+    if mount in chosen:
+        return None
+    shown = _shown(point)
+    if mount is None:
+        return Missing(f"nothing is mounted at {shown}")
+    same = next((_shown(each.point) for each in chosen if each.device == mount.device), None)
+    if same is not None:
+        return Missing(f'{shown}: the same file system as {same}, counted once; take `filesystems = "all"` for both')
+    return Missing(
+        f"{shown}: a file system of type {mount.type} that is not on local storage of its own;"
+        ' take `filesystems = "all"`'
+    )
+
+
+def _shown(point: bytes) -> str:
+    return point.decode("utf-8", "backslashreplace")
+
+
 def _space(place: _Place) -> list[int | Missing]:
     """Used, free, reserved and all bytes of a file system."""
-    point, mount = place
-    shown = point.decode("utf-8", "backslashreplace")
-    if mount is None:
-        return [Missing(f"nothing is mounted at {shown}")] * 4
+    point, reason = place
+    shown = _shown(point)
+    if reason is not None:
+        return [reason] * 4
     try:
         found = os.statvfs(point)
     except OSError as error:

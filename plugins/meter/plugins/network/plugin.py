@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from fnmatch import fnmatchcase
-from operator import itemgetter, sub
-from typing import TYPE_CHECKING, Any, NamedTuple
+import socket
+from fcntl import ioctl
+from typing import TYPE_CHECKING
 
-from meter.core.counters import unwrap
+from meter.core.listings import Changes, Lines, Reading, fits_nothing, left_out, named, whole
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Readings
@@ -54,10 +54,15 @@ _COUNT = "system.network.connection.count"
 _STATE = re.compile(rb"^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) ", re.MULTILINE)
 _SOCKETS = ("tcp", "tcp6", "udp", "udp6")
 
-_PIECE = 1 << 16
-_FULL = 1 << 11  # bytes; the kernel fills pieces of a page or more with lines that are far shorter than half of one
+_TRIES = 3
+
+# linux/sockios.h, linux/if.h: a request has the name in 16 bytes, and the answer the number behind it.
+_SIOCGIFINDEX = 0x8933
+_REQUEST, _NUMBER = 40, slice(16, 20)
+_LONGEST = 15
 
 _AGAIN = Missing("the counters of the interface started again")
+_OTHER = Missing("the interface was removed or renamed, and another one has its name since")
 
 
 class Network(Source):
@@ -66,13 +71,15 @@ class Network(Source):
     Emits for each interface of the options, by `network.io.direction`: `system.network.io` (By),
     `system.network.packet.count`, `system.network.packet.dropped` ({packet}) and `system.network.errors` ({error}), all
     u64 and delta. An interface's first reading is its base. A counter that fell has wrapped at 2^32 where that explains
-    all of its interface; else the interface's counters started again and are missing this once. With `connections`:
+    all of its interface; else the interface's counters started again and are missing this once, as they are where
+    another interface has got its name. With `connections`:
     `system.network.connection.count` ({connection}, u64, gauge) by `network.transport`, of TCP also by
     `network.connection.state`, of both versions of IP.
 
     Row: 8 columns for each interface; with `connections` a second one of 12. All of it is of the network namespace in
     which meter started.
-    Raises: Retry, the file of interfaces could not be read this once; the next delta spans both intervals.
+    Raises: Retry, the file of interfaces could not be read this once, or they changed meanwhile; the next delta spans
+        both intervals.
     Source: Linux, net/core/net-procfs.c; Documentation/networking/proc_net_tcp.rst; RFC 9293, section 3.3.2.
     """
 
@@ -80,45 +87,39 @@ class Network(Source):
         """Open the files.
 
         Raises: OSError, the file of interfaces cannot be read; LookupError, only adapters are asked for and there is
-            none.
+            none, or the patterns of the options fit no interface.
         """
         self._context = context
-        self._lines = _Lines(0, [], [], (), {}, None)
-        self._last = _Reading((), ())
+        self._lines = Lines()
+        self._seen: tuple[object, ...] = ((), ())
+        self._last = Reading()
         self._shown: tuple[tuple[str, ...], ...] = ()
         self._columns = context.columns(())
-        self._asked = [name for name in self.config["include"] if not set(name) & set("*?[")]
+        self._asked = named(self.config["include"])
         self._file = context.open(_DEV)
-        if self.config["interfaces"] == "physical" and not any(map(self._is_adapter, _names(self._file))):
-            os.close(self._file)
-            raise LookupError(
-                'no network interface here is one of an adapter, as in a container; take `interfaces = "all"`'
-            )
-        self._sockets = _Sockets(context) if self.config["connections"] else None
+        self._numbers = _Numbers()
+        self._sockets = None
+        try:
+            self._refuse_nothing()
+            self._sockets = _Sockets(context) if self.config["connections"] else None
+        except BaseException:
+            self.stop()
+            raise
 
     def poll(self, out: Readings) -> None:
-        """Read each file once."""
-        text = _whole(self._file, _DEV)
-        words = _words(text)
-        lines = self._lines if self._lines.fit(words) else self._look(text)
-        try:
-            now = _Reading(lines.interfaces, lines.counters(words))
-        except ValueError:
-            lines = self._look(text)
-            now = _Reading(lines.interfaces, lines.counters(words))
-        last = self._last
-        both, before, after = now.interfaces, last.counters, now.counters
-        if last.interfaces != now.interfaces:
-            known = frozenset(last.interfaces)
-            both = tuple(interface for interface in now.interfaces if interface in known)
-            before, after = last.of(both), now.of(both)
-        shown = (both, tuple(lines.blind))
+        """Read each file once, that of interfaces again where some have come or gone."""
+        now = self._read()
+        lines = self._lines
+        before, after = now.both(self._last)
+        shown = (after.names, tuple(lines.blind))
         if shown != self._shown:
-            self._columns = out.columns([*_columns(both), *_columns(lines.blind)])
-        self._lines, self._last, self._shown = lines, now, shown
-        out.row(self._columns, _cells(before, after, len(both)) + [*lines.blind.values()] * len(_COUNTERS))
+            self._columns = out.columns([*_columns(after.names), *_columns(lines.blind)])
+        self._last, self._shown = now, shown
+        changes = Changes.between(before, after)
+        cells = changes.blank(changes.counts, _AGAIN, _OTHER)
+        out.row(self._columns, cells + [*lines.blind.values()] * len(_COUNTERS))
         for name in self._asked:
-            if name not in lines.interfaces and name not in lines.blind:
+            if name not in lines.names and name not in lines.blind:
                 reason = Missing(self._why_absent(name))
                 for metric, attributes, _ in _COUNTERS:
                     out.emit(metric, reason, resource_id=name, attributes=attributes)
@@ -129,16 +130,51 @@ class Network(Source):
     def stop(self) -> None:
         """Close what is open."""
         os.close(self._file)
+        self._numbers.close()
         if self._sockets is not None:
             self._sockets.close()
 
-    def _look(self, text: bytes) -> _Lines:
+    def _read(self) -> Reading:
+        """The counters of the interfaces, which are the same before and after."""
+        for _ in range(_TRIES):
+            text = whole(self._file, _DEV)
+            words = _words(text)
+            if not self._lines.fit(words):
+                self._lines = self._look(text)
+            try:
+                counters = self._lines.counters(words)
+            except ValueError:
+                self._lines = self._look(text)
+                counters = self._lines.counters(words)
+            now = Reading(self._lines.names, self._numbers.ask(), counters)
+            if now[:2] == self._seen:
+                return now
+            self._seen = now[:2]
+        raise Retry(f"{_DEV}: interfaces came and went each time while it was read")
+
+    def _refuse_nothing(self) -> None:
+        """Raises: LookupError, the options leave nothing."""
+        text = whole(self._file, _DEV)
+        there = [line.rpartition(b":")[0].strip() for line in text.split(b"\n")[_TITLES:-1]]
+        physical = self.config["interfaces"] == "physical"
+        if physical and not any(self._is_adapter(os.fsdecode(name)) for name in there):
+            raise LookupError(
+                'no network interface here is one of an adapter, as in a container; take `interfaces = "all"`'
+            )
+        lines = self._look(text)
+        if not lines.names and not lines.blind:
+            known = [name.decode(errors="backslashreplace") for name in there]
+            if told := fits_nothing("interface", known, self.config["include"], self.config["exclude"]):
+                raise LookupError(told + ', or take `interfaces = "all"`' * physical)
+
+    def _look(self, text: bytes) -> Lines:
         """Find the interfaces of the options, and where their counters are among the words of the file."""
         total = 0
         marks: list[bytes] = []
         places: list[int] = []
         found: dict[str, list[int]] = {}
         blind: dict[str, Missing] = {}
+        names: list[bytes] = []
         for nth, line in enumerate(text.split(b"\n")):
             # Old kernels put the first counter right behind the colon, and let names hold colons.
             name, colon, counters = line.rpartition(b":")
@@ -156,20 +192,17 @@ class Network(Source):
                         marks += words
                         places += range(total + len(named), total + len(named) + len(words))
                     else:
+                        names.append(name.strip())
                         found[interface] = [total + len(named) + place for _, _, place in _COUNTERS]
             total += len(_words(line))
-        cells = [place for column in zip(*found.values(), strict=True) for place in column]
-        return _Lines(total, marks, places, tuple(found), blind, itemgetter(*cells) if cells else None)
+        self._numbers.of(names)
+        return Lines.of(total, marks, places, found, blind)
 
     def _why_not(self, interface: str, name: bytes) -> str:
         """Why the options leave an interface out; empty where they do not."""
-        config = self.config
-        if interface not in config["include"]:
-            if not any(fnmatchcase(interface, pattern) for pattern in config["include"]):
-                return "`include` does not name it"
-            if any(fnmatchcase(interface, pattern) for pattern in config["exclude"]):
-                return "`exclude` leaves it out"
-        if config["interfaces"] == "physical" and not self._is_adapter(os.fsdecode(name)):
+        if out := left_out(interface, self.config["include"], self.config["exclude"]):
+            return out
+        if self.config["interfaces"] == "physical" and not self._is_adapter(os.fsdecode(name)):
             return 'it is not one of an adapter, and `interfaces = "physical"` leaves it out; take `"all"`'
         return ""
 
@@ -187,46 +220,40 @@ class Network(Source):
             return False
 
 
-class _Lines(NamedTuple):
-    """Where in the words of the file things are.
+class _Numbers:
+    """The number of each interface, which tells it from others that had or get its name.
 
-    `total` words in all, with `marks` at `places`: names, and the whole lines of `blind`. `interfaces` are those of the
-    options, whose counters `pick` gives by counter and interface; `blind` are those of the options whose lines are not
-    understood, with the reason.
+    Asked from the kernel by name: a file of /sys may be of another network namespace, and a kept one follows an
+    interface that is renamed.
     """
 
-    total: int
-    marks: list[bytes]
-    places: list[int]
-    interfaces: tuple[str, ...]
-    blind: dict[str, Missing]
-    pick: Callable[[list[bytes]], tuple[bytes, ...]] | None
+    def __init__(self) -> None:
+        self._requests: list[bytes] = []
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach()
+        except OSError:  # where a sandbox forbids it, nothing tells them apart
+            self._socket = -1
 
-    def fit(self, words: list[bytes]) -> bool:
-        """Whether the file has the same lines as it had, and those that are not understood have not changed."""
-        return len(words) == self.total and [words[place] for place in self.places] == self.marks
+    def of(self, names: Iterable[bytes]) -> None:
+        """Ask for these from now on."""
+        self._requests = [name.ljust(_REQUEST, b"\0") if len(name) <= _LONGEST else b"" for name in names]
 
-    def counters(self, words: list[bytes]) -> Sequence[int]:
-        """The counters, by counter and interface. Raises: ValueError, one is no number, or below 0."""
-        if self.pick is None:
-            return ()
-        counters = list(map(int, self.pick(words)))
-        if min(counters) < 0:
-            raise ValueError
-        return counters
+    def ask(self) -> tuple[bytes, ...]:
+        """The numbers now; empty where there is none."""
+        return tuple([self._number(request) for request in self._requests])
 
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket >= 0:
+            os.close(self._socket)
 
-class _Reading(NamedTuple):
-    """One reading: the counters by counter and interface."""
-
-    interfaces: tuple[str, ...]
-    counters: Sequence[int]
-
-    def of(self, interfaces: tuple[str, ...]) -> list[int]:
-        """The counters of some of the interfaces."""
-        width = len(self.interfaces)
-        places = {interface: place for place, interface in enumerate(self.interfaces)}
-        return [self.counters[nth * width + places[each]] for nth in range(len(_COUNTERS)) for each in interfaces]
+    def _number(self, request: bytes) -> bytes:
+        if not request or self._socket < 0:
+            return b""
+        try:
+            return ioctl(self._socket, _SIOCGIFINDEX, request)[_NUMBER]
+        except OSError:
+            return b""
 
 
 class _Sockets:
@@ -253,7 +280,7 @@ class _Sockets:
         datagrams = 0
         for name, file in self._files.items():
             try:
-                text = _whole(file, f"/proc/net/{name}")
+                text = whole(file, f"/proc/net/{name}")
             except Retry as error:
                 reasons[name.rstrip("6")] = Missing(str(error))
                 continue
@@ -279,31 +306,6 @@ def _tcp(state: str) -> dict[str, str]:
     return {"network.transport": "tcp", "network.connection.state": state}
 
 
-def _whole(file: int, path: str) -> bytes:
-    """The whole file; the kernel hands it over in pieces of whole lines, however much is asked for.
-
-    A piece that is not full is the last one. To ask once more would be safe too, but for /proc/net/tcp the kernel then
-    searches all of its table again, which takes milliseconds.
-    Raises: Retry, it cannot be read this once.
-    """
-    try:
-        text = piece = os.pread(file, _PIECE, 0)
-        while len(piece) >= _FULL:
-            piece = os.pread(file, _PIECE, len(text))
-            text += piece
-    except OSError as error:
-        raise Retry(f"{path}: {error.strerror}") from error
-    if text and not text.endswith(b"\n"):
-        raise Retry(f"{path} ends within a line")
-    return text
-
-
-def _names(file: int) -> list[str]:
-    """The names of all interfaces, as paths have them. Raises: Retry, the file cannot be read this once."""
-    lines = _whole(file, _DEV).split(b"\n")[_TITLES:-1]
-    return [os.fsdecode(line.rpartition(b":")[0].strip()) for line in lines]
-
-
 def _words(text: bytes) -> list[bytes]:
     """The words of lines, with what stands behind a colon as a word of its own."""
     return text.replace(b":", b": ").split()
@@ -327,12 +329,3 @@ def _columns(interfaces: Iterable[str]) -> Iterable[ColumnSpec]:
         for metric, attributes, _ in _COUNTERS
         for interface in interfaces
     )
-
-
-def _cells(before: Sequence[int], after: Sequence[int], width: int) -> list[Any]:
-    """What each counter has counted, by counter and interface, `width` interfaces."""
-    cells: list[Any] = list(map(sub, after, before))
-    if cells and min(cells) < 0:
-        for place in unwrap(cells, before, width):
-            cells[place::width] = [_AGAIN] * len(_COUNTERS)
-    return cells
