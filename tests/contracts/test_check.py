@@ -19,8 +19,10 @@ from tests.contracts.build import (
     ordered,
     output,
     pointed,
+    rule,
     run,
     said,
+    shown,
     source,
 )
 
@@ -37,6 +39,41 @@ def host(*holds: str, **faults: str) -> Recorded:
     """A host where some questions hold, and why others do not."""
     answers = {("readable", path): "" for path in holds}
     return Recorded(answers | {("readable", f"/sys/{name}"): why for name, why in faults.items()})
+
+
+FILE_SINK = output("file", rule("*"), more='config.path = { type = "path", access = "write" }')
+
+
+class TestClaims:
+    """Two plugins that write one file would lose the rows of one of them."""
+
+    @pytest.mark.parametrize(
+        ("other", "twice"),
+        [
+            ("a.csv", True),
+            ("./a.csv", True),
+            ("b/../a.csv", True),
+            ("b.csv", False),
+            ("/a.csv", False),
+            ("/dev/stdout", False),
+        ],
+    )
+    def test_one_file(self, other: str, twice: bool) -> None:  # noqa: FBT001  (one column of a table)
+        """However it is written; both places are shown."""
+        more = f'config.file.path = "a.csv"\nconfig.more.path = "{other}"\n'
+        result = run("probe file file#more", source(), FILE_SINK, more=more)
+        assert codes(result) == (["E-CLAIM"] if twice else [])
+        if twice:
+            document = shown(result.diagnostics[0])
+            assert document["message"] == f"`file` and `more` both write `{other}`"
+            assert [pointed(document, "probe file file#more", more, place) for place in (0, 1)] == [
+                f'"{other}"', '"a.csv"'
+            ]  # fmt: skip
+
+    def test_devices_are_nobodys_alone(self) -> None:
+        """Two outputs may print."""
+        more = 'config.file.path = "/dev/stdout"\nconfig.more.path = "/dev/stdout"\n'
+        assert codes(run("probe file file#more", source(), FILE_SINK, more=more)) == []
 
 
 class TestHost:

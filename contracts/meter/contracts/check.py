@@ -6,6 +6,7 @@ of a stage are said at once, and a stage begins only on what the one before foun
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 
 from attrs import frozen
@@ -23,6 +24,7 @@ from meter.contracts.plan import Plan
 from meter.contracts.request import At, Request
 from meter.contracts.resolve import host_fault, host_faults, resolve
 from meter.contracts.rules import PLACEHOLDER
+from meter.contracts.spans import Span
 
 
 @frozen(kw_only=True)
@@ -80,6 +82,7 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     for instance in chain:
         found += _on_host(instance, request, host)
         found += _durability(instance, request)
+    found += _claims(chain, request)
     if _failed(found):
         return _end(found)
     plan = plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved.rejected)
@@ -113,6 +116,25 @@ def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnosti
             facts = {"option": name, "instance": instance.label, "path": path, "why": reason(answer)}
             facts["help"] = remedy(answer, "path")
             found.append(Diagnostic(code="E-PATH", facts=facts, spans=(span,), clause="config"))
+    return found
+
+
+def _claims(chain: Sequence[Instance], request: Request) -> list[Diagnostic]:
+    """E-CLAIM: two options of a backend that write one file; what lies in /dev is nobody's alone."""
+    found = []
+    taken: dict[str, tuple[Instance, Span]] = {}
+    for instance in sorted(chain, key=lambda each: each.label):
+        for name, option in sorted(instance.contract.config.items()):
+            path = instance.config.get(name)
+            if option.access != "write" or not isinstance(path, str) or path.startswith("/dev/"):
+                continue
+            given = request.config.get(instance.label, {}).get(name)
+            place = (instance, instance.span if given is None else given.locate(()))
+            first = taken.setdefault(posixpath.normpath(path), place)
+            if first is not place:
+                facts = {"first": first[0].label, "second": instance.label, "path": path}
+                spans = (place[1], first[1])
+                found.append(Diagnostic(code="E-CLAIM", facts=facts, spans=spans, clause="config.*.access"))
     return found
 
 
