@@ -161,7 +161,7 @@ def test_options_are_values_of_python(world: World) -> None:
 
     config = {each["instance"]: each["config"] for each in plan.document["plugins"]}
     assert config["tank"] == {"interval": 20_000_000, "path": "level", "words": {"does": "nothing"}}
-    assert config["collect"] == {"metrics": ["tank.*"]}
+    assert config["collect"] == {"metrics": ["tank.*"], "keep": True}
 
 
 @pytest.mark.parametrize("value", [None, b"x", {1: "x"}, {"x"}, [object()]])
@@ -441,6 +441,23 @@ def test_readings_need_their_output(world: World) -> None:
     running = world.backend().add("tank").add("sink").mounted().running()
     with pytest.raises(LookupError, match=r"\.add\('collect'\)"):
         running.take()
+
+
+def test_readings_that_are_only_summed_up_are_none(world: World) -> None:
+    """A `collect` that keeps none says so, and not that none came."""
+    running = world.backend().add("tank").add("collect", keep=False).mounted().running()
+    with pytest.raises(LookupError, match=r"\.add\('collect'\)"):
+        running.take()
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_folder_of_plugins_is_one(world: World, kind: type[str | Path]) -> None:
+    """A text is a folder, and not one for each of its letters."""
+    folder = kind(world.plugins)
+
+    assert Backend("/tank", plugin_dirs=folder).add("tank").add("collect").check().order == ("tank", "collect")
+    world.backend(file="meter.toml").add("tank").add("collect").mounted()
+    assert Backend.load("/tank", file="meter.toml", plugin_dirs=folder).plan.order == ("tank", "collect")
 
 
 def test_the_wall_clock_of_readings_is_that_of_the_system(world: World) -> None:

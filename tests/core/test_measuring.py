@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import mmap
 import os
 import signal
@@ -19,8 +20,8 @@ import pytest
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.host import Recorded
 from meter.contracts.language import language
-from meter.core import Backend, Measurement, Quantity, automatic, measure, totals
-from meter.core.cuts import CutError, Sources
+from meter.core import Backend, Measurement, Quantity, automatic, measure, measuring, totals
+from meter.core.cuts import CutError, Sources, Window
 from meter.core.keys import Key, Metric
 
 if TYPE_CHECKING:
@@ -221,14 +222,40 @@ def test_polls_in_between_lose_nothing(machine: Machine) -> None:
     with measure(interval="10ms", sysroot=machine.root) as m:
         end = time.monotonic() + DEADLINE_S
         spent = 0
-        while m._window is None or len(m._window._collect.batches) < 3:  # these come with further polls
+        while m._window is None or m._window._seq < 3:  # these come with further polls
             assert time.monotonic() < end
             machine.spend(1)
             spent += 1
             threading.Event().wait(0.005)
 
     assert machine.seen(m) == spent
-    assert len(m._window._collect.batches) > 3
+    assert m._window._seq > 3
+
+
+def test_a_long_block_keeps_no_polls(machine: Machine) -> None:
+    """Whatever was polled is summed up: what is held of a block does not grow with its length."""
+    held = []
+    with measure(sysroot=machine.root) as m:
+        for _ in range(100):
+            machine.spend(1)
+            with measure(sysroot=machine.root):
+                pass
+            assert m._window is not None
+            held.append(len(m._window._collect.batches))
+
+    assert m._window is not None
+    assert m._window._seq > 200
+    assert max(held) <= 64
+    assert machine.seen(m) == 100
+
+
+def test_neither_measure_nor_exec_keeps_readings(machine: Machine) -> None:
+    """Both chains only sum up, however long they run."""
+    for name in ("/measure", "/exec"):
+        plan = automatic.chain(automatic.Asked(name, "/", sysroot=str(machine.root))).mounted.plan
+        [collect] = [each for each in plan.document["plugins"] if each["plugin"] == "collect"]
+
+        assert collect["config"]["keep"] is False
 
 
 def test_without_sources_the_process_is_measured_all_the_same(bare: Path) -> None:
@@ -284,6 +311,40 @@ def test_a_measurement_is_of_one_block(bare: Path) -> None:
         pass
 
     assert m.ended
+
+
+def test_the_first_end_counts(machine: Machine) -> None:
+    """A second `__exit__` overwrites nothing and reports nothing; one without a begin is an error."""
+    reported: list[Measurement] = []
+    m = measure(sysroot=machine.root, report=reported.append)
+    with pytest.raises(RuntimeError, match="was not begun"):
+        m.__exit__(None, None, None)
+    with m:
+        machine.spend(2)
+    before = m.to_json()
+    machine.spend(3)
+    m.__exit__(None, None, None)
+
+    assert m.to_json() == before
+    assert reported == [m]
+
+
+def test_a_report_that_fails_replaces_nothing(bare: Path) -> None:
+    """The function's result comes back with a warning, its exception goes on with a note."""
+
+    def broken(_: Measurement) -> None:
+        raise KeyError("disk full")
+
+    @measure(sysroot=bare, report=broken, name="step")
+    def divide(by: int) -> float:
+        return 1 / by
+
+    with pytest.warns(RuntimeWarning, match="`report` of the measurement step raised KeyError: 'disk full'"):
+        assert divide(2) == 0.5
+    assert divide.last is not None
+    with pytest.raises(ZeroDivisionError) as raised:
+        divide(0)
+    assert raised.value.__notes__[0].startswith("`report` of the measurement step raised")
 
 
 def test_tasks_measure_at_once(machine: Machine) -> None:
@@ -393,6 +454,119 @@ def test_a_coroutine_function_is_measured_to_its_end(machine: Machine) -> None:
     assert machine.seen(fetch.last) == 8
 
 
+class Called:
+    """An object whose call is a coroutine function."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    async def __call__(self, ticks: int) -> int:
+        """Spend so much, wait, and spend it again."""
+        self.machine.spend(ticks)
+        await asyncio.sleep(0)
+        self.machine.spend(ticks)
+        return ticks
+
+
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function that gives what another one gives."""
+
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    return call
+
+
+def test_what_gives_a_coroutine_is_measured_to_its_end(machine: Machine) -> None:
+    """A plain function, and an object with an async `__call__`: not the microseconds of the call."""
+    called = Called(machine)
+    ended: list[Measurement] = []
+    for function in (plain(called), called):
+        measured = measure(sysroot=machine.root, report=ended.append)(function)
+        coroutine = measured(4)
+        before = measured.last
+
+        assert asyncio.run(coroutine) == 4
+        assert (before, measured.last) == (None, ended[-1])
+        assert machine.seen(ended[-1]) == 8
+
+
+def test_a_coroutine_that_fails_is_measured(machine: Machine) -> None:
+    """The exception comes out of the await."""
+
+    async def fail() -> None:
+        machine.spend(3)
+        raise ValueError("mine")
+
+    measured = measure(sysroot=machine.root)(plain(fail))
+    with pytest.raises(ValueError, match="mine"):
+        asyncio.run(measured())
+    assert measured.last is not None
+    assert machine.seen(measured.last) == 3
+
+
+def test_a_coroutine_that_nobody_awaits_leaves_no_thread(machine: Machine) -> None:
+    """Its measurement is dropped with it."""
+
+    async def never() -> None:
+        pytest.fail("it was awaited")
+
+    coroutine = measure(sysroot=machine.root)(plain(never))()
+    assert not sources_of(machine).idle
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        coroutine.close()
+    del coroutine
+    becomes_idle(sources_of(machine))
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator", "Future"])
+def test_work_that_comes_after_the_call_is_missing(machine: Machine, kind: str) -> None:
+    """What a call gave is used later: no number is that of the call alone, and each says why."""
+    loop = asyncio.new_event_loop()
+    made: dict[str, Callable[[], Any]] = {
+        "generator": _generator,
+        "async_generator": _async_generator,
+        "Future": loop.create_future,
+    }
+    measured = measure(sysroot=machine.root)(plain(made[kind]))
+    result = measured()
+    loop.close()
+
+    assert type(result).__name__ == kind
+    m = measured.last
+    assert m is not None
+    own = [m.duration, m.cpu_user, m.cpu_system, m.cpu_thread, m.memory_growth, m.memory_peak, m.io_read, m.energy]
+    why = f"the function returned an object ({kind}) whose work is not done when the call ends"
+    assert {(quantity.value, quantity.reason) for quantity in own} == {(None, why)}
+    assert (m.metrics, m.problems) == ((), (why,))
+    assert "duration is missing" in str(m)
+
+
+@pytest.mark.parametrize("kind", [staticmethod, classmethod])
+def test_what_is_made_of_a_function_is_refused(kind: Any) -> None:
+    """At the decorator, with the order that works."""
+    with pytest.raises(TypeError, match=f"put `@measure` below `@{kind.__name__}`"):
+        measure(kind(burn))
+
+
+def test_static_and_class_methods_are_measured(bare: Path) -> None:
+    """Below their decorators."""
+
+    class Model:
+        @staticmethod
+        @measure(sysroot=bare)
+        def size(rate: float) -> float:
+            return rate
+
+        @classmethod
+        @measure(sysroot=bare)
+        def made(cls, rate: float) -> tuple[type, float]:
+            return cls, rate
+
+    model: Any = Model  # mypy gives no object of a class to a class method
+    assert (model.size(0.5), model.made(0.5)) == (0.5, (Model, 0.5))
+
+
 def _generator() -> Iterator[int]:
     yield 1
 
@@ -415,6 +589,21 @@ def test_an_interval_that_is_none_is_refused_at_once() -> None:
     """Before anything runs, with what would be one."""
     with pytest.raises(ValueError, match="interval='fast': expected"):
         measure(interval="fast")
+
+
+def test_an_interval_has_a_unit_and_a_length() -> None:
+    """A number is not taken for seconds, and nothing is polled without a pause."""
+    given: Any = 1
+    with pytest.raises(TypeError, match="interval=1: expected a text with its unit, such as '100ms'"):
+        measure(interval=given)
+    with pytest.raises(ValueError, match="interval='0s': expected a time above 0"):
+        measure(interval="0s")
+
+
+def test_an_interval_that_no_source_takes_is_refused_at_the_decorator(machine: Machine) -> None:
+    """When the module is loaded, and not in the first call."""
+    with pytest.raises(ValueError, match="10ms"):
+        measure(interval="1us", sysroot=machine.root)(burn)
 
 
 def test_an_interval_that_no_source_takes_is_refused_before_the_block(machine: Machine) -> None:
@@ -442,6 +631,97 @@ def test_nothing_stays_behind(machine: Machine) -> None:
     assert "meter-measure" in names
     assert inside == before
     assert sys.getswitchinterval() == pace
+
+
+def sources_of(machine: Machine) -> Sources:
+    """The sources that all measurements of this machine share."""
+    sources = measuring._machines[None, str(machine.root)].sources
+    assert sources is not None
+    return sources
+
+
+def becomes_idle(sources: Sources) -> None:
+    """Wait until no window is open and no thread runs."""
+    end = time.monotonic() + DEADLINE_S
+    while not sources.idle:
+        assert time.monotonic() < end
+
+
+def interrupting(function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    """A function that Ctrl-C stops right before or right after what it does."""
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        if after:
+            function(*args, **options)
+        raise KeyboardInterrupt
+
+    return interrupted
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(threading.Thread, "start"), (Sources, "open"), (measuring, "_machine")],
+    ids=["thread", "open", "machine"],
+)
+def test_ctrl_c_at_a_begin_breaks_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool
+) -> None:
+    """Wherever it comes: nothing stays open, and the next block is measured."""
+    with measure(sysroot=machine.root):
+        pass
+    becomes_idle(sources_of(machine))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupting(getattr(owner, name), after=after))
+        with pytest.raises(KeyboardInterrupt), measure(sysroot=machine.root):
+            pytest.fail("the block was entered")
+    with measure(sysroot=machine.root) as m:
+        machine.spend(3)
+    becomes_idle(sources_of(machine))
+
+    assert (machine.seen(m), m.problems) == (3, ())
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("owner", "name"), [(Sources, "close"), (measuring, "_usage")], ids=["close", "usage"])
+def test_ctrl_c_at_an_end_breaks_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool
+) -> None:
+    """Nothing stays open; half of the machine's numbers are none, and the next block is measured."""
+    m = measure(sysroot=machine.root)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), m:
+        patch.setattr(owner, name, interrupting(getattr(owner, name), after=after))
+    becomes_idle(sources_of(machine))
+    with measure(sysroot=machine.root) as following:
+        machine.spend(3)
+
+    assert (machine.seen(following), following.problems) == (3, ())
+    if m.ended:
+        assert (m.metrics, m.problems) == ((), ("the end of the measurement was interrupted",))
+        assert m.duration.value is not None
+
+
+def test_a_measurement_that_is_dropped_leaves_no_thread(machine: Machine) -> None:
+    """A block that was begun and never ended is forgotten with its measurement."""
+    m = measure(sysroot=machine.root)
+    m.__enter__()
+    assert not sources_of(machine).idle
+    del m
+    becomes_idle(sources_of(machine))
+
+
+def test_a_fault_of_the_plan_stops_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: the block runs, and the machine's numbers are missing with the reason."""
+
+    def broken(_: object) -> None:
+        raise KeyError("plan")
+
+    monkeypatch.setattr(automatic, "chain", broken)
+    with measure(sysroot=tmp_path) as m:
+        pass
+
+    assert m.duration.value is not None
+    assert m.problems[0].startswith("KeyError: 'plan'")
 
 
 def test_a_forked_child_claims_nothing(machine: Machine) -> None:
@@ -662,13 +942,19 @@ class Well:
         """What the next polls find."""
         self.path.write_text(str(text))
 
+    def begun(self) -> Window:
+        """A window that has begun."""
+        window = Window()
+        self.sources.open(window)
+        return window
+
     def measured(self, *levels: object) -> dict[str, totals.Total]:
         """A window that begins at the first of these, ends at the last, and has one more window begun at the others."""
         self.holds(levels[0])
-        window = self.sources.open()
+        window = self.begun()
         for level in levels[1:-1]:
             self.holds(level)
-            self.sources.close(self.sources.open())
+            self.sources.close(self.begun())
         self.holds(levels[-1])
         self.sources.close(window)
         self.faults = [fault.code for fault in window.faults]
@@ -696,6 +982,26 @@ def test_a_begin_that_could_not_be_read_is_no_begin(tmp_path: Path) -> None:
     assert well.faults == []
 
 
+def test_a_cell_that_is_cut_off_holds_nothing(tmp_path: Path) -> None:
+    """What is under the mask is NaN, as blocks promise, and not the value that reached back."""
+    well = Well(tmp_path)
+    well.measured(0, 3)
+    well.holds("retry")
+    window = well.begun()
+    well.holds(8)
+    well.sources.close(window)
+    cells = [
+        float(block.parts[part][row, column])
+        for batch in window._collect.batches
+        for block in batch.blocks
+        for key, (part, column) in zip(block.layout.keys, block.layout.address, strict=True)
+        for row in range(block.rows)
+        if key.metric.kind == "delta"
+    ]
+
+    assert [math.isnan(cell) for cell in cells] == [True]
+
+
 def test_an_end_that_could_not_be_read_is_no_end(tmp_path: Path) -> None:
     """What is not known of the block is not there, and not 0; the next block has its own."""
     well = Well(tmp_path)
@@ -719,14 +1025,14 @@ def test_a_source_that_fails_is_a_fault_of_every_later_block(tmp_path: Path) -> 
 def test_a_source_that_hangs_stops_no_program(tmp_path: Path) -> None:
     """The block goes on without the machine's numbers; once the source answers, the next blocks have them."""
     well = Well(tmp_path, patience_s=0.05)
-    well.sources.close(well.sources.open())
+    well.sources.close(well.begun())
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     well.holds(f"hang{gate}")
     with pytest.raises(CutError, match=r"did not answer within 0\.05 s"):
-        well.sources.open()
+        well.begun()
     with pytest.raises(CutError, match="since an earlier measurement"):
-        well.sources.open()
+        well.begun()
     well.holds("3")
     with open(gate, "w") as opened:  # returns when the source reads
         opened.write("")
@@ -740,7 +1046,7 @@ def test_a_source_that_hangs_stops_no_program(tmp_path: Path) -> None:
 def test_ctrl_c_while_a_block_begins_leaves_nothing_open(tmp_path: Path) -> None:
     """It comes out of the begin at once and stops no source; the block that was not entered is forgotten."""
     well = Well(tmp_path)
-    well.sources.close(well.sources.open())
+    well.sources.close(well.begun())
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     well.holds(f"hang{gate}")
@@ -755,7 +1061,7 @@ def test_ctrl_c_while_a_block_begins_leaves_nothing_open(tmp_path: Path) -> None
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        well.sources.open()
+        well.begun()
     well.holds("3")
     interrupted.set()
     thread.join()

@@ -81,6 +81,30 @@ def test_the_examples_are_typed(tmp_path: Path) -> None:
     run("-m", "mypy", *settings, "--cache-dir", tmp_path / "mypy", *files, folder=tmp_path)
 
 
+METHODS = """
+from meter.core import measure
+
+class Model:
+    @measure
+    def fit(self, rate: float, *, steps: int = 1) -> float:
+        return rate * steps
+
+rate: float = Model().fit(0.5, steps=2)
+Model().fit("fast")  # type: ignore[arg-type]
+Model().fit(0.5, step=2)  # type: ignore[call-arg]
+text: str = Model().fit(0.5)  # type: ignore[assignment]
+"""
+
+
+def test_a_measured_method_keeps_its_types(tmp_path: Path) -> None:
+    """A wrong argument is seen: an `ignore` that is not needed would be an error."""
+    pytest.importorskip("mypy")
+    (tmp_path / "methods.py").write_text(METHODS)
+    settings = ["--strict", "--namespace-packages", "--explicit-package-bases", "--follow-imports=silent"]
+
+    run("-m", "mypy", *settings, "--cache-dir", tmp_path / "mypy", tmp_path / "methods.py", folder=tmp_path)
+
+
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_an_example_prints_what_the_page_shows(example: Example, tmp_path: Path) -> None:
     """It runs by itself, a test with pytest; `...` stands for any text."""

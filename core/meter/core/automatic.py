@@ -194,7 +194,7 @@ def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:
             words += [PROCESS, "tree=0", *pace] if asked.children else []
         elif not obligatory and not contract.require:
             words += [contract.name, *pace]
-    words.append(COLLECT)
+    words += [COLLECT, "keep=false"]
     if asked.out is not None:
         words += [_output_for(asked.out, catalogue), f"path={asked.out}"]
     return words

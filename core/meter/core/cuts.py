@@ -8,7 +8,7 @@ process that measures nothing has no thread more. The sources stay started for t
 
 from __future__ import annotations
 
-import collections
+import queue
 import sys
 import threading
 import time
@@ -38,11 +38,17 @@ class CutError(Exception):
 
 
 class _Job:
-    """Something to do in the thread of the sources."""
+    """Something to do in the thread of the sources.
+
+    `running` is a lock that its end sets free. It is one of C, as are all that two threads share here: Ctrl-C can leave
+    an Event or a Condition, which are Python, locked for ever.
+    """
 
     def __init__(self, what: Callable[[], None]) -> None:
         self.what = what
-        self.done = threading.Event()
+        self.running = threading.Lock()
+        self.running.acquire()
+        self.done = False
         self.error = ""
 
 
@@ -120,9 +126,10 @@ class Sources:
         self._contract = contracts[self._entry["plugin"]]
         self._patience_s = patience_s
         self._collect: Any = None
-        self._condition = threading.Condition()
-        self._jobs: collections.deque[_Job] = collections.deque()
-        self._works = False
+        self._lock = threading.RLock()
+        """May be taken again: a signal's handler may measure, too."""
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._worker: threading.Thread | None = None
         self._hangs = False
         self._deadline = 0
         self._open: list[Window] = []
@@ -131,18 +138,19 @@ class Sources:
     @property
     def idle(self) -> bool:
         """Whether no measurement is open and no thread runs."""
-        return not self._works
+        worker = self._worker
+        return worker is None or not worker.is_alive()
 
-    def open(self) -> Window:
+    def open(self, window: Window) -> None:
         """Begin to measure: every source was polled when this returns.
+
+        Whoever asks has the window before it is open, and can leave it whatever happens meanwhile.
 
         Raises: CutError.
         """
-        window = Window()
         if self._collect is None:
             self._ask(self._start, START_S)
         self._cut(self._begin, window)
-        return window
 
     def close(self, window: Window) -> None:
         """End a measurement: every source was polled, and the window has all of it, when this returns.
@@ -150,6 +158,10 @@ class Sources:
         Raises: CutError.
         """
         self._cut(self._end, window)
+
+    def leave(self, window: Window) -> None:
+        """Forget a window, soon, open or not. Takes no lock, so that it may be called wherever an object ends."""
+        self._jobs.put(_Job(partial(self._leave, window)))
 
     def stop(self) -> None:
         """Stop the sources; no measurement is open."""
@@ -161,28 +173,25 @@ class Sources:
         try:
             self._ask(partial(what, window), self._patience_s if "numpy" in sys.modules else START_S)
         except BaseException:  # Ctrl-C, too: a window whose begin or end was interrupted is nobody's any more
-            with self._condition:
-                if self._works:
-                    self._jobs.append(_Job(partial(self._leave, window)))
-                    self._condition.notify()
+            self.leave(window)
             raise
 
     def _ask(self, what: Callable[[], None], patience_s: float) -> None:
         job = _Job(what)
-        with self._condition:
-            if self._hangs:
-                raise CutError("a source has not answered since an earlier measurement")
-            if not self._works:
+        if self._hangs:
+            raise CutError("a source has not answered since an earlier measurement")
+        self._jobs.put(job)
+        with self._lock:
+            # Not a flag but the thread itself: Ctrl-C may come at any point of its start.
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=self._work, name="meter-measure", daemon=True)
                 try:
-                    threading.Thread(target=self._work, name="meter-measure", daemon=True).start()
+                    self._worker.start()
                 except RuntimeError as error:  # as at the end of the interpreter
                     raise CutError(str(error)) from error
-                self._works = True
-            self._jobs.append(job)
-            self._condition.notify()
-        if not job.done.wait(patience_s):
-            with self._condition:
-                self._hangs = not job.done.is_set()
+        if not job.running.acquire(timeout=patience_s):
+            with self._lock:
+                self._hangs = not job.done
             raise CutError(f"a source did not answer within {patience_s:g} s")
         if job.error:
             raise CutError(job.error)
@@ -191,22 +200,26 @@ class Sources:
 
     def _work(self) -> None:
         while True:
-            with self._condition:
-                while not self._jobs and self._open and (left := self._deadline - time.monotonic_ns()) > 0:
-                    self._condition.wait(left / 1e9)
-                if not self._jobs and not self._open:
-                    self._works = False
+            with self._lock:
+                if self._worker is not threading.current_thread():
+                    return  # its start was interrupted, and another one works
+                if self._jobs.empty() and not self._open:
+                    self._worker = None
                     return
-                job = self._jobs.popleft() if self._jobs else _Job(self._tick)
+            try:
+                job = self._jobs.get(timeout=max(0.0, (self._deadline - time.monotonic_ns()) / 1e9))
+            except queue.Empty:
+                job = _Job(self._tick)
             try:
                 job.what()
             except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
                 job.error = described(error)
                 self._engine.raised(COLLECT, "measure", error)
                 self._deadline = time.monotonic_ns() + 10**9
-            with self._condition:
+            with self._lock:
                 self._hangs = False
-                job.done.set()
+                job.done = True
+            job.running.release()
 
     def _start(self) -> None:
         if self._collect is None:
@@ -270,6 +283,7 @@ def _after(block: Block, begin_ns: int) -> Block:
 
     from meter.core.batch import Block
 
+    parts = list(block.parts)
     masks = [
         np.zeros(part.shape, bool) if mask is None else mask.copy()
         for part, mask in zip(block.parts, block.masks, strict=True)
@@ -279,6 +293,9 @@ def _after(block: Block, begin_ns: int) -> Block:
     for position, (key, (part, column)) in enumerate(zip(block.layout.keys, block.layout.address, strict=True)):
         if key.metric.kind == "delta":
             masks[part][rows, column] = True
+            if not parts[part].flags.writeable:
+                parts[part] = parts[part].copy()
+            parts[part][rows, column] = np.nan if key.metric.type == "f64" else 0  # as a block promises
             reasons.update({(row, position): "it could not be read at the begin" for row in rows.tolist()})
     since = np.maximum(block.since, begin_ns)
-    return Block(block.layout, block.ts, since, block.parts, tuple(masks), reasons)
+    return Block(block.layout, block.ts, since, tuple(parts), tuple(masks), reasons)

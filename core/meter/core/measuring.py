@@ -11,9 +11,23 @@ import functools
 import os
 import threading
 import time
+import warnings
+import weakref
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, MappingProxyType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from meter.core import totals
 from meter.core.quantity import Quantity
@@ -26,6 +40,8 @@ if TYPE_CHECKING:
     from meter.core.totals import Domain, Energy, Total
 
 P = ParamSpec("P")
+Rest = ParamSpec("Rest")
+Owner = TypeVar("Owner")
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
@@ -33,6 +49,7 @@ FORMAT: Final = "meter-measure/1"
 
 _BLOCK_BYTES: Final = 512  # unit of ru_inblock and ru_oublock on Linux, whatever the file system's own
 _FORKED: Final = "the process was forked inside of the measurement, and this is the child"
+_INTERRUPTED: Final = "the end of the measurement was interrupted"
 
 
 class Measured(Protocol[P, R_co]):
@@ -46,7 +63,9 @@ class Measured(Protocol[P, R_co]):
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, instance: object, owner: type | None = None) -> Callable[..., R_co]: ...
+    def __get__(
+        self: Measured[Concatenate[Owner, Rest], R], instance: Owner, owner: type | None = None
+    ) -> Callable[Rest, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A method stays one."""
 
@@ -74,7 +93,9 @@ class Measurement:
         self._report = report
         self._machine: _Machine | None = None
         self._window: Window | None = None
+        self._leave: weakref.finalize[[Window], Measurement] | None = None
         self._why = ""
+        self._void = ""
         self._begin: _Usage | None = None
         self._end: _Usage | None = None
         self._begin_ns = 0
@@ -95,33 +116,36 @@ class Measurement:
             self._machine = _machine(self._interval, self._sysroot)
             self._why = self._machine.why
             if self._machine.sources is not None:
-                self._window = self._cut(self._machine.sources)
-        except BaseException:
+                self._open(self._machine.sources)
+            self._begin = _usage()
+            self._begin_ns = time.monotonic_ns()
+        except BaseException:  # Ctrl-C, too
+            self._forget("")
             self._begin = None
             raise
-        self._begin = _usage()
-        self._begin_ns = time.monotonic_ns()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, and hand over to `report`; an exception of the block goes on."""
-        end_ns = time.monotonic_ns()
-        self._end = _usage()
-        self._end_ns = end_ns
-        machine, window = self._machine, self._window
-        if self._forked:
-            self._why, self._window = _FORKED, None
-        elif machine is not None and machine.sources is not None and window is not None:
-            from meter.core.cuts import CutError  # it is loaded, as there are sources
+        """End, and hand over to `report`; an exception of the block goes on. A second call changes nothing.
 
-            try:
-                machine.sources.close(window)
-            except CutError as problem:
-                self._why, self._window = str(problem), None
+        Raises: RuntimeError, it was not begun.
+        """
+        end_ns = time.monotonic_ns()
+        if self._begin is None:
+            raise RuntimeError("this measurement was not begun; `with measure()` begins it")
+        if self._end is not None:
+            return
+        try:
+            self._end = _usage(ends=True)
+            self._end_ns = end_ns
+            self._close()
+        except BaseException:  # Ctrl-C: what the machine did until here is not known as a whole
+            self._forget(_INTERRUPTED)
+            raise
         if self._report is not None:
-            self._report(self)
+            self._hand_over(self._report, error)
 
     async def __aenter__(self) -> Self:
         """As `with`; the event loop waits meanwhile."""
@@ -133,46 +157,91 @@ class Measurement:
         """As `with`."""
         self.__exit__(kind, error, trace)
 
-    def _cut(self, sources: Sources) -> Window | None:
-        from meter.core.cuts import CutError  # it is loaded, as there are sources
+    def _open(self, sources: Sources) -> None:
+        from meter.core.cuts import CutError, Window  # it is loaded, as there are sources
 
+        # The window is known here before it is open: whatever stops the block or drops this object, it is left.
+        window = self._window = Window()
+        self._leave = weakref.finalize(self, sources.leave, window)
+        self._leave.atexit = False
         try:
-            return sources.open()
+            sources.open(window)
         except CutError as problem:
-            self._why = str(problem)
-            return None
+            self._forget(str(problem))
+
+    def _close(self) -> None:
+        machine, window = self._machine, self._window
+        if self._forked:
+            self._forget(_FORKED)
+        elif machine is not None and machine.sources is not None and window is not None:
+            from meter.core.cuts import CutError  # it is loaded, as there are sources
+
+            try:
+                machine.sources.close(window)
+            except CutError as problem:
+                self._forget(str(problem))
+            if self._leave is not None:
+                self._leave.detach()
+        if self._void:
+            self._forget(self._void)
+
+    def _forget(self, why: str) -> None:
+        """Do without numbers of the machine."""
+        if self._leave is not None:
+            self._leave()
+        self._why, self._window = why, None
+
+    def _hand_over(self, report: Callable[[Measurement], object], error: BaseException | None) -> None:
+        """Call `report`; what it raises replaces neither the result of a block nor its exception."""
+        try:
+            report(self)
+        except Exception as problem:  # noqa: BLE001  (it is the user's code, and may raise anything)
+            from meter.core.engine import described  # it is loaded where there are sources
+
+            text = f"`report` of the measurement {self.name or 'without a name'} raised {described(problem)}"
+            if error is not None:
+                error.add_note(text)
+            else:
+                warnings.warn(text, RuntimeWarning, stacklevel=3)
 
     def __call__(self, function: Callable[P, R], /) -> Measured[P, R]:
-        """The function, measured at each call; a coroutine function from its begin to its end.
+        """The function, measured at each call; one that gives a coroutine, until that has ended.
 
-        Raises: TypeError, a generator or a class: their code runs in pieces between that of others; measure the block
-            that uses them.
+        Where it gives a generator or something else to wait for, its work is not done when the call ends: the numbers
+        of that call are missing.
+
+        Raises: TypeError, a generator function or a class: their code runs in pieces between that of others; measure
+            the block that uses them. A static or class method: it is made of the measured function. ValueError, the
+            sources cannot be polled at this interval.
         """
         import inspect  # only decorators need it
 
         what = getattr(function, "__qualname__", repr(function))
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function) or isinstance(function, type):
             raise TypeError(f"`{what}` is no plain function; put `with measure():` around the code that uses it")
+        if isinstance(function, staticmethod | classmethod):
+            kind = type(function).__name__
+            raise TypeError(f"put `@measure` below `@{kind}` of `{what}`: measure() takes the function itself")
         if not callable(function):
             raise TypeError(f"measure() takes a function, not {what}; options have names, such as name={what}")
+        if self._interval is not None:
+            _machine(self._interval, self._sysroot)
         name = self.name or what
 
         def again() -> Measurement:
-            return Measurement(name, interval=self._interval, sysroot=self._sysroot, report=self._report)
+            return Measurement(name, interval=self._interval, sysroot=self._sysroot, report=ended)
 
         def ended(measurement: Measurement) -> None:
             measured.last = measurement
+            if self._report is not None:
+                self._report(measurement)
 
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def call_async(*args: Any, **kwargs: Any) -> Any:
-                measurement = again()
-                try:
-                    async with measurement:
-                        return await function(*args, **kwargs)
-                finally:
-                    ended(measurement)
+                async with again():
+                    return await function(*args, **kwargs)
 
             measured = cast("Measured[P, R]", call_async)
         else:
@@ -180,11 +249,18 @@ class Measurement:
             @functools.wraps(function)
             def call(*args: P.args, **kwargs: P.kwargs) -> R:
                 measurement = again()
+                measurement.__enter__()
                 try:
-                    with measurement:
-                        return function(*args, **kwargs)
-                finally:
-                    ended(measurement)
+                    result = function(*args, **kwargs)
+                except BaseException as error:
+                    measurement.__exit__(type(error), error, error.__traceback__)
+                    raise
+                if isinstance(result, CoroutineType):
+                    return cast("R", _to_its_end(measurement, result))
+                if isinstance(result, GeneratorType | AsyncGeneratorType) or hasattr(type(result), "__await__"):
+                    measurement._void = _LATER.format(type(result).__name__)  # noqa: SLF001  (one of this class)
+                measurement.__exit__(None, None, None)
+                return result
 
             measured = cast("Measured[P, R]", call)
         measured.last = None
@@ -201,6 +277,8 @@ class Measurement:
     def duration(self) -> Quantity:
         """From begin to end, in s."""
         self._both()
+        if self._void:
+            return Quantity.missing("s", self._void)
         return Quantity((self._end_ns - self._begin_ns) / 1e9, "s")
 
     @property
@@ -217,7 +295,7 @@ class Measurement:
     def cpu_thread(self) -> Quantity:
         """CPU time of the thread that the block ran in alone, in s; missing where it ended in another one."""
         begin, end = self._both()
-        if not self._forked and begin.thread != end.thread:
+        if not self._lost and begin.thread != end.thread:
             return Quantity.missing("s", "the block ended in another thread than it began in")
         return self._difference("thread_s", "s")
 
@@ -229,8 +307,8 @@ class Measurement:
         before the block, that of the block is not known. What earlier measurements or other threads took counts too.
         """
         begin, end = self._both()
-        if self._forked:
-            return Quantity.missing("By", _FORKED)
+        if self._lost:
+            return Quantity.missing("By", self._lost)
         if begin.peak is None or end.peak is None:
             return Quantity.missing("By", "this system has no /proc/self/status")
         if end.peak <= begin.peak:
@@ -242,8 +320,8 @@ class Measurement:
     def memory_growth(self) -> Quantity:
         """By how much the process has more memory in RAM at the end than at the begin, in By; negative if less."""
         begin, end = self._both()
-        if self._forked:
-            return Quantity.missing("By", _FORKED)
+        if self._lost:
+            return Quantity.missing("By", self._lost)
         if begin.resident is None or end.resident is None:
             return Quantity.missing("By", "this system has no /proc/self/status")
         return Quantity(end.resident - begin.resident, "By")
@@ -298,6 +376,11 @@ class Measurement:
         begin, end = self._both()
         return begin.pid != end.pid
 
+    @property
+    def _lost(self) -> str:
+        """Why the numbers of the process are missing; empty where they are not."""
+        return _FORKED if self._forked else self._void
+
     def _both(self) -> tuple[_Usage, _Usage]:
         if self._begin is None or self._end is None:
             raise RuntimeError("the measurement has not ended; read it after the block")
@@ -305,8 +388,8 @@ class Measurement:
 
     def _difference(self, name: str, unit: str) -> Quantity:
         begin, end = self._both()
-        if self._forked:
-            return Quantity.missing(unit, _FORKED)
+        if self._lost:
+            return Quantity.missing(unit, self._lost)
         return Quantity(getattr(end, name) - getattr(begin, name), unit)
 
     # ---------------------------------------------------------------------------------------------------------- forms
@@ -430,10 +513,24 @@ def measure(
         sysroot: read /proc and /sys of the machine below this folder.
         report: called with each measurement when it has ended.
 
-    Raises: ValueError, the interval is none.
+    Raises: TypeError and ValueError, the interval is none, or the function cannot be measured.
     """
     measurement = Measurement(name, interval=interval, sysroot=sysroot, report=report)
     return measurement if function is None else measurement(function)
+
+
+_LATER: Final = "the function returned an object ({}) whose work is not done when the call ends"
+
+
+async def _to_its_end(measurement: Measurement, coroutine: CoroutineType[Any, Any, R]) -> R:
+    """What a coroutine gives, with the measurement that its making began."""
+    try:
+        result = await coroutine
+    except BaseException as error:
+        measurement.__exit__(type(error), error, error.__traceback__)
+        raise
+    measurement.__exit__(None, None, None)
+    return result
 
 
 # -------------------------------------------------------------------------------------------------------- what is read
@@ -453,13 +550,17 @@ class _Usage(NamedTuple):
     written: int
 
 
-def _usage() -> _Usage:
+def _usage(*, ends: bool = False) -> _Usage:
     """What this process has used so far.
+
+    The clocks are read last at a begin and first at an end: reading the memory takes CPU time itself.
 
     Source: getrusage(2) of the process and of its children that were waited for; proc_pid_status(5).
     """
-    resident, peak = _memory()
+    memory = None if ends else _memory()
+    thread_s = time.thread_time()
     own, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    resident, peak = memory or _memory()
     return _Usage(
         os.getpid(),
         threading.get_ident(),
@@ -467,7 +568,7 @@ def _usage() -> _Usage:
         peak,
         own.ru_utime + children.ru_utime,
         own.ru_stime + children.ru_stime,
-        time.thread_time(),
+        thread_s,
         (own.ru_inblock + children.ru_inblock) * _BLOCK_BYTES,
         (own.ru_oublock + children.ru_oublock) * _BLOCK_BYTES,
     )
@@ -534,6 +635,7 @@ def _made(interval: str | None, sysroot: str | None) -> _Machine:
 
     from meter.core import automatic
     from meter.core.cuts import Sources
+    from meter.core.engine import described
 
     try:
         chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot))
@@ -541,8 +643,9 @@ def _made(interval: str | None, sysroot: str | None) -> _Machine:
         if any(each.option == "interval" for each in error.refused):
             raise ValueError(str(error)) from None
         return _Machine(None, str(error), str(error))
-    except (RuntimeError, OSError) as error:
-        return _Machine(None, str(error), str(error))
+    except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
+        why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
+        return _Machine(None, why, why)
     mounted = chain.mounted
     root = None if sysroot is None else Path(sysroot)
     sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
@@ -552,15 +655,19 @@ def _made(interval: str | None, sysroot: str | None) -> _Machine:
 def _checked(interval: str | None) -> str | None:
     """An interval that can be read.
 
-    Raises: ValueError, it cannot.
+    Raises: TypeError, it is no text; ValueError, it is no time.
     """
     if interval is not None:
         from meter.contracts.quantities import QuantityError, parse_duration  # light
 
+        if not isinstance(interval, str):
+            raise TypeError(f"interval={interval!r}: expected a text with its unit, such as '100ms'")
         try:
-            parse_duration(interval)
+            span = parse_duration(interval)
         except QuantityError as error:
             raise ValueError(f"interval={interval!r}: expected {error.expected}, such as '100ms'") from None
+        if not span:
+            raise ValueError(f"interval={interval!r}: expected a time above 0, such as '100ms'")
     return interval
 
 

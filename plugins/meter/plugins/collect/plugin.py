@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from meter.core.plugin import Missing, Output
+from meter.core.plugin import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from meter.core.batch import Anchor, Batch, Block
+    from meter.core.batch import Batch, Block
     from meter.core.keys import Key
+    from meter.core.layout import Layout
 
-
-class Point(NamedTuple):
-    """One cell: its span in monotonic nanoseconds, its series, its value, and what turns its times into wall time."""
-
-    ts: int
-    since: int
-    key: Key
-    value: float | Missing
-    anchor: Anchor
+HELD: Final = 64
+"""So many batches wait before they are folded into the totals: a short measurement then pays for it when it is read."""
+REASONS: Final = 16
+"""So many reasons of a series are told: texts that name what comes and goes would be without end."""
 
 
 class Series(NamedTuple):
@@ -50,116 +46,226 @@ class Series(NamedTuple):
 
 
 class Collect(Output):
-    """Keeps every batch in `batches`, until the process ends."""
+    """Keeps every batch in `batches` until it is taken out; with `keep = false` only what the series come to.
+
+    Without `keep` its size is that of the series, however long it runs; `batches` then holds those that wait to be
+    folded.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.batches: list[Batch] = []
+        self._keep: Final[bool] = config["keep"]
+        self._totals = _Totals()
 
     def write(self, batch: Batch) -> None:
-        """Keep the batch."""
+        """Keep the batch, or what it adds to the totals."""
         self.batches.append(batch)
+        if not self._keep and len(self.batches) >= HELD:
+            self._fold()
 
-    def points(self) -> Iterator[Point]:
-        """Every cell: batches as they came, rows in their order, series in the order of the keys."""
-        for batch in self.batches:
+    def table(self) -> list[Series]:
+        """What each series came to, sorted by key; with `keep` over the batches that are still here."""
+        if self._keep:
+            totals = _Totals()
+            totals.add(self.batches)
+            return totals.table()
+        self._fold()
+        return self._totals.table()
+
+    def _fold(self) -> None:
+        batches, self.batches = self.batches, []
+        self._totals.add(batches)
+
+
+class _Totals:
+    """What all series came to so far."""
+
+    def __init__(self) -> None:
+        self._columns: dict[Key, _Column] = {}
+
+    def add(self, batches: Iterable[Batch]) -> None:
+        """Fold batches in, in the order in which they came."""
+        columns_of: dict[Layout, list[_Column]] = {}
+        for batch in batches:
             for block in batch.blocks:
-                ts, since = block.ts.tolist(), block.since.tolist()
-                for row, key, value in block.points():
-                    yield Point(ts[row], since[row], key, value, batch.anchor)
+                columns = columns_of.get(block.layout)
+                if columns is None:
+                    columns = columns_of[block.layout] = [self._column(key) for key in block.layout.keys]
+                _share_out(block, columns)
+        for column in {id(column): column for columns in columns_of.values() for column in columns}.values():
+            column.fold()
 
     def table(self) -> list[Series]:
         """What each series came to, sorted by key."""
-        columns: dict[Key, _Column] = {}
-        for batch in self.batches:
-            for block in batch.blocks:
-                for position, key in enumerate(block.layout.keys):
-                    column = columns.get(key)
-                    if column is None:
-                        column = columns[key] = _Column(key)
-                    column.add(block, position)
-        return [columns[key].series() for key in sorted(columns)]
+        return [self._columns[key].series() for key in sorted(self._columns)]
+
+    def _column(self, key: Key) -> _Column:
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = _Column(key)
+        return column
+
+
+def _share_out(block: Block, columns: list[_Column]) -> None:
+    """Give each column the cells of its key."""
+    ts, spans = block.ts.tolist(), (block.ts - block.since).tolist()
+    matrices = [part.T.tolist() for part in block.parts]
+    gaps = [None if mask is None or not mask.any() else mask.T.tolist() for mask in block.masks]
+    for position, (column, (part, at)) in enumerate(zip(columns, block.layout.address, strict=True)):
+        values, gap = matrices[part][at], gaps[part]
+        if gap is None or True not in gap[at]:
+            column.values += values
+            column.ts += ts
+            column.spans += spans
+            continue
+        for row, absent in enumerate(gap[at]):
+            if absent:
+                column.lacks(block.reasons.get((row, position), ""))
+            else:
+                column.values.append(values[row])
+                column.ts.append(ts[row])
+                column.spans.append(spans[row])
+
+
+class _Sum:
+    """A running sum: exact for integers, rounded once for floats."""
+
+    __slots__ = ("_parts", "_whole")
+
+    def __init__(self) -> None:
+        self._whole = 0
+        self._parts: list[float] = []
+        """Floats that add up exactly to the sum so far: there are few, as each is less than the last digit of the one
+        before it."""
+
+    def add(self, values: list[Any]) -> None:
+        """Add values of one type."""
+        if not isinstance(values[0], float):
+            self._whole += sum(values)
+            return
+        rest, parts = [*self._parts, *values], []
+        try:
+            while part := math.fsum(rest):
+                parts.append(part)
+                rest.append(-part)
+        except (OverflowError, ValueError):  # beyond the greatest float, on one or both sides of 0
+            parts = [math.inf]
+        self._parts = parts
+
+    def value(self, *, integer: bool) -> float:
+        """The sum so far."""
+        return self._whole if integer else math.fsum(self._parts)
 
 
 class _Column:
-    """The good cells of one series, and what is known of the others."""
+    """The good cells of one series as far as its totals need them, and what is known of the others.
 
-    __slots__ = ("key", "missing", "reasons", "since", "ts", "values")
+    `values`, `ts` and `spans` (lengths of rows in ns) wait to be folded.
+    """
+
+    __slots__ = (
+        "_back",
+        "_count",
+        "_first",
+        "_high",
+        "_last",
+        "_low",
+        "_missing",
+        "_reasons",
+        "_span",
+        "_sum",
+        "_weighted",
+        "key",
+        "spans",
+        "ts",
+        "values",
+    )
 
     def __init__(self, key: Key) -> None:
         self.key = key
-        self.values: list[float] = []
+        self.values: list[Any] = []
         self.ts: list[int] = []
-        self.since: list[int] = []
-        self.missing = 0
-        self.reasons: dict[str, None] = {}
+        self.spans: list[int] = []
+        self._count = 0
+        self._missing = 0
+        self._reasons: dict[str, None] = {}
+        self._first = self._last = (0, math.nan)
+        """Time and value of a good reading."""
+        self._low, self._high = math.inf, -math.inf
+        self._back = False
+        self._span = 0
+        self._sum = _Sum()
+        self._weighted = _Sum()
 
-    def add(self, block: Block, position: int) -> None:
-        """Take the cells of a block's key."""
-        part, column = block.layout.address[position]
-        values, ts, since = block.parts[part][:, column], block.ts, block.since
-        mask = block.masks[part]
-        if mask is not None and (gaps := mask[:, column]).any():
-            good = ~gaps
-            values, ts, since = values[good], ts[good], since[good]
-            rows = gaps.nonzero()[0].tolist()
-            self.missing += len(rows)
-            told = (block.reasons.get((row, position), "") for row in rows)
-            self.reasons.update(dict.fromkeys(reason for reason in told if reason))
-        self.values += values.tolist()
-        self.ts += ts.tolist()
-        self.since += since.tolist()
+    def lacks(self, reason: str) -> None:
+        """Count a cell without a value."""
+        self._missing += 1
+        if reason and reason not in self._reasons:
+            self._reasons[reason if len(self._reasons) < REASONS else "and others"] = None
+
+    def fold(self) -> None:
+        """Add the values that wait to the totals."""
+        values, ts, spans = self.values, self.ts, self.spans
+        if not values:
+            return
+        self.values, self.ts, self.spans = [], [], []
+        kind = self.key.metric.kind
+        if kind == "counter":
+            back = any(now < before for before, now in pairwise((self._last[1], *values)))  # NaN is less than nothing
+            self._back = self._back or back
+        else:
+            self._sum.add(values)
+        if kind == "gauge":
+            self._weighted.add([value * span for value, span in zip(values, spans, strict=True)])
+        if not self._count:
+            self._first = (ts[0], values[0])
+        self._last = (ts[-1], values[-1])
+        self._low, self._high = min(self._low, *values), max(self._high, *values)
+        self._span += sum(spans)
+        self._count += len(values)
 
     def series(self) -> Series:
         """What the series came to."""
-        values, kind = self.values, self.key.metric.kind
-        reasons = dict(self.reasons)
+        kind = self.key.metric.kind
+        reasons = dict(self._reasons)
         value: float | None = None
         if kind == "counter":
-            statistic, span = "difference", (self.ts[-1] - self.ts[0] if values else 0)
-            if any(now < before for before, now in pairwise(values)):
+            statistic, span = "difference", self._last[0] - self._first[0]
+            if self._back:
                 reasons["the counter went back"] = None
-            elif len(values) < 2:
+            elif self._count < 2:
                 reasons["a difference needs two readings"] = None
             else:
-                value = values[-1] - values[0]
+                value = self._last[1] - self._first[1]
         else:
-            spans = [ts - since for ts, since in zip(self.ts, self.since, strict=True)]
-            span = sum(spans)
-            statistic = "sum" if kind == "delta" else "mean"
-            if values:
-                value = _sum(values) if kind == "delta" else _mean(values, spans)
+            statistic, span = ("sum" if kind == "delta" else "mean"), self._span
+            if self._count:
+                value = self._sum.value(integer=self._integer) if kind == "delta" else self._mean()
         if value is not None and not math.isfinite(value):
             value = None
             reasons["the result is too great for a float"] = None
+        read = self._count > 0
         return Series(
             self.key,
-            rows=len(values) + self.missing,
+            rows=self._count + self._missing,
             span_s=span / 1e9,
             value=value,
             statistic=statistic,
-            missing=self.missing,
+            missing=self._missing,
             reasons=tuple(reasons),
-            last=values[-1] if values else None,
-            low=min(values) if values else None,
-            high=max(values) if values else None,
+            last=self._last[1] if read else None,
+            low=self._low if read else None,
+            high=self._high if read else None,
         )
 
+    @property
+    def _integer(self) -> bool:
+        return self.key.metric.type != "f64"
 
-def _sum(values: list[float]) -> float:
-    """The sum: exact for integers, rounded once for floats."""
-    if not isinstance(values[0], float):
-        return sum(values)
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):  # beyond the greatest float, on one or both sides of 0
-        return math.inf
-
-
-def _mean(values: list[float], weights: list[int]) -> float:
-    """The weighted mean; the plain one where nothing has a weight."""
-    if not any(weights):
-        weights = [1] * len(values)
-    mean = _sum([value * weight for value, weight in zip(values, weights, strict=True)]) / sum(weights)
-    # Rounding must not carry it out of what was measured: the mean of equal values is that value.
-    return min(max(mean, min(values)), max(values)) if math.isfinite(mean) else mean
+    def _mean(self) -> float:
+        """The weighted mean; the plain one where nothing has a weight."""
+        total, weight = (self._weighted, self._span) if self._span else (self._sum, self._count)
+        mean = total.value(integer=self._integer) / weight
+        # Rounding must not carry it out of what was measured: the mean of equal values is that value.
+        return min(max(mean, self._low), self._high) if math.isfinite(mean) else mean
