@@ -1206,3 +1206,9 @@ def _machine_of(sources: Sources) -> Callable[..., Any]:
     from meter.core.measuring import _Machine
 
     return lambda *_: _Machine(sources, "", "")
+
+
+def test_qualities_are_ranked_as_the_contract_language_ranks_them() -> None:
+    """The light path does not read CONTRACT.ini; what it knows of it is what stands there."""
+    declared = [word for word, says in language().words["quality"].items() if says.get("declared") != "no"]
+    assert list(totals._QUALITIES) == declared
