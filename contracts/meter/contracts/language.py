@@ -44,6 +44,12 @@ class Clause:
     fails: str
 
     @property
+    def unless(self) -> str | None:
+        """The clause of the same table in whose absence it is obligatory; `None` where there is none."""
+        word, _, other = self.obligatory.partition(" ")
+        return other if word == "unless" else None
+
+    @property
     def name(self) -> str:
         """The dotted name, `*` for a free part."""
         return ".".join(self.path)

@@ -44,20 +44,35 @@ Guard = dict[str, Any]
 
 
 @frozen(kw_only=True)
-class MetricClause:
-    """A table of `provides.metrics`."""
+class MetricHost:
+    """The table `host` of a metric: what this metric alone needs of the host."""
 
-    name: str
+    readable: tuple[str, ...]
+    capability: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class MetricClause:
+    """A table of `provides.metrics`.
+
+    With a `schema` name, type, unit, kind and resource are empty; `interval` may be a text `${config.NAME}`.
+    """
+
+    name: str = ""
     summary: str
     when: Guard
-    type: str
-    unit: str
-    kind: str
-    resource: tuple[str, ...]
+    type: str = ""
+    unit: str = ""
+    kind: str = ""
+    resource: tuple[str, ...] = ()
     consumer: tuple[str, ...]
     attributes: dict[str, Any]
+    parts: dict[str, dict[str, str]]
     quality: str
     additive: bool | None = None
+    interval: str | None = None
+    schema: str | None = None
+    host: MetricHost | None = None
 
 
 @frozen(kw_only=True)
@@ -68,6 +83,8 @@ class GivesClause:
     type: str | None = None
     unit: str | None = None
     kind: str | None = None
+    resource: tuple[str, ...]
+    consumer: tuple[str, ...]
     drop: Any
     attributes: Any
     additive: bool | None = None
@@ -78,7 +95,7 @@ class GivesClause:
 
 @frozen(kw_only=True)
 class RuleClause:
-    """A table of `needs.metrics`; `keeps` may be a text `${config.NAME}`, as `unit`."""
+    """A table of `needs.metrics`; `keeps`, `unit` and `drop` may be a text `${config.NAME}`."""
 
     metric: str
     when: Guard
@@ -90,6 +107,7 @@ class RuleClause:
     attributes: tuple[str, ...]
     require: tuple[str, ...]
     keeps: Any
+    drop: Any
     additive: bool | None = None
     gives: GivesClause | None = None
 
@@ -100,6 +118,7 @@ class HostNeed:
 
     name: str
     readable: tuple[str, ...]
+    capability: tuple[str, ...]
 
 
 @frozen(kw_only=True)
@@ -115,6 +134,7 @@ class Needs:
     """The table `needs`."""
 
     capabilities: dict[str, str]
+    python: dict[str, str]
     host: tuple[HostNeed, ...]
     metrics: tuple[RuleClause, ...]
 
@@ -155,11 +175,20 @@ class Contract:
     status: tuple[str, ...]
     exports: dict[str, str]
     durability: str
+    state: str
+    isolation: str
+    claims: tuple[str, ...]
+    names: str
+    recommends: dict[str, str]
+    conflicts: dict[str, str]
+    alias: tuple[str, ...]
+    config_for: dict[str, dict[str, Any]]
     require: tuple[str, ...]
     provides: Provides
     needs: Needs
     ordering: Ordering
     config: dict[str, Option]
+    deadline: str | None = None
     source: Source = field(eq=False, repr=False)
     body: Any = field(eq=False, repr=False)
 

@@ -37,6 +37,8 @@ _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
 _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
 """What a whole number that no i64 holds has in it."""
 _CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
+_CAPABILITY: Final = re.compile(r"CAP_[A-Z][A-Z_]*")
+_CLAIM: Final = re.compile(r"[a-z][a-z0-9-]*:\S+")
 
 Path = tuple[str | int, ...]
 
@@ -203,7 +205,7 @@ class _Reader:
                 if not self.belongs(clause) and clause.default is not ABSENT:
                     out[name] = clause.default
                 continue
-            if clause.obligatory in ("yes", self.placement):
+            if clause.obligatory in ("yes", self.placement) or clause.unless not in (None, *raw):
                 self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
                 continue
             if clause.obligatory == "lint":
@@ -403,7 +405,10 @@ _PUT_IN: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("gives", "drop"): ("list<str>", "list<enum>"),
     ("gives", "merge"): ("enum",),
     ("gives", "attributes"): ("map<str>",),
+    ("drop",): ("list<str>", "list<enum>"),
 }
+_OF_METRIC: Final = {"schema": ("schema",), "interval": ("duration",)}
+_CLAIMED: Final = ("str", "enum", "int", "path", "url")
 _SCALAR: Final = ("bool", "int", "float", "str", "duration", "size", "unit", "enum", "path", "metric")
 _MANY: Final = ("list<*>", "map<*>")
 
@@ -429,6 +434,9 @@ def _put_in(base: Path, rule: RuleClause) -> Iterator[Use]:
 def _named_options(contract: Contract) -> Iterator[Use]:
     """Every option that a guard, a template or a constraint names."""
     yield from _constrained(("require",), "require", contract.require)
+    for place, claim in enumerate(contract.claims):
+        for name in _CONFIG.findall(claim):
+            yield Use(("claims", place), "claims", name, _CLAIMED)
     entries: list[tuple[str, int, MetricClause | RuleClause]] = [
         ("provides", place, clause) for place, clause in enumerate(contract.provides.metrics)
     ]
@@ -446,6 +454,10 @@ def _named_options(contract: Contract) -> Iterator[Use]:
             yield from _constrained((*base, "require"), "needs.metrics.require", entry.require)
             yield from _put_in(base, entry)
             continue
+        for field in ("schema", "interval"):
+            text = getattr(entry, field)
+            for name in _CONFIG.findall(text) if isinstance(text, str) else ():
+                yield Use((*base, field), f"provides.metrics.{field}", name, _OF_METRIC[field])
         for attribute, domain in entry.attributes.items():
             for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
                 path = (*base, "attributes", attribute)
@@ -508,6 +520,9 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
     def named(raw: str) -> bool:
         return selectors.METRIC.fullmatch(_CONFIG.sub("x", raw).replace("${metric}", "x")) is not None
 
+    def texts(raw: Any) -> bool:
+        return isinstance(raw, dict) and all(isinstance(value, str) for value in raw.values())
+
     def domain(raw: Any) -> bool:
         listed = isinstance(raw, list) and bool(raw) and all(isinstance(word, str) for word in raw)
         named = isinstance(raw, str) and (raw == "str" or _CONFIG.fullmatch(raw) is not None)
@@ -547,6 +562,11 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         "guard": plain("guard", lambda raw: isinstance(raw, dict)),
         "domain": plain("domain", domain),
         "constraint": constraint,
+        "schema": text("schema", lambda raw: bool(_CONFIG.fullmatch(raw))),
+        "parts": plain("parts", texts),
+        "values": plain("values", lambda raw: isinstance(raw, dict)),
+        "capability": text("capability", lambda raw: bool(_CAPABILITY.fullmatch(raw))),
+        "claim": text("claim", lambda raw: bool(_CLAIM.fullmatch(_CONFIG.sub("x", raw)))),
         "entry": text("entry", lambda raw: bool(_ENTRY.fullmatch(raw))),
         "option-type": text("option-type", options.parse_type, options=", ".join(language().values("option"))),
     }

@@ -13,6 +13,7 @@ from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.language import language
 from meter.contracts.model import Source
 from meter.contracts.options import describe
+from meter.contracts.selectors import METRIC
 from meter.contracts.spans import Span, Words
 
 _WORD: Final = re.compile(r"([a-z][a-z0-9_.-]*)(?:#([a-z][a-z0-9_.-]*))?")
@@ -52,8 +53,12 @@ class Request:
     prefer: tuple[str, ...] = ()
     durability: str | None = None
     order: tuple[tuple[str, ...], ...] = ()
+    optional: tuple[Asked, ...] = ()
+    want: tuple[str, ...] = ()
+    recommends: bool = True
     span: Span = field(eq=False)
     order_span: Span | None = field(eq=False, default=None)
+    want_spans: tuple[Span, ...] = field(eq=False, default=())
 
     def digest(self) -> str:
         """The same for equal requests, wherever they were written."""
@@ -63,7 +68,8 @@ class Request:
             if options
         }
         material = [
-            self.mountpoint, [asked.text for asked in self.plugins], config, self.prefer, self.durability, self.order
+            self.mountpoint, [asked.text for asked in self.plugins], config, self.prefer, self.durability, self.order,
+            [asked.text for asked in self.optional], self.want, self.recommends,
         ]  # fmt: skip
         return digest(canonical_bytes(material))
 
@@ -187,10 +193,14 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         found.append(_fault("E-CLAUSE-TYPE", source.value(*base, "durability"), "enum", **facts))
     if found:
         return None, found
-    plugins = [
-        _asked(text, source.value(*base, "plugins", place)) for place, text in enumerate(body.get("plugins", []))
-    ]
-    found += [asked for asked in plugins if isinstance(asked, Diagnostic)]
+    plugins, optional = (
+        [_asked(text, source.value(*base, word, place)) for place, text in enumerate(body.get(word, []))]
+        for word in ("plugins", "optional")
+    )
+    want = tuple(body.get("want", ()))
+    want_spans = tuple(source.value(*base, "want", place) for place in range(len(want)))
+    found += [asked for asked in (*plugins, *optional) if isinstance(asked, Diagnostic)]
+    found += [_wanted(text, span) for text, span in zip(want, want_spans, strict=True) if not METRIC.fullmatch(text)]
     if found:
         return None, found
     config = {
@@ -205,10 +215,19 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         prefer=tuple(body.get("prefer", ())),
         durability=durability,
         order=tuple(tuple(chain) for chain in body.get("order", ())),
+        optional=tuple(asked for asked in optional if isinstance(asked, Asked)),
+        want=want,
+        want_spans=want_spans,
+        recommends=body.get("recommends", True),
         span=source.value(*base, "plugins"),
         order_span=source.value(*base, "order") if "order" in body else None,
     )
     return request, found
+
+
+def _wanted(text: str, span: Span) -> Diagnostic:
+    """E-NAME: what is wanted is no name of a metric."""
+    return _fault("E-NAME", span, "metric", name=text)
 
 
 def _given(raw: Any, source: Source, path: At) -> Given:
@@ -231,5 +250,7 @@ _SHAPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "list<str>": _texts,
     "map<table>": _tables,
     "list<list<str>>": _chains,
+    "list<metric>": _texts,
+    "bool": lambda value: isinstance(value, bool),
     "enum": lambda value: isinstance(value, str),
 }
