@@ -6,7 +6,6 @@ path (a warm `meter check`, help) never imports it.
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import tomllib
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from meter.contracts import units
+from meter.contracts import ini, units
 
 ABSENT: Final = object()
 """The default of a clause that has none."""
@@ -146,17 +145,12 @@ def language() -> Language:
 def load(source: str) -> Language:
     """Lay out the text of a CONTRACT.ini.
 
-    Raises: configparser.Error, KeyError, tomllib.TOMLDecodeError; such a file is a broken installation.
+    Raises: ini.IniError, KeyError, tomllib.TOMLDecodeError; such a file is a broken installation.
     """
-    parser = configparser.ConfigParser(
-        interpolation=None, delimiters=("=",), comment_prefixes=(";",), inline_comment_prefixes=None, strict=True
-    )
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # the documented way to keep case
-    parser.read_string(source)
     families: dict[str, dict[str, dict[str, str]]] = {}
-    for section in parser.sections():
+    for section, body in ini.sections(source).items():
         family, _, name = section.partition(" ")
-        families.setdefault(family, {})[name] = dict(parser[section])
+        families.setdefault(family, {})[name] = body
     contract = families.pop("contract")[""]
     clauses = {
         clause.path: clause for clause in (_clause(name, body, families) for name, body in families["clause"].items())
