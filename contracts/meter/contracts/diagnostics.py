@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from meter.contracts.edits import Edit
 from meter.contracts.language import fill, language
 from meter.contracts.spans import Span
 
@@ -19,6 +20,7 @@ class Diagnostic:
     """One fault, said once. `spans` begins with the place that is wrong, others follow; `notes` say why.
 
     `variant` chooses `message.VARIANT`, `help.VARIANT`, … where CONTRACT.ini has them, else the plain text stands.
+    `edit` mends it, where what was meant is certain.
     """
 
     code: str
@@ -27,6 +29,7 @@ class Diagnostic:
     clause: str = ""
     notes: tuple[str, ...] = ()
     variant: str = ""
+    edit: Edit | None = None
 
     @property
     def level(self) -> str:
@@ -61,7 +64,7 @@ class Diagnostic:
             "spans": [span.to_json() for span in spans],
             "notes": list(self.notes),
             "help": self.help or None,
-            "edit": None,
+            "edit": None if self.edit is None else self.edit.to_json(),
         }
 
     def order(self) -> tuple[Any, ...]:

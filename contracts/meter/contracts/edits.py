@@ -1,0 +1,187 @@
+"""Edits: changes of a source text that mend a diagnostic, as values; whoever may write files applies them.
+
+An edit is made only where what was meant is certain: one clear name, one spelling of a unit, one way to stand. What is
+likely and not certain stays in the help.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from attrs import field, frozen
+
+from meter.contracts.language import language
+from meter.contracts.spans import COMMAND_LINE, Span
+
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_SHORTEST: Final = 3
+_SHORT: Final = 4
+_LONG: Final = 8
+"""Names of so many letters: of a shorter one nobody knows what it was meant to be, a short one can be another word."""
+_LONGEST: Final = 100
+"""Comparing a longer name would cost more and more."""
+
+
+class Change(NamedTuple):
+    """`length` characters of a file, from a place on, become `text`; without length it is put in before the place.
+
+    Lines and columns count from 1, columns and length in characters; length counts line ends, too.
+    """
+
+    file: str
+    line: int
+    column: int
+    length: int
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value: file, line, column, length, text."""
+        return self._asdict()
+
+
+@frozen(kw_only=True)
+class Edit:
+    """Changes that belong together; `kind` names the section [edit KIND] of CONTRACT.ini with its title."""
+
+    kind: str
+    changes: tuple[Change, ...]
+    facts: Mapping[str, str] = field(factory=dict, eq=lambda facts: sorted(facts.items()))
+
+    @property
+    def title(self) -> str:
+        """What it does, in a few words."""
+        return language().phrase("edit", self.kind, "title", **self.facts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `meter check --format json`."""
+        return {"title": self.title, "changes": [change.to_json() for change in self.changes]}
+
+
+# ---------------------------------------------------------------------------------------------------------- places
+
+
+def before(span: Span, text: str) -> Change:
+    """A text put in before a place."""
+    return Change(span.file, span.line, span.column, 0, text)
+
+
+def instead(span: Span, text: str) -> Change:
+    """A text in the place of another one."""
+    return Change(span.file, span.line, span.column, span.length, text)
+
+
+def within(span: Span, text: str, start: int, stop: int) -> Span:
+    """The characters from `start` to `stop` of a text that is written at a place, without its quotes.
+
+    The whole place where the text is written with escapes, in several lines, or as a shell needs it quoted.
+    """
+    quotes = span.length - len(text)
+    if quotes not in (0, 2) or not 0 <= start < stop <= len(text):
+        return span
+    return span._replace(column=span.column + quotes // 2 + start, length=stop - start)
+
+
+def rewritten(span: Span, old: str, new: str) -> Change:
+    """The change that makes of a key or text, written at a place, another one; its quotes stay where they can."""
+    quotes = span.length - len(old)
+    plain = _plain(span, new) if quotes == 0 else new.isprintable() and not set(new) & set("\"'\\")
+    if quotes not in (0, 2) or not plain:
+        return instead(span, shlex.quote(new) if span.file == COMMAND_LINE else quoted(new))
+    return Change(span.file, span.line, span.column + quotes // 2, len(old), new)
+
+
+def _plain(span: Span, new: str) -> bool:
+    """Whether a text can stand without quotes where another one does."""
+    return shlex.quote(new) == new if span.file == COMMAND_LINE else _BARE.fullmatch(new) is not None
+
+
+def quoted(text: str) -> str:
+    """A text as a basic string of TOML."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def key(name: str) -> str:
+    """A name as a key of TOML."""
+    return name if _BARE.fullmatch(name) else quoted(name)
+
+
+def renamed(span: Span, old: str, new: str, part: tuple[str, str] | None = None) -> Edit:
+    """An edit that writes one name for another; `part` are the names where `old` and `new` hold more than them."""
+    facts = dict(zip(("old", "new"), part or (old, new), strict=True))
+    return Edit(kind="rename", changes=(rewritten(span, old, new),), facts=facts)
+
+
+def applied(text: str, changes: Iterable[Change]) -> str:
+    """The text of a file after changes of it that do not overlap.
+
+    Raises: ValueError, a change lies outside of the text, or two overlap.
+    """
+    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    spots = sorted((_offset(starts, change), change.length, change.text) for change in changes)
+    out: list[str] = []
+    done = 0
+    for start, length, new in spots:
+        if start < done or start + length > len(text):
+            raise ValueError(start)
+        out += [text[done:start], new]
+        done = start + length
+    return "".join([*out, text[done:]])
+
+
+def _offset(starts: list[int], change: Change) -> int:
+    if not 0 < change.line <= len(starts):
+        raise ValueError(change.line)
+    return starts[change.line - 1] + change.column - 1
+
+
+# ----------------------------------------------------------------------------------------------------------- names
+
+
+def clear(name: str, candidates: Iterable[str]) -> str:
+    """The one candidate that a mistyped name can only mean; the empty text where there is none, or more than one.
+
+    One letter left out, put in or swapped with its neighbour; of names of five letters and more also a wrong one, of
+    eight and more two of these; every other candidate is further away. Case and the choice of `-`, `_` and `.` do not
+    count.
+    """
+    if not _SHORTEST <= len(name) <= _LONGEST:
+        return ""
+    pool = sorted(set(candidates) - {name})
+    alike = [candidate for candidate in pool if _loose(candidate) == _loose(name)]
+    if alike:
+        return alike[0] if len(alike) == 1 else ""
+    letters = set(name)
+    alike = [each for each in pool if abs(len(each) - len(name)) <= 2 and len(letters.symmetric_difference(each)) <= 4]
+    near = sorted((distance(name, candidate), candidate) for candidate in alike)
+    if not near or (len(near) > 1 and near[1][0] == near[0][0]):
+        return ""
+    letters_wrong, best = near[0]
+    if len(name) <= _SHORT and len(best) == len(name) and sorted(best) != sorted(name):
+        return ""  # `gpu` is no slip for `cpu`
+    return best if letters_wrong <= (2 if len(name) >= _LONG else 1) else ""
+
+
+def _loose(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.casefold())
+
+
+def distance(one: str, other: str) -> int:
+    """How many letters have to be put in, left out, replaced or swapped with their neighbour to get from one to other.
+
+    Source: the restricted edit distance of Damerau, A technique for computer detection and correction of spelling
+    errors, CACM 7(3), 1964.
+    """
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, start=1):
+        row = [i]
+        for j, wanted in enumerate(other, start=1):
+            best = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
