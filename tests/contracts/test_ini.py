@@ -10,7 +10,7 @@ from meter.contracts import language
 from meter.contracts.ini import IniError, sections
 from tests.strategies import steady
 
-LINES = ("[a]", "[b c]", "x = 1", "x.y =  two = 2 ", "z =", "    more", "\tx = of the value", "", "  ", "; no", "  ; no")
+LINES = ("[a]", "[b c]", "x = 1", "x.y =  two = 2 ", "z =", "    more", "\tx = of the value", "", "  ", "; no", " ;no")
 
 
 def by_configparser(text: str) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import evolve
@@ -35,6 +36,7 @@ class OptionError(ValueError):
         self.facts = facts
 
 
+@lru_cache(maxsize=256)
 def parse_type(text: str) -> tuple[str, str]:
     """An option type as container (`list`, `map` or empty) and item type.
 

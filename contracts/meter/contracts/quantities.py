@@ -8,6 +8,7 @@ path reads intervals too.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 LARGEST: Final = 2**63 - 1
@@ -55,6 +56,7 @@ class QuantityError(ValueError):
         self.expected: Final = expected
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> int:
     """Nanoseconds of a duration such as `100ms`, `1.5s` or `1h30min`.
 

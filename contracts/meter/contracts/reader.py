@@ -13,16 +13,16 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import cattrs
-from attrs import evolve, has, resolve_types
+from attrs import evolve
 
-from meter.contracts import model, options, selectors
+from meter.contracts import options, selectors, tables
 from meter.contracts.constraints import ConstraintError, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
 from meter.contracts.quantities import parse_duration
 from meter.contracts.spans import Span
+from meter.contracts.structure import build
 from meter.contracts.versions import parse_version, satisfies
 
 LIMIT: Final = 1 << 20
@@ -176,7 +176,7 @@ class _Reader:
         if self.failed:
             return ReadContract(None, tuple(self.found))
         body["exports"] = {"plugin": f"{self.stem}:Plugin", **body["exports"]}
-        contract = _converter().structure({**body, "source": self.source, "body": body}, Contract)
+        contract = build(Contract, {**body, "source": self.source, "body": body})
         self.relations(contract)
         return ReadContract(None if self.failed else contract, tuple(self.found))
 
@@ -186,13 +186,13 @@ class _Reader:
 
     def table(self, path: Path, clause_path: tuple[str, ...], raw: dict[str, Any]) -> dict[str, Any]:
         """One table along its clauses: unknown names, missing ones, defaults."""
-        clauses = language().below.get(clause_path, {})
-        out: dict[str, Any] = {}
+        clauses, strange, defaults, asked = tables.table(clause_path, self.placement)
+        out: dict[str, Any] = {**defaults}
         for name in sorted(raw):
             if name.startswith("x-"):
                 continue
             clause = clauses.get(name)
-            if clause is None or not self.belongs(clause):
+            if clause is None or name in strange:
                 dotted = ".".join([*(str(part) for part in path if isinstance(part, str)), name])
                 facts = {"near": nearest(name, clauses) if clause is None else "", "placement": self.placement or ""}
                 variant = "" if clause is None else "placement"
@@ -200,10 +200,9 @@ class _Reader:
                 continue
             out[name] = self.value(clause, (*path, name), raw[name])
         unstated: list[Clause] = []
-        for name, clause in clauses.items():
-            if name in raw or not self.belongs(clause):
-                if not self.belongs(clause) and clause.default is not ABSENT:
-                    out[name] = clause.default
+        for clause in asked:
+            name = clause.path[-1]
+            if name in raw:
                 continue
             if clause.obligatory in ("yes", self.placement) or clause.unless not in (None, *raw):
                 self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
@@ -219,21 +218,13 @@ class _Reader:
             self.say("W-CLAUSE-MISSING", self.source.key(*path), unstated[0].name, clauses=names, descriptions=texts)
         return out
 
-    def belongs(self, clause: Clause) -> bool:
-        """Whether a clause may stand in a contract of this placement; an unknown placement is another fault."""
-        return self.placement is None or not clause.placements or self.placement in clause.placements
-
     def value(self, clause: Clause, path: Path, raw: Any) -> Any:
         """One value along its clause's type; an option's placeholder where the type lets it stand in."""
-        kind = clause.type.removesuffix("|option")
-        if kind != clause.type and isinstance(raw, str) and _CONFIG.fullmatch(raw):
+        container, item, option = tables.shape(clause.type)
+        if option and isinstance(raw, str) and _CONFIG.fullmatch(raw):
             return raw
-        return self.typed(clause, kind, path, raw)
-
-    def typed(self, clause: Clause, kind: str, path: Path, raw: Any) -> Any:
-        """One value of a table, a container or a scalar."""
-        container, _, item = kind.rpartition("<")
-        item = item.rstrip(">")
+        if container:
+            return self.many(clause, container, item, path, raw)
         if clause.type == "table":
             return self.table(path, clause.path, raw) if isinstance(raw, dict) else self.wrong(clause, path, raw)
         if clause.type == "tables":
@@ -242,23 +233,25 @@ class _Reader:
             if not raw and clause.obligatory == self.placement:
                 self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
             return [self.table((*path, place), clause.path, entry) for place, entry in enumerate(raw)]
+        return self.scalar(clause, item, path, raw)
+
+    def many(self, clause: Clause, container: str, item: str, path: Path, raw: Any) -> Any:
+        """The values of a list or map."""
         if container == "list":
             if not isinstance(raw, list):
                 return self.wrong(clause, path, raw)
             return [self.scalar(clause, item, (*path, place), entry) for place, entry in enumerate(raw)]
-        if container == "map":
-            if not isinstance(raw, dict):
-                return self.wrong(clause, path, raw)
-            if item == "table":
-                return {
-                    name: self.table((*path, name), (*clause.path, "*"), entry)
-                    if isinstance(entry, dict)
-                    else self.wrong(clause, (*path, name), entry, language().phrase("type", "table", "wanted"))
-                    for name, entry in sorted(raw.items())
-                    if not name.startswith("x-")
-                }
-            return {name: self.scalar(clause, item, (*path, name), entry) for name, entry in sorted(raw.items())}
-        return self.scalar(clause, kind, path, raw)
+        if not isinstance(raw, dict):
+            return self.wrong(clause, path, raw)
+        if item == "table":
+            return {
+                name: self.table((*path, name), (*clause.path, "*"), entry)
+                if isinstance(entry, dict)
+                else self.wrong(clause, (*path, name), entry, language().phrase("type", "table", "wanted"))
+                for name, entry in sorted(raw.items())
+                if not name.startswith("x-")
+            }
+        return {name: self.scalar(clause, item, (*path, name), entry) for name, entry in sorted(raw.items())}
 
     def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "") -> Any:
         """Note that a value is not of its clause's type."""
@@ -480,18 +473,6 @@ def _imply(document: dict[str, Any], implied: dict[str, Any]) -> None:
                 document[name] = {**value, **document[name]}
             else:
                 _imply(document[name], value)
-
-
-@lru_cache(maxsize=1)
-def _converter() -> cattrs.BaseConverter:
-    # One that makes code for each class would take 8 ms more of each cold check. Keys that no clause has were found by
-    # the walk.
-    converter = cattrs.BaseConverter(detailed_validation=False)
-    converter.register_structure_hook(Source, lambda value, _: value)
-    for cls in vars(model).values():
-        if has(cls):
-            resolve_types(cls)
-    return converter
 
 
 def _is_text(raw: Any, check: Callable[[str], Any]) -> bool:

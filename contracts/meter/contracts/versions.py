@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -45,6 +46,7 @@ _FINAL: Final = ((2, 0, ""),)
 """Sorts behind every pre-release."""
 
 
+@lru_cache(maxsize=4096)
 def parse_version(text: str, *, short: bool = False) -> Version:
     """A version from its text; `short` also takes `1` and `1.2`.
 
@@ -62,6 +64,7 @@ def parse_version(text: str, *, short: bool = False) -> Version:
     return Version((int(whole[1]), int(whole[2]), int(whole[3])), pre, text)
 
 
+@lru_cache(maxsize=4096)
 def satisfies(version: Version, wanted: str) -> bool:
     """Whether a version lies in a range.
 
