@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meter.contracts.capabilities import CAPABILITIES
 from meter.core.host import Probe
 
 if TYPE_CHECKING:
@@ -137,3 +138,82 @@ def test_a_variable_is_set_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert probe.answer("environment", "METER_TEST_A") == ""
     assert probe.answer("environment", "METER_TEST_B") == "unset METER_TEST_B"
+
+
+@pytest.mark.parametrize(
+    ("effective", "name", "why"),
+    [
+        ("0000004000000000", "CAP_PERFMON", ""),
+        ("0000004000000000", "CAP_BPF", "unprivileged CAP_BPF"),
+        ("000001ffffffffff", "CAP_CHECKPOINT_RESTORE", ""),
+        ("0000000000000001", "CAP_CHOWN", ""),
+        ("0000000000000000", "CAP_CHOWN", "unprivileged CAP_CHOWN"),
+    ],
+)
+def test_a_capability_is_one_that_is_in_effect(tmp_path: Path, effective: str, name: str, why: str) -> None:
+    """Not one that the process could only take, or hand on."""
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    status = f"Name:\tmeter\nCapInh:\t{'f' * 16}\nCapPrm:\t{'f' * 16}\nCapEff:\t{effective}\nCapBnd:\t{'f' * 16}\n"
+    (tmp_path / "proc" / "self" / "status").write_text(status)
+
+    assert Probe(".", str(tmp_path)).answer("capability", name) == why
+
+
+def test_capabilities_are_those_of_the_kernel() -> None:
+    """The last one that this kernel knows has a name, and nobody has none."""
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    with nobody():
+        answers = [Probe().answer("capability", name) for name in CAPABILITIES]
+
+    assert last < len(CAPABILITIES)
+    assert answers == [f"unprivileged {name}" for name in CAPABILITIES]
+
+
+def test_without_proc_no_capability_is_known(tmp_path: Path) -> None:
+    """What is asked below a folder is not answered by this process."""
+    assert Probe(".", str(tmp_path)).answer("capability", "CAP_BPF") == f"missing {tmp_path}/proc/self/status"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "why"),
+    [
+        ("some-thing", ""),
+        ("Some.Thing>=1.2,<2", ""),
+        ("some-thing>=1.3", "other-version some-thing>=1.3 1.2.post1"),
+        ("old-egg==0.9", ""),
+        ("linked>=3", ""),
+        ("linked>=4", "other-version linked>=4 3.1"),
+        ("bare", ""),
+        ("bare>=1", "other-version bare>=1 ?"),
+        ("gone", "uninstalled gone"),
+        ("gone>=1,<2", "uninstalled gone>=1,<2"),
+    ],
+)
+def test_a_distribution_is_one_that_would_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requirement: str, why: str
+) -> None:
+    """The first folder of `sys.path` that has it counts, however it was installed."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (
+        first / "some_thing-1.2.post1.dist-info",
+        second / "some_thing-9.dist-info",
+        second / "bare.egg-info",
+    ):
+        folder.mkdir(parents=True)
+    (second / "old_egg-0.9-py3.11.egg-info").touch()
+    (second / "linked.egg-info").mkdir()
+    (second / "linked.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: linked\nVersion: 3.1\n")
+    monkeypatch.setattr("sys.path", [str(tmp_path / "a.zip"), str(first), str(second)])
+
+    assert Probe().answer("python", requirement) == why
+
+
+def test_distributions_are_those_that_python_knows() -> None:
+    """Name and version of each that importlib.metadata has."""
+    from importlib.metadata import distributions
+
+    wanted = {each.name: each.version for each in reversed(list(distributions())) if each.name}
+    probe = Probe()
+
+    assert wanted
+    assert [name for name, version in wanted.items() if probe.answer("python", f"{name}=={version}")] == []

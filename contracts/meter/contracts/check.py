@@ -17,12 +17,13 @@ from meter.contracts.collector import uncollected
 from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.flow import flow
 from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
+from meter.contracts.host_needs import host_faults, python_faults, told, told_of_alternatives
 from meter.contracts.instances import Instance, configure, strangers
 from meter.contracts.language import language
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.request import At, Request
-from meter.contracts.resolve import host_fault, host_faults, resolve
+from meter.contracts.resolve import resolve
 from meter.contracts.rules import PLACEHOLDER
 from meter.contracts.spans import Span
 
@@ -92,12 +93,15 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
 def _on_host(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
     """E-HOST and E-PATH."""
     found = []
-    if faults := host_faults(instance.contract, host):
-        span = instance.contract.source.key("needs", "host")
-        answers = [answer for alternative in faults for answer in alternative]
-        worst = next((answer for answer in answers if answer.startswith("denied ")), answers[0])
-        facts = {"plugin": instance.contract.name, "why": host_fault(instance.contract, host), "help": remedy(worst)}
-        found.append(Diagnostic(code="E-HOST", facts=facts, spans=(instance.span, span), clause="needs.host"))
+    needs = []
+    if alternatives := host_faults(instance.contract, host):
+        needs.append((told_of_alternatives(alternatives), "host"))
+    if faults := python_faults(instance.contract, host):
+        needs.append((told(faults), "python"))
+    for (why, help_), clause in needs:
+        spans = (instance.span, instance.contract.source.key("needs", clause))
+        facts = {"plugin": instance.contract.name, "why": why, "help": help_}
+        found.append(Diagnostic(code="E-HOST", facts=facts, spans=spans, clause=f"needs.{clause}"))
     found += _environment(instance, host)
     for name, option in sorted(instance.contract.config.items()):
         value = instance.config.get(name)

@@ -1,7 +1,7 @@
 """Host facts as an input of the check: questions with answers.
 
 A question is a kind and an argument; the answer is the empty text where it holds, else the key of a section [host …]
-of CONTRACT.ini, a blank and the path to blame. Who asks the real host lives outside this package.
+of CONTRACT.ini, a blank and what is to blame, such as a path. Who asks the real host lives outside this package.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ WRITE = "write"
 """The file can be written, or made in its folder."""
 ENVIRONMENT = "environment"
 """The environment variable is set."""
+CAPABILITY = "capability"
+"""The process has the capability of Linux."""
+PYTHON = "python"
+"""The Python distribution is installed, in a range of versions: `rich` or `rich>=13,<15`."""
 
 
 class Host(Protocol):
@@ -50,11 +54,31 @@ class Recorded:
 
 def reason(answer: str) -> str:
     """An answer in words; one without a section stands for itself."""
-    key, _, path = answer.partition(" ")
-    return language().phrase("host", key, path=path) if key in language().words["host"] else answer
+    key, facts = _parts(answer)
+    return language().phrase("host", key, **facts) if key in language().words["host"] else answer
+
+
+def command(answer: str) -> str:
+    """The command that mends it, for a shell; the empty text where there is none that is sure to."""
+    key, facts = _parts(answer)
+    if "command" not in language().words["host"].get(key, {}):
+        return ""
+    import shlex  # only a fault has a command
+
+    variant = "proc" if facts["path"].startswith("/proc/") else ""
+    return language().phrase("host", key, "command", variant, **facts, quoted=shlex.quote(facts["wanted"]))
 
 
 def remedy(answer: str, variant: str = "") -> str:
     """What mends it; as after the answer that nothing is there, where it has no section."""
+    key, facts = _parts(answer)
+    known = key if key in language().words["host"] else "missing"
+    variant = variant or ("proc" if facts["path"].startswith("/proc/") else "")
+    return language().phrase("host", known, "help", variant, **facts, command=command(answer))
+
+
+def _parts(answer: str) -> tuple[str, dict[str, str]]:
+    """The key of an answer, and its facts: what is to blame as a whole, and where that is two words, each of them."""
     key, _, path = answer.partition(" ")
-    return language().phrase("host", key if key in language().words["host"] else "missing", "help", variant, path=path)
+    wanted, got = [*path.split(" "), ""][:2] if key == "other-version" else (path, "")
+    return key, {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower()}

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from attrs import evolve
 
 from meter.contracts import options, selectors, tables
+from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.constraints import ConstraintError, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.language import ABSENT, Clause, language
@@ -37,7 +38,6 @@ _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
 _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
 """What a whole number that no i64 holds has in it."""
 _CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
-_CAPABILITY: Final = re.compile(r"CAP_[A-Z][A-Z_]*")
 _CLAIM: Final = re.compile(r"[a-z][a-z0-9-]*:\S+")
 
 Path = tuple[str | int, ...]
@@ -546,7 +546,7 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         "schema": text("schema", lambda raw: bool(_CONFIG.fullmatch(raw))),
         "parts": plain("parts", texts),
         "values": plain("values", lambda raw: isinstance(raw, dict)),
-        "capability": text("capability", lambda raw: bool(_CAPABILITY.fullmatch(raw))),
+        "capability": text("capability", lambda raw: raw in CAPABILITIES),
         "claim": text("claim", lambda raw: bool(_CLAIM.fullmatch(_CONFIG.sub("x", raw)))),
         "entry": text("entry", lambda raw: bool(_ENTRY.fullmatch(raw))),
         "option-type": text("option-type", options.parse_type, options=", ".join(language().values("option"))),

@@ -15,7 +15,8 @@ from attrs import frozen
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, is_automatic, score
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
-from meter.contracts.host import READABLE, Host, reason
+from meter.contracts.host import Host
+from meter.contracts.host_needs import carries
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
@@ -31,22 +32,6 @@ class Resolved:
     instances: tuple[Instance, ...]
     rejected: tuple[tuple[str, str], ...]
     diagnostics: tuple[Diagnostic, ...]
-
-
-def host_fault(contract: Contract, host: Host) -> str:
-    """Why no alternative of `needs.host` holds; the empty text where one does."""
-    return " or ".join(dict.fromkeys("; ".join(map(reason, faults)) for faults in host_faults(contract, host)))
-
-
-def host_faults(contract: Contract, host: Host) -> list[list[str]]:
-    """For each alternative of `needs.host` the answers that say why it does not hold; empty where one does."""
-    reasons = []
-    for need in contract.needs.host:
-        faults = [fault for pattern in need.readable if (fault := host.answer(READABLE, pattern))]
-        if not faults:
-            return []
-        reasons.append(faults)
-    return reasons
 
 
 def version_of(contract: Contract, name: str) -> Version:
@@ -138,7 +123,7 @@ class _Resolver:
         for contract in pool:
             known = name == contract.name or name in contract.provides.capabilities
             version = version_of(contract, name if known else contract.name)
-            unavailable = bool(host_faults(contract, self.host))
+            unavailable = not carries(self.host, contract)
             preferred = prefer.index(contract.name) if contract.name in prefer else len(prefer)
             keyed.append(((preferred, unavailable, -score(contract)), version, contract))
         keyed.sort(key=lambda item: item[2].name)

@@ -181,8 +181,8 @@ def _sources(catalogue: Catalogue) -> list[Contract]:
 
 def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:
     """The words that would mount the chain."""
+    from meter.contracts.host_needs import host_fault
     from meter.contracts.language import ABSENT  # as in _make
-    from meter.contracts.resolve import host_fault
 
     pace = [f"interval={asked.interval}"] if asked.interval else []
     words: list[str] = []
@@ -202,7 +202,7 @@ def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:
 
 def _no_energy(plan: dict[str, Any], catalogue: Catalogue, host: Host) -> str:
     """Why no source of a plan gives energy: the host, where it is that; the empty text where one does."""
-    from meter.contracts.resolve import host_fault  # as in _make
+    from meter.contracts.host_needs import host_fault  # as in _make
 
     if any(variant["metric"] == ENERGY for plugin in plan["plugins"] for variant in plugin["emits"]):
         return ""

@@ -6,6 +6,13 @@ Imports nothing heavy: a warm check asks the recorded questions again to see whe
 from __future__ import annotations
 
 import os
+import sys
+from typing import TYPE_CHECKING
+
+from meter.contracts.capabilities import CAPABILITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 
 class Probe:
@@ -15,6 +22,7 @@ class Probe:
         self.folder = folder
         self.sysroot = sysroot
         self.facts: dict[tuple[str, str], str] = {}
+        self._installed: dict[str, str] | None = None
 
     def answer(self, kind: str, argument: str) -> str:
         """The empty text where it holds, else why not: the key of a section [host …] of CONTRACT.ini, and a path."""
@@ -65,10 +73,67 @@ class Probe:
         del self
         return "" if name in os.environ else f"unset {name}"
 
+    def capability(self, name: str) -> str:
+        """The process has a capability of Linux, in effect."""
+        path = f"{self.sysroot or ''}/proc/self/status"
+        try:
+            with open(path, "rb") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            return f"missing {path}"
+        effective = next((int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:")), 0)
+        return "" if effective >> CAPABILITIES.index(name) & 1 else f"unprivileged {name}"
+
+    def python(self, requirement: str) -> str:
+        """A Python distribution can be imported from, in a range of versions."""
+        from meter.contracts import distributions  # brings `re`; few plugins need more than meter does
+
+        name, wanted = distributions.split(requirement)
+        if self._installed is None:
+            self._installed = {}
+            for found, version in _distributions(sys.path):
+                self._installed.setdefault(distributions.normal(found), version)
+        installed = self._installed.get(distributions.normal(name))
+        if installed is None:
+            return f"uninstalled {requirement}"
+        return "" if distributions.within(installed, wanted) else f"other-version {requirement} {installed or '?'}"
+
+
+def _distributions(roots: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Name and version of every distribution in some folders, those that are imported first come first.
+
+    Names of folders say it: importlib.metadata, which reads their files, takes longer than a whole check out of the
+    lock. An egg-info may not name its version.
+    """
+    for root in roots:
+        try:
+            names = sorted(os.listdir(root or "."))
+        except OSError:  # a zip file, or a folder that is not there
+            continue
+        for entry in names:
+            stem, suffix = os.path.splitext(entry)
+            if suffix not in (".dist-info", ".egg-info"):
+                continue
+            name, dash, version = stem.rpartition("-")
+            if suffix == ".egg-info" and version.startswith("py") and "-" in name:
+                name, dash, version = name.rpartition("-")
+            yield (name, version) if dash else (stem, _stated(os.path.join(root or ".", entry, "PKG-INFO")))
+
+
+def _stated(path: str) -> str:
+    """The version that the metadata of a distribution state; the empty text where they cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return next((line[8:].strip() for line in file if line.startswith("Version:")), "")
+    except OSError:
+        return ""
+
 
 _QUESTIONS = {
     "readable": Probe.readable,
     "read": Probe.read,
     "write": Probe.write,
     "environment": Probe.environment,
+    "capability": Probe.capability,
+    "python": Probe.python,
 }

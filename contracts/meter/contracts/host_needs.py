@@ -1,0 +1,85 @@
+"""What contracts need of the host, as questions to it, and what is said where an answer is no.
+
+One place for all tables that need something of the host: alternatives of `needs.host`, what `needs.python` names, and
+the need of one metric. Nothing here decides what becomes of a plugin or a metric whose need is not met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host, reason, remedy
+from meter.contracts.model import Contract
+
+# What somebody can do about comes first: where a file may not be read, another alternative lacks its file for good.
+_FIRST = ("denied", "unprivileged")
+
+
+class Table(Protocol):
+    """A table of the contract that needs something of the host."""
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Patterns of files."""
+
+    @property
+    def capability(self) -> tuple[str, ...]:
+        """Capabilities of Linux."""
+
+
+class Told(NamedTuple):
+    """Unmet needs in words: half a sentence, and what mends them."""
+
+    why: str
+    help: str
+
+
+def unmet(table: Table, host: Host) -> list[str]:
+    """The answers that say why a table does not hold; empty where it holds in all its keys."""
+    asked = [(READABLE, pattern) for pattern in table.readable]
+    asked += [(CAPABILITY, name) for name in table.capability]
+    return [answer for kind, argument in asked if (answer := host.answer(kind, argument))]
+
+
+def host_faults(contract: Contract, host: Host) -> list[list[str]]:
+    """For each alternative of `needs.host` the answers that say why it does not hold; empty where one does."""
+    reasons = []
+    for need in contract.needs.host:
+        faults = unmet(need, host)
+        if not faults:
+            return []
+        reasons.append(faults)
+    return reasons
+
+
+def python_faults(contract: Contract, host: Host) -> list[str]:
+    """The answers about distributions of `needs.python` that are not there in the wanted range."""
+    asked = [name if wanted == "*" else f"{name}{wanted}" for name, wanted in sorted(contract.needs.python.items())]
+    return [answer for argument in asked if (answer := host.answer(PYTHON, argument))]
+
+
+def carries(host: Host, contract: Contract) -> bool:
+    """Whether a plugin can work on a host at all."""
+    return not host_faults(contract, host) and not python_faults(contract, host)
+
+
+def host_fault(contract: Contract, host: Host) -> str:
+    """Why a plugin cannot work on a host at all, in words; the empty text where it can."""
+    found = [told_of_alternatives(faults).why] if (faults := host_faults(contract, host)) else []
+    found += [told(lacking).why] if (lacking := python_faults(contract, host)) else []
+    return "; ".join(found)
+
+
+def told(answers: Iterable[str]) -> Told:
+    """Answers that all stand in the way, in words; what mends each of them."""
+    kept = list(dict.fromkeys(answers))
+    return Told("; ".join(map(reason, kept)), "; ".join(dict.fromkeys(map(remedy, kept))))
+
+
+def told_of_alternatives(alternatives: Iterable[list[str]]) -> Told:
+    """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold."""
+    kept = list(alternatives)
+    why = " or ".join(dict.fromkeys(told(answers).why for answers in kept))
+    able = [answers for answers in kept if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
+    return Told(why, told((able or kept)[0]).help)

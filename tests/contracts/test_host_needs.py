@@ -1,0 +1,160 @@
+"""Needs of the host: which questions a contract asks, and how an unmet one is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from meter.contracts.host import Assumed, Recorded, command, reason, remedy
+from meter.contracts.host_needs import (
+    carries,
+    host_fault,
+    host_faults,
+    python_faults,
+    told,
+    told_of_alternatives,
+    unmet,
+)
+from tests.contracts.build import codes, contract, metric, one, output, run, shown, source
+
+PERF = source(
+    "rapl",
+    more="[[needs.host]]\nreadable = ['/sys/powercap']\n"
+    "[[needs.host]]\nreadable = ['/sys/perf']\ncapability = ['CAP_PERFMON']\n"
+    "[needs.python]\nrich = '*'\nnumpy = '>=2,<3'\n",
+)
+HOLDS = {
+    ("readable", "/sys/powercap"): "missing /sys/powercap",
+    ("readable", "/sys/perf"): "",
+    ("capability", "CAP_PERFMON"): "",
+    ("python", "rich"): "",
+    ("python", "numpy>=2,<3"): "",
+}
+
+
+def host(**answers: str) -> Recorded:
+    """A host where `rapl` works, but for some answers, by what they are about."""
+    names = {argument: (kind, argument) for kind, argument in HOLDS}
+    short = {"powercap": "/sys/powercap", "perf": "/sys/perf", "capability": "CAP_PERFMON", "numpy": "numpy>=2,<3"}
+    return Recorded(HOLDS | {names[short.get(name, name)]: answer for name, answer in answers.items()})
+
+
+class TestQuestions:
+    """A table holds in all its keys, one table of the alternatives is enough, every distribution is needed."""
+
+    def test_it_works(self) -> None:
+        """The second alternative holds."""
+        assert carries(host(), contract(PERF))
+        assert host_fault(contract(PERF), host()) == ""
+        assert carries(Assumed(), contract(PERF))
+
+    @pytest.mark.parametrize(
+        ("answers", "why"),
+        [
+            (
+                {"capability": "unprivileged CAP_PERFMON"},
+                "`/sys/powercap` does not exist or the process does not have the capability CAP_PERFMON",
+            ),
+            (
+                {"perf": "denied /sys/perf", "capability": "unprivileged CAP_PERFMON"},
+                (
+                    "`/sys/powercap` does not exist or no permission to read `/sys/perf`; "
+                    "the process does not have the capability CAP_PERFMON"
+                ),
+            ),
+            ({"rich": "uninstalled rich"}, "the Python distribution `rich` is not installed"),
+            (
+                {"numpy": "other-version numpy>=2,<3 1.26.4", "rich": "uninstalled rich"},
+                (
+                    "the Python distribution `numpy>=2,<3` is needed, installed is 1.26.4; "
+                    "the Python distribution `rich` is not installed"
+                ),
+            ),
+        ],
+    )
+    def test_it_does_not(self, answers: dict[str, str], why: str) -> None:
+        """Every reason is told."""
+        assert not carries(host(**answers), contract(PERF))
+        assert host_fault(contract(PERF), host(**answers)) == why
+
+    def test_a_metric_has_a_table_of_its_own(self) -> None:
+        """The same keys, and no alternatives."""
+        more = 'host = { readable = ["/sys/a", "/sys/b"], capability = ["CAP_SYS_PTRACE"] }\n'
+        clause = contract(source("probe", metric("probe.value", more=more))).provides.metrics[0]
+        answers = {("readable", "/sys/a"): "", ("readable", "/sys/b"): "denied /sys/b"}
+        assert clause.host is not None
+        assert unmet(clause.host, Recorded(answers)) == ["denied /sys/b", "unrecorded"]
+        assert unmet(clause.host, Assumed()) == []
+
+
+class TestTold:
+    """What mends an answer is a command where one is sure to."""
+
+    @pytest.mark.parametrize(
+        ("answer", "wanted"),
+        [
+            ("denied /sys/a b", "sudo chmod a+r '/sys/a b'"),
+            ("denied /proc/1/io", 'sudo "$(command -v meter)" run'),
+            (
+                "unprivileged CAP_PERFMON",
+                (
+                    'sudo setpriv --reuid="$(id -u)" --regid="$(id -g)" --init-groups --inh-caps=+perfmon '
+                    '--ambient-caps=+perfmon -- "$(command -v meter)" run'
+                ),
+            ),
+            ("uninstalled rich>=13", "pip install 'rich>=13'"),
+            ("uninstalled rich", "pip install rich"),
+            ("other-version rich>=13 12.1", "pip install 'rich>=13'"),
+            ("missing /sys/a", ""),
+            ("unrecorded", ""),
+            ("whatever somebody wrote", ""),
+        ],
+    )
+    def test_command(self, answer: str, wanted: str) -> None:
+        """It can be pasted into a shell, and the help has it."""
+        assert command(answer) == wanted
+        assert wanted in remedy(answer)
+        assert remedy(answer)
+        assert reason(answer)
+
+    def test_the_nearest_alternative(self) -> None:
+        """The help is for one that a person can mend, not for hardware that is not there."""
+        alternatives = [["missing /sys/a"], ["denied /sys/b", "missing /sys/c"], ["unprivileged CAP_BPF"]]
+        assert told_of_alternatives(alternatives).help == remedy("unprivileged CAP_BPF")
+        assert told_of_alternatives(alternatives[:2]).help == remedy("missing /sys/a")
+
+    def test_each_reason_once(self) -> None:
+        """Two patterns can fail for one reason."""
+        assert told(["denied /sys/a", "denied /sys/a"]) == told(["denied /sys/a"])
+
+
+class TestCheck:
+    """A check refuses what the host does not have."""
+
+    def test_a_capability(self) -> None:
+        """With the command that gives it."""
+        document = one(run("rapl sink", PERF, output(), host=host(capability="unprivileged CAP_PERFMON")), "E-HOST")
+        assert "--ambient-caps=+perfmon" in document["help"]
+        assert document["clause"] == "needs.host"
+
+    def test_a_distribution(self) -> None:
+        """The clause is shown beside the instance."""
+        document = one(run("rapl sink", PERF, output(), host=host(rich="uninstalled rich")), "E-HOST")
+        assert document["help"] == "install it: `pip install rich`"
+        assert document["clause"] == "needs.python"
+        assert document["spans"][1]["file"] == "rapl/contract.toml"
+
+    def test_both_are_two_causes(self) -> None:
+        """Each is mended in its own way."""
+        facts = host(rich="uninstalled rich", capability="unprivileged CAP_PERFMON")
+        result = run("rapl sink", PERF, output(), host=facts)
+        assert codes(result) == ["E-HOST", "E-HOST"]
+        assert sorted(shown(each)["clause"] for each in result.diagnostics) == ["needs.host", "needs.python"]
+
+    def test_faults_are_asked_for_as_values(self) -> None:
+        """Who decides what becomes of a plugin gets answers."""
+        plugin = contract(PERF)
+        assert host_faults(plugin, host(capability="unprivileged CAP_PERFMON")) == [
+            ["missing /sys/powercap"],
+            ["unprivileged CAP_PERFMON"],
+        ]
+        assert python_faults(plugin, host(rich="uninstalled rich")) == ["uninstalled rich"]
