@@ -4,46 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 
-from meter.contracts.collector import uncollected
-from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.reader import read
+from meter.contracts.shelf import Entry, Shelf
 
-
-@frozen(kw_only=True)
-class Entry:
-    """One contract file: what it says, or why it cannot be read."""
-
-    name: str
-    path: str
-    contract: Contract | None
-    diagnostics: tuple[Diagnostic, ...] = field(repr=False)
+__all__ = ["Catalogue", "Entry", "is_automatic", "is_listed", "is_of_spans", "score"]
 
 
 @frozen(kw_only=True)
 class Catalogue:
-    """Entries by plugin name; a name with several entries is asked for in vain (E-DUPLICATE)."""
+    """Entries by plugin name; a name with several entries is asked for in vain (E-DUPLICATE).
+
+    Contracts are read when they are asked for. What goes through all of them costs as much as reading them.
+    """
 
     entries: Mapping[str, tuple[Entry, ...]]
 
     @classmethod
     def of(cls, files: Iterable[tuple[str, str, bytes]]) -> Catalogue:
-        """Read contracts from (name that the place suggests, path, bytes); the order does not matter."""
-        entries: dict[str, list[Entry]] = {}
-        with uncollected():
-            for suggested, path, data in sorted(files):
-                result = read(data, path, stem=suggested if path.endswith(".py") else "plugin")
-                name = result.contract.name if result.contract else suggested
-                entry = Entry(name=name, path=path, contract=result.contract, diagnostics=result.diagnostics)
-                entries.setdefault(name, []).append(entry)
-        return cls(entries={name: tuple(entries[name]) for name in sorted(entries)})
+        """The catalogue of some files as (name that the place suggests, path, bytes); the order does not matter."""
+        return cls(entries=Shelf(files))
+
+    def only(self, names: Iterable[str]) -> Catalogue:
+        """The same catalogue with these plugins alone."""
+        return Catalogue(entries={name: self.entries[name] for name in sorted(names) if name in self.entries})
 
     def contracts(self) -> Iterator[Contract]:
         """Every contract that can be used, sorted by name."""
-        for entries in self.entries.values():
+        return self._usable(self.entries)
+
+    def mentioning(self, word: str) -> Iterator[Contract]:
+        """Contracts that can be used and in which a word stands somewhere, sorted by name; perhaps some more.
+
+        Whoever provides, gives or takes the place of something has its name as a whole word or part of one.
+        """
+        return self._usable(self.entries.mentioning(word) if isinstance(self.entries, Shelf) else self.entries)
+
+    def _usable(self, names: Iterable[str]) -> Iterator[Contract]:
+        for name in names:
+            entries = self.entries[name]
             if len(entries) == 1 and entries[0].contract is not None:
                 yield entries[0].contract
 

@@ -114,7 +114,7 @@ class _Resolver:
 
     def candidates(self, name: str, wanted: str) -> list[tuple[tuple[object, ...], Contract]]:
         """Contracts that answer to a name, the best first."""
-        pool = [c for c in self.catalogue.contracts() if answers(c, name, wanted) and is_automatic(c)]
+        pool = [c for c in self.catalogue.mentioning(name) if answers(c, name, wanted) and is_automatic(c)]
         return self.ranked(pool, name)
 
     def ranked(self, pool: list[Contract], name: str) -> list[tuple[tuple[object, ...], Contract]]:
@@ -188,7 +188,7 @@ class _Resolver:
             span = instance.contract.source.key(*clause.split("."), *((word,) if is_metric else (name,)))
             pool = None
             if is_metric:
-                makers = [c for c in self.catalogue.contracts() if c is not instance.contract and is_automatic(c)]
+                makers = [c for c in self.catalogue.mentioning(name) if c is not instance.contract and is_automatic(c)]
                 pool = [c for c in makers if gives_metric(c, name)]
             contract = self.choose(name, wanted, span, pool)
             if contract is None:
@@ -219,7 +219,7 @@ class _Resolver:
         self.unmet.add((instance.label, name))
         others = sorted(
             language().phrase("text", "provides", plugin=contract.name, version=str(version_of(contract, name)))
-            for contract in self.catalogue.contracts()
+            for contract in self.catalogue.mentioning(name)
             if not is_metric and answers(contract, name, "*")
         )
         entries = self.catalogue.entries.get(name, ())

@@ -145,7 +145,7 @@ class Mounts:
         catalogue, problems = self.catalogue()
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
-            catalogue = Catalogue(entries={n: e for n, e in catalogue.entries.items() if n in names})
+            catalogue = catalogue.only(names)
         checked, probe = self.check(request, catalogue)
         found = [*problems, *checked.diagnostics]
         if checked.plan is None:
