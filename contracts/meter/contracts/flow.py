@@ -8,7 +8,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from attrs import field, frozen
@@ -16,6 +16,7 @@ from attrs import field, frozen
 from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.constraints import holds
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.doubling import doubled
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.order import commensurable, worst_quality
@@ -138,14 +139,14 @@ class _Walk:
     def whole(compiled: Compiled, given: list[Variant]) -> list[Variant]:
         """What a rule gives, with the parts that it merges put together."""
         gives = compiled.rule.gives
-        return merged(given, worst_quality()) if gives is not None and gives.drop else given
+        return merged(given, worst_quality()) if gives is not None and gives.folds else given
 
     # ---------------------------------------------------------------------------------------------------- merging
 
     def drops(self, instance: Instance, compiled: Compiled, merging: Sequence[Merging]) -> bool:
         """Whether what a rule drops of the key can be dropped; says why not."""
         gives = compiled.rule.gives
-        if gives is None or not gives.drop:
+        if gives is None or not gives.folds:
             return True
         known = sorted({name for part, _ in merging for name, _ in part.attributes} | {"resource", "consumer"})
         spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
@@ -205,24 +206,12 @@ class _Walk:
         assert gives is not None
         spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
         clause = "needs.metrics.gives.drop"
-        for word, one, other in itertools.product(gives.drop, group, group):
-            if not one.new.meets(other.new):
-                continue
-            facts = {"metric": _both(one, other), "dimension": word, "glob": other.part.metric}
-            if word in ("resource", "consumer"):
-                kinds, wholes = getattr(one.part, word), getattr(other.part, word)
-                double = next(((k, up) for k in sorted(kinds) for up in _ancestors(word, k) if up in wholes), None)
-                nested = next((k for k in sorted(kinds) if language().says(word, k, "nests")), "")
-                if double is not None:
-                    facts |= {"part": double[0], "whole": double[1]}
-                    self.say("E-FLOW-DOUBLE", spans, clause, (), instance=instance.label, **facts)
-                    return False
-                if nested:
-                    facts |= {"part": nested}
-                    self.say("E-FLOW-DOUBLE", spans, clause, (), "nests", instance=instance.label, **facts)
-                    return False
-            elif _has(one.part, word) and not _has(other.part, word):
-                self.say("E-FLOW-DOUBLE", spans, clause, (), "total", instance=instance.label, **facts)
+        for word, one, other in itertools.product(gives.folds, group, group):
+            double = doubled(one.part, other.part, word) if one.new.meets(other.new) else None
+            if double is not None:
+                facts = {"metric": _both(one, other), "dimension": word, "glob": other.part.metric}
+                facts |= {"part": double.part, "whole": double.whole}
+                self.say("E-FLOW-DOUBLE", spans, clause, (), double.how, instance=instance.label, **facts)
                 return False
         return True
 
@@ -427,19 +416,9 @@ class _Walk:
             self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
 
 
-def _has(part: Variant, attribute: str) -> bool:
-    return any(name == attribute for name, _ in part.attributes)
-
-
 def _both(one: Merging, other: Merging) -> str:
     """The metrics that would be merged."""
     return listed(sorted({one.part.metric, other.part.metric}))
-
-
-def _ancestors(family: str, kind: str) -> Iterator[str]:
-    """The kinds above one in its tree."""
-    while kind := language().words[family][kind].get("parent", ""):
-        yield kind
 
 
 def _says(variant: Variant) -> str:

@@ -18,7 +18,7 @@ from meter.contracts.request import Given, Request
 from meter.contracts.rules import PLACEHOLDER, Gives, Rule
 from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
-from meter.contracts.variants import Domain, Variant
+from meter.contracts.variants import Domain, Variant, parts_of
 
 CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
 """The placeholder of an option's value."""
@@ -169,10 +169,17 @@ def _emits(instance: Instance) -> Iterator[Variant]:
                     for attribute, domain in sorted(clause.attributes.items())
                 ),
                 quality=clause.quality,
-                interval=int(instance.config.get("interval", 0)),
+                interval=_interval(clause.interval, instance.config),
                 origin=instance.label,
                 via=frozenset({instance.label}),
+                parts=parts_of(clause.parts),
             )
+
+
+def _interval(said: str | None, config: Mapping[str, Any]) -> int:
+    """The time between rows in nanoseconds, of the clause or else of the option."""
+    value = config.get("interval", 0) if said is None else _put(said, config)
+    return parse_duration(value) if isinstance(value, str) else int(value)
 
 
 def _names(clause: MetricClause, config: Mapping[str, Any]) -> Iterator[str]:
@@ -229,6 +236,7 @@ def _rule(clause: RuleClause, texts: list[str], config: Mapping[str, Any]) -> Ru
         attributes=clause.attributes,
         additive=additive,
         keeps=_put(clause.keeps, config),
+        drop=tuple(sorted(set(_put(clause.drop, config)))),
         gives=None if gives is None else _gives(gives, config),
     )
 
@@ -236,7 +244,8 @@ def _rule(clause: RuleClause, texts: list[str], config: Mapping[str, Any]) -> Ru
 def _gives(gives: GivesClause, config: Mapping[str, Any]) -> Gives:
     drop, merge, interval = (_put(value, config) for value in (gives.drop, gives.merge, gives.interval))
     additive = gives.additive
-    if drop and merge is not None and additive is None and not language().says("merge", merge, "sums"):
+    folds = drop or gives.resource or gives.consumer
+    if folds and merge is not None and additive is None and not language().says("merge", merge, "sums"):
         additive = False
     return Gives(
         name=CONFIG.sub(lambda found: _text(config[found[1]]), gives.name),
@@ -249,13 +258,16 @@ def _gives(gives: GivesClause, config: Mapping[str, Any]) -> Gives:
         drop=tuple(sorted(set(drop))),
         merge=merge,
         attributes=tuple(sorted(_put(gives.attributes, config).items())),
+        resource=tuple(sorted(set(gives.resource))),
+        consumer=tuple(sorted(set(gives.consumer))),
     )
 
 
 def _sums(gives: GivesClause, config: Mapping[str, Any]) -> bool:
     """Whether a rule adds values of different series."""
     merge = _put(gives.merge, config)
-    return bool(_put(gives.drop, config)) and merge is not None and language().says("merge", merge, "sums")
+    folds = _put(gives.drop, config) or gives.resource or gives.consumer
+    return bool(folds) and merge is not None and language().says("merge", merge, "sums")
 
 
 def _put(value: Any, config: Mapping[str, Any]) -> Any:

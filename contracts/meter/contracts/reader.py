@@ -315,6 +315,8 @@ class _Reader:
             facts = {"wanted": contract.interface, "got": speaks.interface}
             self.say("E-INTERFACE", self.source.value("interface"), "interface", **facts)
         sound = {name for name, option in contract.config.items() if self.option(contract, name, option)}
+        for place, clause in enumerate(contract.provides.metrics):
+            self.parts(place, clause)
         if contract.placement == "source" and contract.config["interval"].type != "duration":
             self.misused(contract, Use(("config", "interval", "type"), "config.*.type", "interval", ("duration",)))
         for use in _named_options(contract):
@@ -330,6 +332,31 @@ class _Reader:
                 values = use.guard if isinstance(use.guard, list) else [use.guard]
                 for value in values:
                     self.fits(contract, use.option, value, use.path, use.clause)
+
+    def parts(self, place: int, clause: MetricClause) -> None:
+        """Whether the parts of a metric are values of its attributes, and none a part of itself."""
+        for attribute, pairs in sorted(clause.parts.items()):
+            path: Path = ("provides", "metrics", place, "parts", attribute)
+            domain = clause.attributes.get(attribute)
+            if domain is None:
+                near = nearest(attribute, clause.attributes)
+                facts = {"attribute": attribute, "near": near, "known": listed(sorted(clause.attributes))}
+                self.say("E-CLAUSE-TYPE", self.source.key(*path), "provides.metrics.parts", "no-attribute", **facts)
+                continue
+            for part in sorted(pairs):
+                wrong = [value for value in (part, pairs[part]) if isinstance(domain, list) and value not in domain]
+                above = {part}
+                whole: str | None = pairs[part]
+                while whole is not None and whole not in above:
+                    above.add(whole)
+                    whole = pairs.get(whole)
+                if wrong or whole is not None:
+                    values = listed(domain) if isinstance(domain, list) else ""
+                    facts = {"value": (wrong or [part])[0], "attribute": attribute, "values": values}
+                    variant = "no-value" if wrong else "own-part"
+                    span = self.source.key(*path, part)
+                    self.say("E-CLAUSE-TYPE", span, "provides.metrics.parts", variant, **facts)
+                    break
 
     def option(self, contract: Contract, name: str, option: Option) -> bool:
         """Whether the clauses of one option fit each other; says which do not."""

@@ -22,8 +22,9 @@ PLACEHOLDER: Final = re.compile(r"\$\{(?:host\.name|env\.([A-Za-z_][A-Za-z0-9_]*
 class Gives(NamedTuple):
     """What a rule makes of a metric; `None` is the input's.
 
-    `name` and `unit` are templates, `interval` is in nanoseconds. What `drop` names is no part of the new key; `merge`
-    says what becomes of series that are one then. `attributes` are added; a value that holds `${` is put in when the
+    `name` and `unit` are templates, `interval` is in nanoseconds. What `drop` names is no part of the new key, and
+    `resource` and `consumer` are the kinds of the new one where they are not empty; `merge` says what becomes of series
+    that are one then. `attributes` are added; a value that holds `${` is put in when the
     chain starts.
     """
 
@@ -37,20 +38,35 @@ class Gives(NamedTuple):
     drop: tuple[str, ...] = ()
     merge: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    resource: tuple[str, ...] = ()
+    consumer: tuple[str, ...] = ()
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """The dimensions in which series of the input may become one: what is dropped, and kinds that are changed."""
+        if not (self.resource or self.consumer):
+            return self.drop
+        changed = {word for word in ("resource", "consumer") if getattr(self, word)}
+        return tuple(sorted(changed.union(self.drop)))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value; `from_json` reads it."""
-        return {**self._asdict(), "drop": list(self.drop), "attributes": dict(self.attributes)}
+        lists = {name: list(getattr(self, name)) for name in ("drop", "resource", "consumer")}
+        return {**self._asdict(), **lists, "attributes": dict(self.attributes)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Gives:
         """What `to_json` made `value` from."""
         attributes = tuple(sorted(value["attributes"].items()))
-        return cls(**{**value, "drop": tuple(value["drop"]), "attributes": attributes})
+        tuples = {name: tuple(value[name]) for name in ("drop", "resource", "consumer")}
+        return cls(**{**value, **tuples, "attributes": attributes})
 
 
 class Rule(NamedTuple):
-    """A resolved rule; an empty tuple of types, kinds, resources or consumers takes any."""
+    """A resolved rule; an empty tuple of types, kinds, resources or consumers takes any.
+
+    `drop` names parts of the key that an output does not carry.
+    """
 
     select: tuple[Selector, ...]
     type: tuple[str, ...] = ()
@@ -61,6 +77,7 @@ class Rule(NamedTuple):
     attributes: tuple[str, ...] = ()
     additive: bool | None = None
     keeps: bool = True
+    drop: tuple[str, ...] = ()
     gives: Gives | None = None
 
     @property
@@ -165,9 +182,15 @@ def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fau
     if rule.gives is not None:
         left = have.difference(rule.gives.drop)
         found += [Fault("gives.attributes", "present", (name,)) for name, _ in rule.gives.attributes if name in left]
-        if rule.gives.merge is None and (have | _KINDS).intersection(rule.gives.drop):
-            found.append(Fault("gives.merge", "", tuple(sorted((have | _KINDS).intersection(rule.gives.drop)))))
+        if rule.gives.merge is None and (folded := _folded(rule.gives, part, have)):
+            found.append(Fault("gives.merge", "", folded))
     return found
+
+
+def _folded(gives: Gives, part: Variant, have: set[str]) -> tuple[str, ...]:
+    """The dimensions of a part that are dropped or changed; a kind that stays as it is is not."""
+    changed = {word for word in _KINDS if getattr(gives, word) and set(getattr(gives, word)) != getattr(part, word)}
+    return tuple(sorted(changed.union((have | _KINDS).intersection(gives.drop))))
 
 
 def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> Variant | None:
@@ -177,6 +200,10 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
     gives = rule.gives
     if gives.drop:
         part = part.without(gives.drop)
+    if gives.resource:
+        part = part._replace(resource=frozenset(gives.resource))
+    if gives.consumer:
+        part = part._replace(consumer=frozenset(gives.consumer))
     if gives.attributes:
         added = [(name, None if "${" in text else frozenset({text})) for name, text in gives.attributes]
         part = part._replace(attributes=tuple(sorted([*part.attributes, *added], key=lambda pair: pair[0])))

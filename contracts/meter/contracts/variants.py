@@ -7,11 +7,13 @@ attrs classes: the running engine needs them and must start without attrs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 Domain = frozenset[str] | None
 """The values that an attribute may have; `None` is open: any text."""
+Parts = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+"""For an attribute which of its values are parts of which other: `(attribute, ((part, whole), …))`, both sorted."""
 MACHINE: Final = frozenset({"machine"})
 """The root of the trees of resources and consumers."""
 
@@ -19,8 +21,8 @@ MACHINE: Final = frozenset({"machine"})
 class Variant(NamedTuple):
     """A product set of series of one metric.
 
-    `attributes` is sorted by name. `interval` is the time between rows in nanoseconds, 0 where it is not known.
-    `origin` is the instance that gives it, `via` every instance that it derives from, its origin included.
+    `attributes` is sorted by name; `parts` says which of their values are parts of others. `interval` is the time
+    between rows in nanoseconds, 0 where it is not known. `origin` is the instance that gives it, `via` every instance that it derives from, its origin included.
     """
 
     metric: str
@@ -35,6 +37,7 @@ class Variant(NamedTuple):
     interval: int = 0
     origin: str = ""
     via: frozenset[str] = frozenset()
+    parts: Parts = ()
 
     def domain(self, attribute: str) -> Domain:
         """The values of an attribute; raises KeyError where the variant has no such attribute."""
@@ -81,6 +84,7 @@ class Variant(NamedTuple):
             resource=MACHINE if "resource" in dimensions else self.resource,
             consumer=MACHINE if "consumer" in dimensions else self.consumer,
             attributes=tuple(pair for pair in self.attributes if pair[0] not in dimensions),
+            parts=tuple(pair for pair in self.parts if pair[0] not in dimensions),
         )
 
     def together(self, other: Variant, worst_quality: Callable[[str, str], str]) -> Variant:
@@ -96,6 +100,7 @@ class Variant(NamedTuple):
             quality=worst_quality(self.quality, other.quality),
             interval=max(self.interval, other.interval),
             via=self.via | other.via,
+            parts=_both(self.parts, other.parts),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -113,6 +118,7 @@ class Variant(NamedTuple):
             "interval": self.interval,
             "origin": self.origin,
             "via": sorted(self.via),
+            "parts": {name: dict(pairs) for name, pairs in self.parts},
         }
 
     @classmethod
@@ -128,5 +134,23 @@ class Variant(NamedTuple):
                     for name, values in sorted(value["attributes"].items())
                 ),
                 "via": frozenset(value["via"]),
+                "parts": parts_of(value["parts"]),
             }
         )
+
+
+def parts_of(table: Mapping[str, Mapping[str, str]]) -> Parts:
+    """The table of a contract, attribute to part to whole, as a variant has it."""
+    return tuple((name, tuple(sorted(pairs.items()))) for name, pairs in sorted(table.items()) if pairs)
+
+
+def _both(one: Parts, other: Parts) -> Parts:
+    """What one or the other says; of a part with two wholes the lesser name, whatever the order."""
+    if one == other:
+        return one
+    table: dict[str, dict[str, str]] = {}
+    for name, pairs in (*one, *other):
+        for part, whole in pairs:
+            known = table.setdefault(name, {})
+            known[part] = min(known.get(part, whole), whole)
+    return parts_of(table)
