@@ -97,6 +97,8 @@ def rules(draw: st.DrawFn) -> Rule:
         drop=st.sets(st.sampled_from((*ATTRIBUTES, "resource", "consumer"))).map(lambda words: tuple(sorted(words))),
         merge=st.none() | st.sampled_from(("sum", "max")),
         attributes=st.sampled_from(((), (("r", "1"),))),
+        resource=st.sampled_from(((), (), ("machine",))),
+        consumer=st.sampled_from(((), (), ("machine",))),
     )
     texts = draw(st.lists(selectors(), min_size=1, max_size=3))
     return Rule(

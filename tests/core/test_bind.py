@@ -357,3 +357,35 @@ def test_every_key_passes_or_is_selected(declared: tuple[list[Variant], Layout],
     assert set(passing) | {one for _, one in selected} == set(layout.keys)
     assert set(passing) & {one for _, one in selected} == {one for place, one in selected if free[place].keeps}
     assert beside(free, layout) is bound.passing
+
+
+class TestOwner:
+    """Rules whose metrics are of another resource or consumer."""
+
+    PROCESSES = Layout.of([key("a", "0"), key("a", "1"), key("a", "2")])
+    PACKAGE = rule("a", gives=Gives("${metric}.sum", resource=("cpu_package",), merge="sum"))
+
+    def test_series_go_where_the_filter_says(self) -> None:
+        """Those of one owner are merged."""
+        of = {"0": "0", "1": "0", "2": "1"}
+        bound = bind("f", [self.PACKAGE], self.PROCESSES, WORST, lambda k, *_: ("cpu_package", of[k.resource[1]]))
+
+        (selection,) = bound.selections
+        assert [each.resource for each in selection.outputs] == [("cpu_package", "0"), ("cpu_package", "1")]
+        assert selection.groups == (0, 0, 1)
+
+    def test_the_machine_needs_no_answer(self) -> None:
+        """There is one."""
+        whole = rule("a", gives=Gives("${metric}.sum", resource=("machine",), merge="sum"))
+
+        (selection,) = bind("f", [whole], self.PROCESSES, WORST).selections
+        assert [each.resource for each in selection.outputs] == [("machine", "")]
+
+    @pytest.mark.parametrize("answer", [None, ("gpu", "0")], ids=["nothing", "of another kind"])
+    def test_no_owner_is_a_breach(self, answer: tuple[str, str] | None) -> None:
+        """A series is never given to somebody by chance."""
+        owner: dict[str, Any] = {} if answer is None else {"owner": lambda *_: answer}
+        with pytest.raises(ContractBreach) as caught:
+            bind("f", [self.PACKAGE], self.PROCESSES, WORST, **owner)
+
+        assert "does not say which resource of kind cpu_package" in caught.value.detail

@@ -22,7 +22,8 @@ class Variant(NamedTuple):
     """A product set of series of one metric.
 
     `attributes` is sorted by name; `parts` says which of their values are parts of others. `interval` is the time
-    between rows in nanoseconds, 0 where it is not known. `origin` is the instance that gives it, `via` every instance that it derives from, its origin included.
+    between rows in nanoseconds, 0 where it is not known. `origin` is the instance that gives it, `via` every instance
+    that it derives from, its origin included.
     """
 
     metric: str

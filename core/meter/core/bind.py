@@ -6,7 +6,7 @@ matrices. What no rule selects, and what a rule keeps, goes on beside the filter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from meter.contracts.rules import Rule, WorstQuality, apply, faults, give
 from meter.contracts.variants import Variant
 from meter.core.batch import DTYPES, Array, Block
 from meter.core.breach import ContractBreach
-from meter.core.keys import Key, KeySet, Metric
+from meter.core.keys import MACHINE, Entity, Key, KeySet, Metric
 from meter.core.layout import Layout
 
 
@@ -158,9 +158,27 @@ def _conversions(rule: Rule, inputs: Sequence[Key]) -> Array | None:
     return np.array([conversion(parse(key.metric.unit), parse(rule.unit)) for key in inputs]).T
 
 
-def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: WorstQuality) -> Bound:
+Owner = Callable[[Key, str, tuple[str, ...]], Entity]
+"""Of a key the new resource or consumer (the second argument says which), one of some kinds."""
+
+
+def nobody(key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
+    """The owner of what is of the machine only; nobody else is known.
+
+    Raises: ContractBreach.
+    """
+    if kinds == (MACHINE[0],):
+        return MACHINE
+    facts = {"key": key.said, "family": family, "kinds": "|".join(kinds)}
+    raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
+
+
+def bind(
+    label: str, rules: Sequence[Rule], layout: Layout, worst_quality: WorstQuality, owner: Owner = nobody
+) -> Bound:
     """Resolve an instance's rules against a layout.
 
+    Args: `owner` says where series go whose rule gives them another resource or consumer.
     Raises: ContractBreach, a selected key is not what its rule demands.
     """
     passing: list[Key] = []
@@ -183,7 +201,7 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
                 given.append(made)
     selections = []
     for (place, _), (inputs, given) in sorted(taken.items(), key=lambda item: item[0]):
-        outputs, groups = _outputs(rules[place], inputs, given, worst_quality)
+        outputs, groups = _outputs(rules[place], inputs, given, worst_quality, owner)
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
             facts = {"key": twice.said, "count": str(len(inputs))}
@@ -193,10 +211,10 @@ def bind(label: str, rules: Sequence[Rule], layout: Layout, worst_quality: Worst
 
 
 def _outputs(
-    rule: Rule, inputs: Sequence[Key], given: Sequence[Variant], worst_quality: WorstQuality
+    rule: Rule, inputs: Sequence[Key], given: Sequence[Variant], worst_quality: WorstQuality, owner: Owner
 ) -> tuple[list[Key], list[int] | None]:
     """The keys that a rule makes of some keys, and into which of them each goes where it merges."""
-    keys = [_key(made, key, rule) for made, key in zip(given, inputs, strict=False)]
+    keys = [_key(made, key, rule, owner) for made, key in zip(given, inputs, strict=False)]
     if not keys or rule.gives is None or rule.gives.merge is None:
         return keys, None
     of: dict[Key, Variant] = {}
@@ -205,18 +223,18 @@ def _outputs(
         if (known.type, known.unit, known.kind) != (made.type, made.unit, made.kind):
             return keys, None  # two things under one name, which is no merging
         of[key] = known.together(made, worst_quality)
-    whole = {key: _key(made, key, None) for key, made in of.items()}
+    whole = {key: _key(made, key, None, owner) for key, made in of.items()}
     place = {key: at for at, key in enumerate(whole)}
     return list(whole.values()), [place[key] for key in keys]
 
 
-def _key(given: Variant, key: Key, rule: Rule | None) -> Key:
+def _key(given: Variant, key: Key, rule: Rule | None, owner: Owner) -> Key:
     """The key that a rule makes of a key; without a rule the same key with other metadata."""
     resource, consumer, attributes = key.resource, key.consumer, key.attributes
     if rule is not None and rule.gives is not None:
         drop = rule.gives.drop
-        resource = _MACHINE if "resource" in drop else resource
-        consumer = _MACHINE if "consumer" in drop else consumer
+        resource = _owned(key, "resource", rule.gives.resource, owner, dropped="resource" in drop)
+        consumer = _owned(key, "consumer", rule.gives.consumer, owner, dropped="consumer" in drop)
         kept = [pair for pair in attributes if pair[0] not in drop]
         attributes = tuple(sorted([*kept, *rule.gives.attributes]))
     return Key(
@@ -237,4 +255,16 @@ def _key(given: Variant, key: Key, rule: Rule | None) -> Key:
     )
 
 
-_MACHINE = ("machine", "")
+def _owned(key: Key, family: str, kinds: tuple[str, ...], owner: Owner, *, dropped: bool) -> Entity:
+    """The resource or consumer of what a rule makes of a key.
+
+    Raises: ContractBreach, the filter names one of another kind.
+    """
+    if kinds:
+        made = owner(key, family, kinds)
+        if made[0] not in kinds:
+            facts = {"key": key.said, "family": family, "kinds": "|".join(kinds)}
+            raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
+        return made
+    have: Entity = key.resource if family == "resource" else key.consumer
+    return MACHINE if dropped else have

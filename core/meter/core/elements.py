@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meter.contracts.rules import Rule, WorstQuality
     from meter.core.batch import Batch, Block
     from meter.core.bind import Bound
-    from meter.core.keys import Metric
+    from meter.core.keys import Entity, Key, Metric
     from meter.core.layout import Layout
     from meter.core.plugin import Filter, Output, Source
 
@@ -96,7 +96,7 @@ class FilterElement:
             from meter.core.bind import Bound, beside, bind  # numpy
 
             try:
-                found = bind(self.label, self.rules, layout, self.quality)
+                found = bind(self.label, self.rules, layout, self.quality, self._owner)
             except ContractBreach as error:
                 found, breach = Bound(beside(self.rules, layout), ()), error
             if len(self.bindings) >= BINDINGS_LIMIT:
@@ -105,6 +105,17 @@ class FilterElement:
             for series in _series(found):
                 self.promised[series] = self.promised.get(series, 0) + 1
         return found, breach
+
+    def _owner(self, key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
+        """The new resource or consumer of a series, as the filter says.
+
+        Raises: ContractBreach, it says none; whatever the filter raises.
+        """
+        from meter.core.bind import nobody  # as in bound
+        from meter.core.keys import MACHINE
+
+        found = self.filter.owner(key, family, kinds) if kinds != (MACHINE[0],) else None
+        return nobody(key, family, kinds) if found is None else found
 
     def _withdraw(self, bound: Bound) -> None:
         """A layout is forgotten; what was held back of it may still come."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from meter.core.batch import Batch, Block
     from meter.core.bind import Selection
+    from meter.core.keys import Entity, Key
     from meter.core.readings import Columns, ColumnSpec, Readings
 
 
@@ -142,6 +143,14 @@ class Filter(Plugin):
 
     def bind(self, selections: Sequence[Selection]) -> None:
         """A layout is seen for the first time; prepare for its selections."""
+
+    def owner(self, key: Key, family: str, kinds: tuple[str, ...]) -> Entity | None:
+        """The resource or consumer (`family`) that a series goes to by a rule that gives one of other `kinds`.
+
+        Asked once for each series of a layout, before `bind`; `None` breaks the contract. The machine is not asked for.
+        """
+        del key, family, kinds
+        return None
 
     def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
         """The blocks that the selections give; made with `Selection.give`.
