@@ -37,9 +37,11 @@ VALUES = [
     ("unit", "By/s", "By/s"),
     ("path", "host.csv", "host.csv"),
     ("metric", "hw.*{kind=delta}", "hw.*{kind=delta}"),
+    ("formula", "sum(a{k=v}) * 2", "sum(a{k=v}) * 2"),
     ("list<int>", [1, 2], [1, 2]),
     ("list<duration>", [], []),
     ("map<size>", {"a": "1kB"}, {"a": 1000}),
+    ("map<formula>", {"a.b": "c / d"}, {"a.b": "c / d"}),
 ]
 NO_VALUES = [
     ("bool", 1),
@@ -66,6 +68,9 @@ NO_VALUES = [
     ("metric", "a b"),
     ("metric", "*{unit=joules}"),
     ("metric", "*{resource=cpu}"),
+    ("formula", "a * -b"),
+    ("formula", "a{kind=rate}"),
+    ("formula", 2),
     ("list<int>", 1),
     ("list<int>", ["a"]),
     ("map<int>", []),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.contracts import units as module
-from meter.contracts.units import Dimension, UnitError, Units, commensurable, conversion, load
+from meter.contracts.units import LONGEST, Dimension, UnitError, Units, commensurable, conversion, load, product
 
 ROOT = Path(__file__).parents[2]
 # The tables stand in the contract language, or beside the module.
@@ -342,6 +342,73 @@ class TestFactor:
         a, b = UNITS.parse(have), UNITS.parse(want)
 
         assert conversion(a, b)[0] * conversion(b, a)[0] == pytest.approx(1.0, rel=1e-15)
+
+
+PARTS = (
+    "J",
+    "s",
+    "By",
+    "%",
+    "{packet}",
+    "W{dc}",
+    "km",
+    "m2",
+    "J/s",
+    "/s",
+    "g/kW.h",
+    "kg.m/(s.s)",
+    "1",
+    "10.m",
+    "[ppm]",
+)
+
+
+class TestProduct:
+    """The unit of a product of values."""
+
+    @pytest.mark.parametrize(
+        ("factors", "text"),
+        [
+            ([("J", 1), ("s", 1), ("s", -1)], "J"),  # what divides itself leaves nothing
+            ([("W", 1), ("s", 1)], "W.s"),
+            ([("s", 1), ("W", 1)], "W.s"),
+            ([("J/s", 1), ("s", 1)], "J"),
+            ([("J", 1), ("g/kW.h", -1)], "J.kW/g/h"),  # from left to right: (g/kW).h
+            ([("By", 1), ("By", -1)], "1"),
+            ([("s", -1)], "/s"),
+            ([("10.m", 1), ("10.m", 1)], "100.m.m"),  # `10.10` is none
+            ([("m", 1), ("kg.m/(s.s)", 1)], "(kg.m/(s.s)).m"),
+        ],
+    )
+    def test_has_a_text(self, factors: list[tuple[str, int]], text: str) -> None:
+        """The shortest one that needs no unit to be known by another name, whatever the order."""
+        assert product([(UNITS.parse(unit), exponent) for unit, exponent in factors]).text == text
+
+    @given(st.lists(st.tuples(st.sampled_from(PARTS), st.sampled_from((1, -1))), max_size=6), st.randoms())
+    @steady
+    def test_is_exact_and_has_no_order(self, factors: list[tuple[str, int]], random: Any) -> None:
+        """Dimensions add, scales multiply, and the text means the same."""
+        units = [(UNITS.parse(text), exponent) for text, exponent in factors]
+        whole = product(units)
+        ratio = Fraction(1)
+        for unit, exponent in units:
+            ratio *= unit.ratio**exponent
+        assert whole.ratio == ratio
+        again = list(units)
+        random.shuffle(again)
+        assert product(again) == whole
+        if len(whole.text) <= LONGEST:
+            read = UNITS.parse(whole.text)
+            assert (read.dimension, read.ratio) == (whole.dimension, whole.ratio)
+        back = product([(whole, 1), *((unit, -exponent) for unit, exponent in units)])
+        assert not back.dimension
+        assert back.ratio == 1
+
+    @pytest.mark.parametrize(("text", "times"), [("Cel", 1), ("[degF]", 1), ("Tm10", 15)])
+    def test_what_has_none(self, text: str, times: int) -> None:
+        """Temperatures with an offset are multiplied with nothing; a scale has bounds."""
+        with pytest.raises(UnitError):
+            product([(UNITS.parse(text), 1)] * times)
 
 
 class TestTables:

@@ -75,13 +75,15 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
     for name, option in sorted(contract.config.items()):
         if name in given:
             value = given[name]
+            raw = value.raw
             try:
-                raw = options.from_words(option, list(value.raw)) if value.words else value.raw
+                raw = options.from_words(option, list(value.raw)) if value.words else raw
                 instance.config[name] = options.canonical(option, raw)
                 instance.origins[name] = "asked"
             except options.OptionError as problem:
                 facts = {"option": name, "instance": instance.label, **problem.facts}
-                spans = (value.locate(problem.at), contract.source.key("config", name))
+                where = problem.narrowed(value.locate(problem.at), raw)
+                spans = (where, contract.source.key("config", name))
                 found.append(
                     Diagnostic(
                         code=problem.code, facts=facts, spans=spans, clause=f"config.{name}", variant=problem.variant

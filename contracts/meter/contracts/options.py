@@ -9,15 +9,20 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
 from meter.contracts import quantities, selectors
 from meter.contracts.diagnostics import listed, nearest
+from meter.contracts.edits import within
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
+from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
+
+if TYPE_CHECKING:
+    from meter.contracts.formulas import Formula
 
 _TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(>)?")
 
@@ -25,7 +30,8 @@ _TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(>)?")
 class OptionError(ValueError):
     """A value does not fit its option; `code`, `variant` and `facts` make the diagnostic.
 
-    `at` is the place inside the value.
+    `at` is the place inside the value; `part`, where only a part of a text is wrong, its first character, from 0, and
+    the one behind its last.
     """
 
     def __init__(self, code: str, at: tuple[str | int, ...] = (), variant: str = "", **facts: str) -> None:
@@ -34,6 +40,15 @@ class OptionError(ValueError):
         self.variant = variant
         self.at = at
         self.facts = facts
+        self.part: tuple[int, int] | None = None
+
+    def narrowed(self, span: Span, raw: Any) -> Span:
+        """The part of a value's place that is wrong; the whole where that is not known, or cannot be told from it."""
+        if self.part is None or span.file == COMMAND_LINE:  # there the place is that of `option=value`
+            return span
+        for step in self.at:
+            raw = raw[step]
+        return within(span, raw, *self.part)
 
 
 @lru_cache(maxsize=256)
@@ -254,6 +269,41 @@ def _metric(raw: Any, at: tuple[str | int, ...]) -> str:
     return str(raw)
 
 
+def check_formula(text: str) -> Formula:
+    """A formula, with its functions and the words in its conditions.
+
+    Raises: FormulaError.
+    """
+    from meter.contracts.formulas import FormulaError, parse  # few requests have one
+
+    formula = parse(text)
+    for reading in formula.readings:
+        if reading.function and reading.function not in language().words["function"]:
+            facts = {"got": reading.function, "words": listed(language().values("function"))}
+            raise FormulaError(text, reading.start, len(reading.function), "formula-function", **facts)
+        try:
+            check_selector(reading.selector.text)
+        except selectors.SelectorError as error:
+            at = text.index(reading.selector.text, reading.start + len(reading.function))
+            raise FormulaError(text, at, len(reading.selector.text), f"selector-{error.why}", **error.facts) from None
+    return formula
+
+
+def _formula(raw: Any, at: tuple[str | int, ...]) -> str:
+    from meter.contracts.formulas import FormulaError  # as above
+
+    try:
+        check_formula(raw if isinstance(raw, str) else "")
+    except FormulaError as error:
+        variant = "" if error.facts.get("got", "x") else "end"
+        why = language().phrase("text", error.why, "text", variant, **error.facts)
+        problem = _wrong(raw, at, "formula", why=why)
+        if isinstance(raw, str):
+            problem.part = (error.at, error.at + error.length)
+        raise problem from None
+    return str(raw)
+
+
 _READERS: Final[Mapping[str, Callable[[Any, tuple[str | int, ...]], Any]]] = {
     "bool": _bool,
     "int": _int,
@@ -265,4 +315,5 @@ _READERS: Final[Mapping[str, Callable[[Any, tuple[str | int, ...]], Any]]] = {
     "size": _size,
     "unit": _unit,
     "metric": _metric,
+    "formula": _formula,
 }

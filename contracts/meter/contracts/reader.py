@@ -386,7 +386,7 @@ class _Reader:
         try:
             options.canonical(option or contract.config[name], value)
         except options.OptionError as problem:
-            span = self.source.value(*path, *problem.at)
+            span = problem.narrowed(self.source.value(*path, *problem.at), value)
             facts = {"option": name, "instance": contract.name, **problem.facts}
             self.say(problem.code, span, clause, problem.variant, **facts)
             return False

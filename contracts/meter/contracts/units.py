@@ -6,13 +6,14 @@ differ. Which units and prefixes there are stands in the contract language; this
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Dimension = tuple[tuple[str, int], ...]
 """Base dimensions with their exponents: sorted by name, none zero; empty is dimensionless."""
@@ -26,6 +27,7 @@ _SYMBOL: Final = re.compile(r"(?:\[[^\[\]\s]+\]|[^\s0-9.\/(){}\[\]+-])+")
 _EXPONENT: Final = re.compile(r"[+-]?[0-9]{1,2}")
 _ANNOTATION: Final = re.compile(r"\{[^{}]+\}")
 _BASE: Final = re.compile(r"([A-Za-z]+)([+-]?[0-9]+)?")
+_PARTS: Final = re.compile(r"[./]|(?:[^./{\[]|\{[^}]*\}|\[[^\]]*\])+")
 
 # The factor between any two units is then a finite number other than 0, as a 64 bit float ends at about 1e±308.
 _LARGEST: Final = 10**150
@@ -170,6 +172,59 @@ def conversion(a: Unit, b: Unit) -> tuple[float, float]:
     if not commensurable(a, b):
         raise UnitError(a.text, 0)
     return float(a.ratio / b.ratio), float((a.shift - b.shift) / b.ratio)
+
+
+def product(factors: Iterable[tuple[Unit, int]]) -> Unit:
+    """The unit of a product of values, each with the exponent 1 or, where it divides, -1; exact.
+
+    Its `text` is a unit of the same meaning, in which what divides itself is left out: J times s by s is `J`. It is the
+    same in whatever order the factors come, and can be read only as long as it has at most `LONGEST` characters.
+    Raises: UnitError with the text of the factor that has an offset (`Cel`), or of the product whose scale is beyond
+    1e±150.
+
+    >>> joule = Unit((("kg", 1), ("m", 2), ("s", -2)), Fraction(1), text="J")
+    >>> second = Unit((("s", 1),), Fraction(1), text="s")
+    >>> product([(joule, 1), (second, -1)]).text
+    'J/s'
+    """
+    ratio = Fraction(1)
+    dimension: dict[str, int] = {}
+    parts: dict[str, int] = {}
+    for unit, exponent in factors:
+        if unit.shift:
+            raise UnitError(unit.text, 0)
+        ratio *= unit.ratio**exponent
+        for base, power in unit.dimension:
+            dimension[base] = dimension.get(base, 0) + power * exponent
+        for part, power in _parts(unit.text):
+            parts[part] = parts.get(part, 0) + power * exponent
+    text = _written(parts)
+    if not _SMALLEST <= ratio <= _LARGEST:
+        raise UnitError(text, 0)
+    return Unit(_canonical(dimension), ratio, text=text)
+
+
+def _parts(text: str) -> Iterator[tuple[str, int]]:
+    """A unit text as factors with their exponents, 1 or -1; one with parentheses is a factor as a whole."""
+    if "(" in text:
+        yield f"({text})", 1
+        return
+    sign = 1
+    for part in _PARTS.findall(text):
+        if part in {".", "/"}:
+            sign = -1 if part == "/" else 1
+        elif part != "1":
+            yield part, sign
+
+
+def _written(parts: Mapping[str, int]) -> str:
+    """A product as a unit text, sorted; a factor that occurs twice is written twice, numbers above are one."""
+    above = [part for part, power in sorted(parts.items()) for _ in range(power)]
+    numbers = [int(part) for part in above if part.isdigit()]
+    if len(numbers) > 1:  # `10.10` would be a fraction
+        above = [str(math.prod(numbers)), *(part for part in above if not part.isdigit())]
+    below = [part for part, power in sorted(parts.items()) for _ in range(-power)]
+    return (".".join(above) or ("" if below else "1")) + "".join(f"/{part}" for part in below)
 
 
 class _Factor(NamedTuple):
