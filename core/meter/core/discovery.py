@@ -48,7 +48,7 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
         try:
             inside = list(_in_folder(folder))
         except OSError as error:
-            problems.append(_unread(folder, error, "plugin-folder"))
+            problems.append(unread(folder, error, "plugin-folder"))
             continue
         paths += inside
     if installed:
@@ -62,11 +62,30 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
             with open(path, "rb") as file:
                 found[real] = (suggested, path, file.read(LIMIT + 1))
         except OSError as error:
-            problems.append(_unread(path, error))
+            problems.append(unread(path, error))
     return Discovered(Catalogue.of(found.values()), tuple(problems))
 
 
-def _unread(path: str, error: OSError, variant: str = "") -> Diagnostic:
+class Shelf:
+    """The catalogue of some folders and contract files, read once for all who know of nothing else."""
+
+    def __init__(self, plugin_dirs: Iterable[str] = (), contracts: Iterable[str] = ()) -> None:
+        self.plugin_dirs = tuple(plugin_dirs)
+        self.contracts = tuple(contracts)
+        self._read: Discovered | None = None
+        self._files: frozenset[str] = frozenset()
+
+    def read(self, known: Iterable[str] = ()) -> Discovered:
+        """What `discover` finds, with further `known` contract files."""
+        if self._read is None:
+            self._read = discover(self.plugin_dirs, self.contracts)
+            entries = self._read.catalogue.entries.values()
+            self._files = frozenset(os.path.realpath(entry.path) for each in entries for entry in each)
+        others = [path for path in known if os.path.isfile(path) and os.path.realpath(path) not in self._files]
+        return discover(self.plugin_dirs, [*self.contracts, *others]) if others else self._read
+
+
+def unread(path: str, error: OSError, variant: str = "") -> Diagnostic:
     """E-FILE for what the system does not give."""
     facts = {"path": path, "why": error.strerror or str(error)}
     return Diagnostic(code="E-FILE", variant=variant, facts=facts, spans=(Span(path, 1, 1),))
@@ -74,23 +93,36 @@ def _unread(path: str, error: OSError, variant: str = "") -> Diagnostic:
 
 def read_folder(target: str) -> list[Diagnostic]:
     """Every diagnostic of a contract file, or of all contracts in a folder and its subfolders."""
-    if not os.path.exists(target):
-        spans = (Span(target, 1, 1),)
-        return [Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": target}, spans=spans)]
     try:
         paths = [path for _, path in _in_folder(target)] if os.path.isdir(target) else [target]
     except OSError as error:
-        return [_unread(target, error, "plugin")]
+        return [unread(target, error, "plugin")]
     if not paths:
         return [Diagnostic(code="E-CONTRACT-MISSING", facts={"path": target}, spans=(Span(target, 1, 1),))]
+    return read_files(paths)
+
+
+def read_files(paths: Iterable[str]) -> list[Diagnostic]:
+    """Every diagnostic of some contract files, each by itself."""
     found: list[Diagnostic] = []
     for path in paths:
         try:
             with open(path, "rb") as file:
                 found += read(file.read(LIMIT + 1), path, stem=_suggested(path)).diagnostics
+        except FileNotFoundError:
+            spans = (Span(path, 1, 1),)
+            found.append(Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": path}, spans=spans))
         except OSError as error:
-            found.append(_unread(path, error, "plugin"))
+            found.append(unread(path, error, "plugin"))
     return found
+
+
+def read_together(shelf: Shelf) -> list[Diagnostic]:
+    """What is wrong with the contract files of a shelf in the company of all others."""
+    from meter.contracts.together import together  # only folders of plugins are looked at as a whole
+
+    catalogue, problems = shelf.read()
+    return [*problems, *together(catalogue, shelf.contracts)]
 
 
 def _suggested(path: str) -> str:

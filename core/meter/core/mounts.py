@@ -23,7 +23,7 @@ from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.request import Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import Span, Words
 from meter.core import lock
-from meter.core.discovery import discover
+from meter.core.discovery import Shelf, discover
 from meter.core.host import Probe
 
 
@@ -50,15 +50,23 @@ def io_fault(path: str, error: OSError, variant: str) -> Diagnostic:
 class Mounts:
     """One mount file with its lock.
 
-    Args: `assume` takes the host's answers for granted (`--host assume`).
+    Args: `assume` takes the host's answers for granted (`--host assume`); `shelf` has the contracts, should several
+    mount files share them, in place of `plugin_dirs`.
     """
 
     def __init__(
-        self, path: str, *, plugin_dirs: Sequence[str] = (), sysroot: str | None = None, assume: bool = False
+        self,
+        path: str,
+        *,
+        plugin_dirs: Sequence[str] = (),
+        sysroot: str | None = None,
+        assume: bool = False,
+        shelf: Shelf | None = None,
     ) -> None:
         self.path = path
         self.folder = os.path.dirname(os.path.abspath(path))
         self.plugin_dirs = tuple(plugin_dirs)
+        self.shelf = shelf
         self.sysroot = sysroot
         self.assume = assume
 
@@ -107,7 +115,7 @@ class Mounts:
     def catalogue(self) -> tuple[Catalogue, tuple[Diagnostic, ...]]:
         """Every contract: built-in, of the plugin folders, installed, and those that the lock knows."""
         known = [stamped[0] for entry in self.lock()["mounts"].values() for stamped in entry["files"].values()]
-        return discover(self.plugin_dirs, known)
+        return discover(self.plugin_dirs, known) if self.shelf is None else self.shelf.read(known)
 
     def probe(self) -> Probe:
         """The host as this file's mounts see it."""

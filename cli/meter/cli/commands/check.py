@@ -1,21 +1,24 @@
-"""`meter check`: is what is mounted, or a file, sound? An unchanged mount is answered from the lock."""
+"""`meter check`: is what is mounted, a file or a whole folder sound? An unchanged mount is answered from the lock."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from meter.cli import common
+from meter.cli.targets import Targets, sorted_out
+
+if TYPE_CHECKING:
+    from meter.core.discovery import Shelf
 
 _DIAGNOSTIC = ("code", "severity", "message", "clause", "spans", "notes", "help", "edit")
 _SPAN = ("file", "line", "column", "length", "label")
 
 
 @click.command()
-@click.argument("target", required=False, metavar="[FILE|FOLDER|MOUNTPOINT]")
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER|MOUNTPOINT]...")
 @click.option(
     "--format",
     "format_",
@@ -37,7 +40,7 @@ _SPAN = ("file", "line", "column", "length", "label")
 @common.plugin_dir_option
 @common.sysroot_option
 def check(
-    target: str | None,
+    targets: tuple[str, ...],
     format_: str,
     strict: bool,  # noqa: FBT001  (click hands options over by name)
     locked: bool,  # noqa: FBT001  (as strict)
@@ -46,36 +49,59 @@ def check(
     plugin_dirs: tuple[str, ...],
     sysroot: str | None,
 ) -> int:
-    """Check mounts, a mount file, a contract or a folder of plugins; runs nothing and changes nothing.
+    """Check mounts, mount files, contracts or folders of them; runs nothing and changes nothing.
 
-    Without an argument all mounts of the mount file are checked.
+    Without an argument all mounts of the mount file are checked. Of a folder all mount files and contracts below it
+    are: the contracts beside each other, the mounts with these plugins.
 
     Exit: 0 sound, 1 contract errors, 3 warnings with --strict, 4 drift or stale lock, 5 a file cannot be read.
     """
-    mountpoint, folder = None, None
-    if target in (None, "/") or not (os.path.exists(target) or target.endswith((".toml", ".py"))):
-        mountpoint = target
-    elif os.path.isdir(target):
-        inside = os.path.join(target, "meter.toml")
-        folder = target
-        file = inside if os.path.isfile(inside) else None
-    elif os.path.basename(target) == "contract.toml" or target.endswith(".py"):
-        folder = target
-    else:
-        file = target
+    asked = sorted_out(targets, file)
+    found = _found(asked, plugin_dirs, sysroot, locked=locked, host=host)
+    return _show(found, asked, format_, strict=strict)
+
+
+class Found(NamedTuple):
+    """Backends that are sound, diagnostics, and how many contracts without an error were looked at by themselves."""
+
+    backends: list[dict[str, Any]]
+    diagnostics: list[Mapping[str, Any]]
+    contracts: int
+
+
+def _found(asked: Targets, plugin_dirs: Sequence[str], sysroot: str | None, *, locked: bool, host: str) -> Found:
+    """What is to say of all that was asked for."""
+    shelf, alone, beside = None, [], []
+    if asked.contracts:
+        from meter.core import discovery  # the contract language
+
+        shelf = discovery.Shelf(plugin_dirs, asked.contracts)
+        alone = [diagnostic.to_json() for diagnostic in discovery.read_files(asked.contracts)]
+        beside = [diagnostic.to_json() for diagnostic in discovery.read_together(shelf)]
     backends: list[dict[str, Any]] = []
-    diagnostics: list[Mapping[str, Any]] = []
-    if folder is not None:
-        diagnostics += [d for d in _contracts(folder) if file is None or d["code"] != "E-CONTRACT-MISSING"]
-        plugin_dirs = (*plugin_dirs, folder) if os.path.isdir(folder) else plugin_dirs
-    if folder is None or file is not None:
-        found = _mounts(common.mount_file(file), mountpoint, plugin_dirs, sysroot, locked=locked, host=host)
-        backends, diagnostics = found[0], [*diagnostics, *found[1]]
-    words = ["meter", "check", *([mountpoint] if mountpoint is not None else [])]
-    return _show(backends, _unique(diagnostics), format_, strict=strict, folder=folder, words=words)
+    mounted: list[Mapping[str, Any]] = []
+    points = [(asked.file, name, place) for name, place in asked.mountpoints]
+    for path, mountpoint, place in [*points, *((path, None, 0) for path in asked.mounts)]:
+        words = asked.words[: place + 1]
+        plans, others = _mounts(
+            path, mountpoint, plugin_dirs, sysroot, locked=locked, host=host, shelf=shelf, words=words
+        )
+        backends += [backend(plan, path) for plan in plans]
+        mounted += others
+    beside = [each for each in beside if not any(_same_cause(each, other) for other in mounted)]
+    broken = {span["file"] for each in (*alone, *beside) if each["severity"] == "error" for span in each["spans"][:1]}
+    sound = sum(path not in broken for path in asked.contracts)
+    return Found(backends, _unique([*asked.problems, *alone, *beside, *mounted]), sound)
 
 
-def _unique(diagnostics: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _same_cause(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a mount says the same of a contract as the contract beside others."""
+    places = [[(span["file"], span["line"]) for span in each["spans"]] for each in (one, other)]
+    same = one["message"] == other["message"] or not set(places[0]).isdisjoint(places[1])
+    return bool(one["code"] == other["code"] and same)
+
+
+def _unique(diagnostics: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Each diagnostic once: several mounts can use one contract."""
     out: list[Mapping[str, Any]] = []
     for diagnostic in diagnostics:
@@ -85,34 +111,43 @@ def _unique(diagnostics: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def _mounts(
-    path: str, mountpoint: str | None, plugin_dirs: tuple[str, ...], sysroot: str | None, *, locked: bool, host: str
-) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
-    """Backends that are sound, and diagnostics."""
+    path: str,
+    mountpoint: str | None,
+    plugin_dirs: Sequence[str],
+    sysroot: str | None,
+    *,
+    locked: bool,
+    host: str,
+    shelf: Shelf | None,
+    words: Sequence[str],
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Plans of a mount file that are sound, and diagnostics; `words` ends with the mountpoint, where there is one."""
     from meter.core import lock  # light
 
     entries = lock.warm(path, sysroot, () if mountpoint is None else (mountpoint,)) if host == "probe" else None
     if entries is not None:
         found = [diagnostic for entry in entries.values() for diagnostic in entry["diagnostics"]]
-        return [backend(entry["plan"]) for entry in entries.values()], found
+        return [entry["plan"] for entry in entries.values()], found
 
     from meter.contracts.diagnostics import ContractError  # the contract language: only where something has changed
     from meter.contracts.spans import Words
     from meter.core.mounts import Mounts
 
-    mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot, assume=host == "assume")
+    mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot, assume=host == "assume", shelf=shelf)
     try:
-        span = None if mountpoint is None else Words(["meter", "check", mountpoint]).span(2)
+        span = None if mountpoint is None else Words(words).span(len(words) - 1)
         plans, found = mounts.check_all(mountpoint, locked=locked, span=span)
-        return [backend(plan) for plan in plans], list(found)
+        return list(plans), list(found)
     except ContractError as error:
         return [], [diagnostic.to_json() for diagnostic in error.diagnostics]
 
 
-def backend(plan: Mapping[str, Any]) -> dict[str, Any]:
+def backend(plan: Mapping[str, Any], file: str) -> dict[str, Any]:
     """A plan as `meter check --format json` shows it."""
     shown = ("instance", "plugin", "version", "placement", "because")
     return {
         "mountpoint": plan["mountpoint"],
+        "file": file,
         "order": plan["order"],
         "plugins": [{name: plugin[name] for name in shown} for plugin in plan["plugins"]],
         "edges": [_ordered(edge, ("from", "to", "because")) for edge in plan["edges"]],
@@ -131,22 +166,8 @@ def _ordered(document: Mapping[str, Any], first: Sequence[str]) -> dict[str, Any
     return {**dict.fromkeys(name for name in first if name in document), **document}
 
 
-def _contracts(target: str) -> list[Mapping[str, Any]]:
-    """Diagnostics of a contract file, or of all contracts of a folder."""
-    from meter.core.discovery import read_folder  # the contract language
-
-    return [diagnostic.to_json() for diagnostic in read_folder(target)]
-
-
-def _show(
-    backends: list[dict[str, Any]],
-    diagnostics: list[Mapping[str, Any]],
-    format_: str,
-    *,
-    strict: bool,
-    folder: str | None,
-    words: Sequence[str],
-) -> int:
+def _show(found: Found, asked: Targets, format_: str, *, strict: bool) -> int:
+    backends, diagnostics, _ = found
     status = common.exit_code(diagnostics, strict=strict)
     ok = status in (common.OK, common.STRICT)
     if format_ == "json":
@@ -166,11 +187,23 @@ def _show(
         else:
             common.dump_json(render.sarif(diagnostics, __version__))
         return status
+    for line in _lines(found, asked):
+        click.echo(line)
+    common.show(diagnostics, asked.words)
+    return status
+
+
+def _lines(found: Found, asked: Targets) -> Iterator[str]:
+    """What is sound: a line for each backend, and one for the contracts."""
     from meter.contracts import hops  # light, but JSON does without
 
-    for entry in backends:
-        click.echo(f"{entry['mountpoint']}: ok, {hops.chain(entry)}")
-    common.show(diagnostics, words)
-    if not backends and not diagnostics:
-        click.echo(f"{folder}: ok" if folder else "nothing is mounted; `meter mount /host cpu csv path=host.csv` does")
-    return status
+    for each in found.backends:
+        file = f"{each['file']} " if len(asked.files) > 1 else ""
+        yield f"{file}{each['mountpoint']}: ok, {hops.chain(each)}"
+    alone = len(asked.words) == 3 and not asked.files
+    if alone and asked.contracts and found.contracts == len(asked.contracts):
+        yield f"{asked.words[2]}: ok"
+    elif found.contracts and not alone:
+        yield f"{found.contracts} contract{'s' * (found.contracts > 1)}: ok"
+    elif not found.backends and not found.diagnostics:
+        yield "nothing is mounted; `meter mount /host cpu csv path=host.csv` does"
