@@ -69,12 +69,25 @@ class TestWords:
         assert [given.locate((name,)).column for name in "ab"] == [24, 39]
         assert given.locate(("c",)) == given.locate(()) == given.key
 
-    @pytest.mark.parametrize("name", ["/", "/host", "/a/b", "/A.b-c_d"])
+    @pytest.mark.parametrize("name", ["/", "/host", "/a/b", "/A.b-c_d", "/ä", "/a\\/b"])
     def test_mountpoints(self, name: str) -> None:
         """A path of names."""
         assert words("cpu", mountpoint=name).mountpoint == name
 
-    @pytest.mark.parametrize("name", ["", "host", "/host/", "//", "/a b", "/a\n", "/ä"])
+    @pytest.mark.parametrize(
+        ("typed", "name"),
+        [
+            ("/host/", "/host"),
+            ("//", "/"),
+            ("/host/..", "/"),
+            ("/is///a//./more/complex/../complicated///issue//.", "/is/a/more/complicated/issue"),
+        ],
+    )
+    def test_a_mountpoint_is_typed_as_loosely_as_a_path(self, typed: str, name: str) -> None:
+        """It has one spelling all the same."""
+        assert words("cpu", mountpoint=typed).mountpoint == name
+
+    @pytest.mark.parametrize("name", ["", "host", "/a b", "/a\n", "/a\u2028", "/a\\b", "user:/host"])
     def test_no_mountpoints(self, name: str) -> None:
         """Anything else."""
         _, (diagnostic,) = from_words(name, ["cpu"], ["meter", "mount", name])
@@ -121,6 +134,7 @@ class TestDocument:
         ("old", "new", "code", "pointed"),
         [
             ('"/host"', '"host"', "E-MOUNT-NAME", '"host"'),
+            ('"/host"', '"/host/"', "E-MOUNT-NAME", '"/host/"'),  # a file has the one spelling
             ('plugins = ["probe", "sink#a"]\n', "", "E-CLAUSE-MISSING", '"/host"'),
             ('["probe", "sink#a"]', '"probe"', "E-CLAUSE-TYPE", '"probe"'),
             ('["probe", "sink#a"]', '["probe", 1]', "E-CLAUSE-TYPE", '["probe", 1]'),

@@ -237,6 +237,24 @@ class TestMount:
         assert world.state() == before
         assert sorted(path.name for path in world.place.iterdir()) == ["meter.lock", "meter.toml", "plugins"]
 
+    @pytest.mark.parametrize("again", ["/new", "//new/", "/./new", "/x/../new"])
+    def test_a_mountpoint_has_one_spelling(self, world: World, again: str) -> None:
+        """However it is typed it is the same one: taken, found, and freed."""
+        assert world.mount("//x/..//new/", "probe", "sink").plan["mountpoint"] == "/new"
+        assert refused(lambda: world.mount(again, "probe", "sink")) == ["E-MOUNT-TAKEN"]
+        assert world.mounts().refresh(again, Span("x", 1, 1)).plan["mountpoint"] == "/new"
+
+        world.umount(again)
+        assert not tomllib.loads(world.file.read_text()).get("mounts")
+
+    def test_a_mountpoint_can_hold_any_separator(self, world: World) -> None:
+        """An escaped one is none: the name goes through the mount file and back."""
+        world.mount("/a\\/b/#10", "probe", "sink")
+
+        assert list(tomllib.loads(world.file.read_text())["mounts"]) == ["/a\\/b/#_10"]
+        world.umount("/a\\/b/#10")
+        assert world.mounts().overview() == []
+
     def test_a_refused_first_mount_leaves_no_file(self, world: World) -> None:
         """Not even an empty one."""
         refused(lambda: world.mount("/x", "nothing"))

@@ -27,10 +27,12 @@ def plans(
 ) -> tuple[list[Recorded], list[dict[str, Any]]]:
     """The plans of one mountpoint, or of all, and diagnostics; writes nothing and imports no plugin.
 
-    Args: words, the command line, whose last word is the mountpoint where there is one.
+    Args: mountpoint as typed; words, the command line, whose last word it is where there is one.
     """
+    from meter.contracts import keynames  # light
     from meter.core import lock  # light
 
+    mountpoint = None if mountpoint is None else keynames.tidy(mountpoint)
     held = lock.warm(path, sysroot, () if mountpoint is None else (mountpoint,))
     if held is not None:
         diagnostics: list[dict[str, Any]] = []

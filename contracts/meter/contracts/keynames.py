@@ -89,6 +89,14 @@ def canonical(name: str) -> str:
     return join(complete(name))
 
 
+def tidy(name: str) -> str:
+    """The one spelling of a whole name; what is no name stays as it is, to be refused where it is looked at."""
+    try:
+        return canonical(name)
+    except KeyNameError:
+        return name
+
+
 def escape(part: str) -> str:
     """One part as it is written in a canonical name."""
     if part.isalnum():  # most are; nothing else here applies to these

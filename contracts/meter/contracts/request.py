@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from meter.contracts import keynames
 from meter.contracts.diagnostics import Diagnostic, nearest
 from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.language import language
@@ -17,7 +18,6 @@ from meter.contracts.selectors import METRIC
 from meter.contracts.spans import Span, Words
 
 _WORD: Final = re.compile(r"([a-z][a-z0-9_.-]*)(?:#([a-z][a-z0-9_.-]*))?")
-_MOUNTPOINT: Final = re.compile(r"/(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)*)?")
 
 At = tuple[str | int, ...]
 
@@ -79,8 +79,16 @@ def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic
 
 
 def check_mountpoint(mountpoint: str, span: Span) -> Diagnostic | None:
-    """E-MOUNT-NAME where a name is no mountpoint."""
-    return None if _MOUNTPOINT.fullmatch(mountpoint) else _fault("E-MOUNT-NAME", span, mountpoint=mountpoint)
+    """E-MOUNT-NAME where a name is no mountpoint, or not in its one spelling."""
+    try:
+        canonical = keynames.canonical(mountpoint)
+    except keynames.KeyNameError:
+        canonical = ""
+    if not canonical or not mountpoint.isprintable() or " " in mountpoint:
+        return _fault("E-MOUNT-NAME", span, mountpoint=mountpoint)
+    if mountpoint != canonical:
+        return _fault("E-MOUNT-NAME", span, "spelling", mountpoint=mountpoint, canonical=canonical)
+    return None
 
 
 def _asked(text: str, span: Span) -> Asked | Diagnostic:
@@ -93,8 +101,10 @@ def _asked(text: str, span: Span) -> Asked | Diagnostic:
 def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> tuple[Request | None, list[Diagnostic]]:
     """The request of `meter mount MOUNTPOINT PLUGIN[#label] [key=value]…`.
 
-    Args: `before` are the words of the command line that come first, `meter mount /host`; spans count them.
+    Args: `mountpoint` as typed; `before` are the words of the command line that come first, `meter mount /host`; spans
+        count them.
     """
+    mountpoint = keynames.tidy(mountpoint)
     line = Words([*before, *words])
     diagnostics: list[Diagnostic] = []
     plugins: list[Asked] = []

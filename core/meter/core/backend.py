@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from meter.contracts import keynames
 from meter.core import lock
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Backend:
     What a plugin writes or reads by a relative path lies in the folder of `file`, else in the present working folder.
 
     Args:
-        mountpoint: its name, such as `/host`.
+        mountpoint: its name, such as `/host`; taken as loosely as a path.
         file: a mount file, in which `mounted` records it; without one nothing is written.
         plugin_dirs: folders with further plugins, or one such folder.
         sysroot: read /proc and /sys below this folder.
@@ -133,7 +134,7 @@ class Backend:
         durability: str | None = None,
         order: Sequence[Sequence[str]] = (),
     ) -> None:
-        self.mountpoint: Final = mountpoint
+        self.mountpoint: Final = keynames.tidy(mountpoint)
         self._file = None if file is None else os.path.abspath(file)
         self._folder = os.getcwd() if self._file is None else os.path.dirname(self._file)
         self._plugin_dirs = [os.path.abspath(folder) for folder in _folders(plugin_dirs)]
@@ -454,7 +455,7 @@ def told(fault: Fault) -> str:
 
 def held(file: str, mountpoints: Sequence[str] = (), *, sysroot: str | None = None) -> list[Mounted] | None:
     """What `load` gives where the lock holds each of these plans, else None. Loads nothing of the contract language."""
-    entries = lock.warm(file, sysroot, mountpoints)
+    entries = lock.warm(file, sysroot, list(map(keynames.tidy, mountpoints)))
     if entries is None:
         return None
     folder = os.path.dirname(os.path.abspath(file))
@@ -478,7 +479,7 @@ def load(
     locked: bool = False,
     spans: Sequence[Span] = (),
 ) -> list[Mounted]:
-    """Backends of a mount file, all of them where none is named; `spans` say where each was named.
+    """Backends of a mount file, all of them where none is named; `spans` say where each was named, as typed.
 
     The lock is written anew where that is needed. The warnings of a plan are those of a check that was made now.
 
@@ -489,7 +490,7 @@ def load(
     mounts = Mounts(file, plugin_dirs=plugin_dirs, sysroot=sysroot)
     return [
         Mounted(Plan(each.plan, [d.to_json() for d in each.diagnostics]), each.contracts, mounts.folder, sysroot)
-        for each in mounts.ready(mountpoints, locked=locked, spans=spans)
+        for each in mounts.ready(list(map(keynames.tidy, mountpoints)), locked=locked, spans=spans)
     ]
 
 

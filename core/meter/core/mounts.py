@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from meter.contracts import options
+from meter.contracts import keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
@@ -131,6 +131,8 @@ class Mounts:
         self, mountpoint: str, *, locked: bool = False, record: bool = True, span: Span | None = None
     ) -> tuple[Ready | None, list[Diagnostic]]:
         """The plan of a mounted backend: the locked one where it holds, else a new one, else why not.
+
+        Args: `mountpoint` in its one spelling, as all mountpoints here that are not said to be typed.
 
         A plugin that is new in the catalogue never changes a mounted backend: an unchanged request is checked
         against the plugins of its plan.
@@ -297,8 +299,11 @@ class Mounts:
     def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str]) -> Ready:
         """Build and record the backend that some words of a command line ask for.
 
+        Args: `mountpoint` as typed: `//a/./b/` is `/a/b`.
+
         Raises: ContractError; nothing was changed then.
         """
+        mountpoint = keynames.tidy(mountpoint)
         with self.guarded():
             text, requests = self._readable()
             line = Words([*before, *words])
@@ -365,8 +370,11 @@ class Mounts:
     def refresh(self, mountpoint: str, span: Span) -> Ready:
         """Check a mounted backend anew and record its plan: a new contract is accepted.
 
+        Args: `mountpoint` as typed.
+
         Raises: ContractError; nothing was changed then.
         """
+        mountpoint = keynames.tidy(mountpoint)
         with self.guarded():
             text, requests, found = self.read()
             request = requests.get(mountpoint)
@@ -384,8 +392,11 @@ class Mounts:
     def umount(self, mountpoint: str, span: Span) -> None:
         """Take a backend out of the mount file and its plan out of the lock.
 
+        Args: `mountpoint` as typed.
+
         Raises: ContractError; nothing was changed then.
         """
+        mountpoint = keynames.tidy(mountpoint)
         with self.guarded():
             text, _, _ = self.read()
             if mountpoint not in _mounted(text):

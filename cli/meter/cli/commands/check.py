@@ -122,8 +122,10 @@ def _mounts(
     words: Sequence[str],
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """Plans of a mount file that are sound, and diagnostics; `words` ends with the mountpoint, where there is one."""
+    from meter.contracts import keynames  # light
     from meter.core import lock  # light
 
+    mountpoint = None if mountpoint is None else keynames.tidy(mountpoint)
     entries = lock.warm(path, sysroot, () if mountpoint is None else (mountpoint,)) if host == "probe" else None
     if entries is not None:
         found = [diagnostic for entry in entries.values() for diagnostic in entry["diagnostics"]]

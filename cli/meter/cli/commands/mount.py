@@ -49,7 +49,7 @@ def mount(
     except ContractError as error:
         return common.fail(error.diagnostics, [*before, *words])
     common.show([diagnostic.to_json() for diagnostic in ready.diagnostics], [*before, *words])
-    click.echo(f"{mountpoint}: {hops.chain(ready.plan)}")
+    click.echo(f"{ready.plan['mountpoint']}: {hops.chain(ready.plan)}")
     return common.OK
 
 

@@ -53,8 +53,12 @@ def run(
 
     Exit: 0 ok, 1 contract errors, 4 drift or stale lock, 5 something failed while running.
     """  # noqa: D205  (click shows the paragraph as it stands)
+    from meter.contracts import keynames  # light, but a help text needs none
+
     path = common.mount_file(file)
-    backends = _backends(path, tuple(dict.fromkeys(mountpoints)), plugin_dirs, sysroot, locked=locked)
+    backends = _backends(
+        path, tuple(dict.fromkeys(map(keynames.tidy, mountpoints))), plugin_dirs, sysroot, locked=locked
+    )
     if isinstance(backends, int):
         return backends
     gc.enable()
