@@ -101,7 +101,7 @@ class Variant(NamedTuple):
             quality=worst_quality(self.quality, other.quality),
             interval=max(self.interval, other.interval),
             via=self.via | other.via,
-            parts=_both(self.parts, other.parts),
+            parts=both(self.parts, other.parts),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def parts_of(table: Mapping[str, Mapping[str, str]]) -> Parts:
     return tuple((name, tuple(sorted(pairs.items()))) for name, pairs in sorted(table.items()) if pairs)
 
 
-def _both(one: Parts, other: Parts) -> Parts:
+def both(one: Parts, other: Parts) -> Parts:
     """What one or the other says; of a part with two wholes the lesser name, whatever the order."""
     if one == other:
         return one
