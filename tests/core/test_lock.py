@@ -17,7 +17,11 @@ from meter.core.host import Probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PLAN = {"mountpoint": "/host", "plugins": [{"instance": "cpu", "config": {"interval": 10**9, "ratio": 0.1}}]}
+PLAN = {
+    "mountpoint": "/host",
+    "claims": [],
+    "plugins": [{"instance": "cpu", "config": {"interval": 10**9, "ratio": 0.1}}],
+}
 
 
 @pytest.fixture
@@ -139,10 +143,10 @@ class TestReading:
             (b"[]", "not of the format"),
             (b"null", "not of the format"),
             (b'{"format": "meter-lock/1"}', "not of the format"),
-            (b'{"format": ["meter-lock/3"]}', "not of the format"),
-            (b'{"format": "meter-lock/3"}', "edited"),
-            (b'{"format": "meter-lock/3", "file": 1, "mounts": {}}', "edited"),
-            (b'{"format": "meter-lock/3", "file": "", "mounts": []}', "edited"),
+            (b'{"format": ["meter-lock/4"]}', "not of the format"),
+            (b'{"format": "meter-lock/4"}', "edited"),
+            (b'{"format": "meter-lock/4", "file": 1, "mounts": {}}', "edited"),
+            (b'{"format": "meter-lock/4", "file": "", "mounts": []}', "edited"),
         ],
     )
     def test_what_is_no_lock_is_refused(self, tmp_path: Path, data: bytes, why: str) -> None:

@@ -63,7 +63,7 @@ licence = "BSD-3-Clause"
 [config.path]
 type = "path"
 access = "write"
-default = "out.csv"
+default = "/dev/null"
 """
 HAND = """\
 # My measurements.  Keep this line.
@@ -505,7 +505,7 @@ class TestResolve:
         assert chosen(mounted) == chosen(ready.plan) == ["probe", "weak", "sink"]
         assert chosen(world.mount("/other", "probe", "sink").plan) == ["probe", "better", "sink"]
 
-    @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/3", "file": "", "mounts": {"/host": 1}}'])
+    @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/4", "file": "", "mounts": {"/host": 1}}'])
     def test_a_broken_lock_is_made_anew(self, world: World, data: bytes) -> None:
         """Nothing of it is needed."""
         world.lock_file.write_bytes(data)
@@ -531,9 +531,12 @@ class TestResolve:
 
     def test_a_host_that_changed_is_asked_again(self, world: World) -> None:
         """What no longer can be is said, what can be again runs."""
-        (world.place / "out.csv").mkdir()
+        own = f"{world.file.read_text()}config.sink.path = 'own.csv'\n"
+        world.file.write_text(own)
+        world.mounts().refresh("/host", Span("", 1, 1))
+        (world.place / "own.csv").mkdir()
         assert self.codes(world) == ["E-PATH"]
-        (world.place / "out.csv").rmdir()
+        (world.place / "own.csv").rmdir()
 
         assert self.resolved(world).rewritten == ""
 
@@ -730,3 +733,44 @@ class TestFaults:
 
         assert refused(lambda: world.mounts().refresh("host", Span("x", 1, 1))) == ["E-MOUNT-NAME"]
         assert refused(lambda: world.mounts().refresh("/other", Span("x", 1, 1))) == ["E-MOUNT-UNKNOWN"]
+
+
+class TestClaimsAcrossMounts:
+    """What two mounts of one file cannot both have."""
+
+    TWO = (
+        '[mounts."/a"]\nplugins = ["random", "csv"]\nconfig.csv.path = "x.csv"\n'
+        '[mounts."/b"]\nplugins = ["random", "csv"]\nconfig.csv.path = "./x.csv"\n'
+    )
+
+    def test_a_file_with_two_that_meet(self, tmp_path: Path) -> None:
+        """Said once, at the second one; the first may stand."""
+        (tmp_path / "meter.toml").write_text(self.TWO, encoding="utf-8")
+        plans, found = Mounts(str(tmp_path / "meter.toml")).check_all(None)
+
+        assert [each["code"] for each in found] == ["E-CLAIM"]
+        assert [plan["mountpoint"] for plan in plans] == ["/a"]
+        assert "`csv of /a` claims `file:x.csv`" in found[0]["message"]
+
+    def test_run_records_none_that_meets(self, tmp_path: Path) -> None:
+        """A hand edit does not slip into the lock."""
+        mounts = Mounts(str(tmp_path / "meter.toml"))
+        (tmp_path / "meter.toml").write_text(self.TWO, encoding="utf-8")
+
+        for _ in range(2):
+            with pytest.raises(ContractError) as caught:
+                mounts.ready([])
+            assert [each.code for each in caught.value.diagnostics] == ["E-CLAIM"]
+        assert lock.warm(mounts.path, None) is None
+
+    def test_mount_refuses_the_second(self, tmp_path: Path) -> None:
+        """Nothing is written then; another path is fine."""
+        mounts = Mounts(str(tmp_path / "meter.toml"))
+        mounts.mount("/a", ["random", "csv", "path=x.csv"], ["meter", "mount", "/a"])
+        before = (tmp_path / "meter.toml").read_bytes()
+
+        with pytest.raises(ContractError) as caught:
+            mounts.mount("/b", ["random", "csv", "path=x.csv"], ["meter", "mount", "/b"])
+        assert [each.code for each in caught.value.diagnostics] == ["E-CLAIM"]
+        assert (tmp_path / "meter.toml").read_bytes() == before
+        mounts.mount("/b", ["random", "csv", "path=y.csv"], ["meter", "mount", "/b"])

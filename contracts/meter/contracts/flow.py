@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.constraints import holds
+from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
@@ -70,6 +71,7 @@ class _Walk:
     shapes: dict[str, dict[Shape, str]] = field(factory=dict)
     clashing: dict[str, list[Clash]] = field(factory=dict)
     sources: set[str] = field(factory=set)
+    absent: dict[str, str] = field(factory=dict)
 
     def say(
         self,
@@ -94,6 +96,7 @@ class _Walk:
         role = language().words["placement"][instance.contract.placement]["role"]
         if role == "source":
             self.sources.add(instance.label)
+            self.absent.update(instance.absent)
             self.clashes(instance, instance.emits, live)
             return live + list(instance.emits)
         rules = [compiled.rule for compiled in instance.rules]
@@ -130,10 +133,24 @@ class _Walk:
                 doubtful |= {variant.metric for variant in given[rule]}
         self.unknown.update(doubtful)
         if role != "filter":
+            self.delivered(instance, applied, taken)
             return taken
         new_ones = [variant for rule, each in given.items() for variant in self.whole(instance.rules[rule], each)]
         self.clashes(instance, new_ones, passing)
         return passing + new_ones
+
+    def delivered(self, instance: Instance, applied: Sequence[Applied], taken: Sequence[Variant]) -> None:
+        """Whether an output can tell apart what it gets."""
+        drops = {compiled.rule.drop for compiled in instance.rules}
+        style = instance.contract.names
+        if style == "plain" and not any(drops):
+            return
+        sound = set(taken)
+        parts = [(instance.rules[hit.rule].rule.drop, hit.part) for hit in applied if hit.part in sound]
+        for each in mixed(style, parts):
+            spans = (instance.span, instance.contract.source.key(*each.clause.split(".")))
+            facts = {"instance": instance.label, **each.facts}
+            self.say(each.code, spans, each.clause, (), each.variant, **facts)
 
     @staticmethod
     def whole(compiled: Compiled, given: list[Variant]) -> list[Variant]:
@@ -350,6 +367,8 @@ class _Walk:
         notes: tuple[str, ...] = ()
         if named:
             notes = (_says(named[0]),)
+        absent = sorted(name for name in self.absent if matches(selector.glob, name) and name not in names)
+        notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
         near = nearest(selector.glob, names)
         some = listed(names[:6]) + (" …" if len(names) > 6 else "")
         self.say(

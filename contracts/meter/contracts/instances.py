@@ -49,6 +49,8 @@ class Instance:
     config: dict[str, Any] = field(factory=dict)
     origins: dict[str, str] = field(factory=dict)
     emits: tuple[Variant, ...] = ()
+    absent: dict[str, str] = field(factory=dict)
+    """Metrics that this host does not let it give, each with the reason."""
     rules: tuple[Compiled, ...] = ()
 
     @property
@@ -105,7 +107,9 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
         if holds(constraint, instance.config) is False:
             span = contract.source.value("require", place)
             found.append(unkept(instance, constraint, span, given, "require"))
-    instance.emits = tuple(sorted(_emits(instance), key=lambda variant: str(variant.to_json())))
+    instance.emits = tuple(
+        sorted((variant for _, variant in emitted(instance)), key=lambda variant: str(variant.to_json()))
+    )
     instance.rules = tuple(_rules(instance))
     for compiled in instance.rules:
         found += _names_of(instance, compiled, given)
@@ -150,31 +154,43 @@ def holds_when(guard: Mapping[str, Any], config: Mapping[str, Any], declared: Ma
     )
 
 
-def _emits(instance: Instance) -> Iterator[Variant]:
-    for clause in instance.contract.provides.metrics:
+def degrade(instance: Instance, without: Mapping[int, str]) -> None:
+    """Take back what clauses of `provides.metrics` give, by their places, each with the reason."""
+    left = [variant for place, variant in emitted(instance) if place not in without]
+    instance.emits = tuple(sorted(left, key=lambda variant: str(variant.to_json())))
+    gone = {variant.metric: without[place] for place, variant in emitted(instance) if place in without}
+    instance.absent = {name: why for name, why in sorted(gone.items()) if all(v.metric != name for v in left)}
+
+
+def emitted(instance: Instance) -> Iterator[tuple[int, Variant]]:
+    """What a source gives by its configuration, each with the place of its clause in `provides.metrics`."""
+    for place, clause in enumerate(instance.contract.provides.metrics):
         if not holds_when(clause.when, instance.config, instance.contract.config):
             continue
         for name in _names(clause, instance.config):
             additive = clause.additive
             if additive is None:
                 additive = language().says("kind", clause.kind, "additive")
-            yield Variant(
-                metric=name,
-                type=clause.type,
-                unit=clause.unit,
-                kind=clause.kind,
-                additive=additive,
-                resource=frozenset(clause.resource),
-                consumer=frozenset(clause.consumer),
-                attributes=tuple(
-                    (attribute, _domain(domain, instance.config))
-                    for attribute, domain in sorted(clause.attributes.items())
+            yield (
+                place,
+                Variant(
+                    metric=name,
+                    type=clause.type,
+                    unit=clause.unit,
+                    kind=clause.kind,
+                    additive=additive,
+                    resource=frozenset(clause.resource),
+                    consumer=frozenset(clause.consumer),
+                    attributes=tuple(
+                        (attribute, _domain(domain, instance.config))
+                        for attribute, domain in sorted(clause.attributes.items())
+                    ),
+                    quality=clause.quality,
+                    interval=_interval(clause.interval, instance.config),
+                    origin=instance.label,
+                    via=frozenset({instance.label}),
+                    parts=parts_of(clause.parts),
                 ),
-                quality=clause.quality,
-                interval=_interval(clause.interval, instance.config),
-                origin=instance.label,
-                via=frozenset({instance.label}),
-                parts=parts_of(clause.parts),
             )
 
 

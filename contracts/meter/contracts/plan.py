@@ -11,6 +11,7 @@ from meter.contracts.digests import canonical_bytes
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.order import Edge, commensurable
+from meter.contracts.promises import claims_of
 from meter.contracts.rules import apply
 from meter.contracts.variants import Variant
 
@@ -63,6 +64,7 @@ def make(
                     "paths": sorted(n for n, o in instance.contract.config.items() if o.type in _PATHS),
                     "origins": dict(sorted(instance.origins.items())),
                     "emits": [variant.to_json() for variant in instance.emits],
+                    "absent": dict(sorted(instance.absent.items())),
                     "rules": [compiled.rule.to_json() for compiled in instance.rules],
                 }
                 for instance in instances
@@ -76,6 +78,11 @@ def make(
                 if words["placement"][instance.contract.placement]["role"] == "output"
             },
             "hops": hops(instances, schema),
+            "claims": [
+                {"instance": instance.label, "claim": claim}
+                for instance in sorted(instances, key=lambda each: each.label)
+                for claim, _ in claims_of(instance)
+            ],
             "rejected": [{"plugin": plugin, "for": need} for plugin, need in sorted(rejected)],
             "qualities": list(words["quality"]),
             "additive": sorted(kind for kind, word in words["kind"].items() if word["additive"] == "yes"),

@@ -201,7 +201,8 @@ class Engine:
             if entry["role"] == "source":
                 if plugin is None:
                     continue
-                declared = Declared(label, [Variant.from_json(variant) for variant in entry["emits"]])
+                variants = [Variant.from_json(variant) for variant in entry["emits"]]
+                declared = Declared(label, variants, entry["absent"])
                 source = SourceElement(label, plugin, declared, int(entry["config"]["interval"]), self.sysroot)
                 self.sources.insert(0, source)
                 source.live = self._start(label, plugin, source.context)
@@ -209,6 +210,10 @@ class Engine:
                 filter_ = FilterElement(label, plugin, rules, quality)
                 self.filters.insert(0, filter_)
                 filter_.live = plugin is not None and self._start(label, plugin, context)
+            elif entry["role"] == "recover":
+                # Left out it would lose what the plan promises to keep: said instead of run without it.
+                self.failed = True
+                self.fault("E-PLUGIN-RAISED", label, variant="recover", phase="start", why="")
             else:
                 output = OutputElement(label, plugin, rules, quality)
                 self.outputs.insert(0, output)

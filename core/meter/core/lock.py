@@ -13,14 +13,14 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from meter.contracts import digests
+from meter.contracts import claims, digests
 from meter.core.host import Probe
 from meter.core.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-FORMAT: Final = "meter-lock/3"
+FORMAT: Final = "meter-lock/4"
 LIMIT: Final = 1 << 28
 """A lock of more bytes was not written by meter."""
 digest: Final = digests.digest
@@ -185,6 +185,11 @@ def stale(entry: dict[str, Any], *, folder: str, sysroot: str | None) -> str:
     return ""
 
 
+def plans(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The plans of a lock, by mountpoint."""
+    return {mountpoint: entry["plan"] for mountpoint, entry in document["mounts"].items()}
+
+
 def contracts_of(entry: dict[str, Any]) -> dict[str, str]:
     """For each plugin of an entry the path of its contract."""
     return {plugin: known[0] for plugin, known in entry["files"].items()}
@@ -212,4 +217,6 @@ def warm(mount_file: str, sysroot: str | None, wanted: Collection[str] = ()) -> 
         return None
     folder = os.path.dirname(os.path.abspath(mount_file))
     entries = {name: mounts[name] for name in names}
+    if any(each.first[0] in entries or each.second[0] in entries for each in claims.meetings(plans(document))):
+        return None
     return None if any(stale(entry, folder=folder, sysroot=sysroot) for entry in entries.values()) else entries

@@ -13,12 +13,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from meter.contracts import keynames, options
+from meter.contracts import claims, keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
 from meter.contracts.host import Assumed, Host
 from meter.contracts.model import Source
+from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.request import Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import Span, Words
@@ -128,14 +129,20 @@ class Mounts:
         return check(request, catalogue, host), probe
 
     def resolve(
-        self, mountpoint: str, *, locked: bool = False, record: bool = True, span: Span | None = None
+        self,
+        mountpoint: str,
+        *,
+        locked: bool = False,
+        record: bool = True,
+        span: Span | None = None,
+        beside: Mapping[str, dict[str, Any]] | None = None,
     ) -> tuple[Ready | None, list[Diagnostic]]:
         """The plan of a mounted backend: the locked one where it holds, else a new one, else why not.
 
         Args: `mountpoint` in its one spelling, as all mountpoints here that are not said to be typed.
 
         A plugin that is new in the catalogue never changes a mounted backend: an unchanged request is checked
-        against the plugins of its plan.
+        against the plugins of its plan. `beside` are the plans of the mounts that it has to get along with.
         """
         text, requests, found = self.read()
         if mountpoint not in requests:
@@ -146,7 +153,8 @@ class Mounts:
         if entry is not None and same_request:
             why = lock.stale(entry, folder=self.folder, sysroot=self.sysroot)
             if not why:
-                return Ready(entry["plan"], lock.contracts_of(entry), ()), []
+                clashes = self.clashes(request, entry["plan"], requests, beside)
+                return (None, clashes) if clashes else (Ready(entry["plan"], lock.contracts_of(entry), ()), [])
         if locked:
             variant = "" if entry is None else "changed"
             if not same_request:
@@ -164,11 +172,40 @@ class Mounts:
             drifted = self.drift(request, entry, checked)
             if drifted:
                 return None, drifted
+        if clashes := self.clashes(request, checked.plan.document, requests, beside):
+            return None, [*found, *clashes]
         contracts = paths_of(checked, catalogue)
         ready = Ready(checked.plan.document, contracts, checked.diagnostics, rewritten=mountpoint)
         if record and not locked and not self.assume:
             self.record(request, checked, contracts, probe)
         return ready, found
+
+    def clashes(
+        self,
+        request: Request,
+        plan: dict[str, Any],
+        requests: Mapping[str, Request],
+        beside: Mapping[str, dict[str, Any]] | None = None,
+    ) -> list[Diagnostic]:
+        """E-CLAIM for what a plan claims and another mount of the file claims too.
+
+        Args: `beside` are the plans of the others; those that the lock has of unchanged requests where it is missing.
+        """
+        mine = request.mountpoint
+        if beside is None:
+            entries = self.lock()["mounts"]
+            same = [
+                name for name in entries if name in requests and entries[name]["request"] == requests[name].digest()
+            ]
+            beside = {name: entries[name]["plan"] for name in same}
+        for one, other in claims.meetings({**beside, mine: plan}):
+            if mine not in (one[0], other[0]):
+                continue
+            first, second = (one, other) if other[0] == mine else (other, one)
+            places = [_place_of(requests.get(each[0], request), each[1]) for each in (first, second)]
+            shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
+            return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts")]
+        return []
 
     def refused(self, mountpoint: str, text: str, found: list[Diagnostic], span: Span) -> list[Diagnostic]:
         """Why there is no request of that mountpoint: what is wrong with it, else E-MOUNT-UNKNOWN."""
@@ -188,10 +225,11 @@ class Mounts:
         names = list(mountpoints) or sorted(requests)
         if not names and not wrong:
             wrong = [_fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)]
-        out = []
+        out: list[Ready] = []
         places = dict(zip(mountpoints, spans, strict=False))
         for name in names:
-            one, diagnostics = self.resolve(name, locked=locked, span=places.get(name))
+            beside = None if mountpoints else {each.plan["mountpoint"]: each.plan for each in out}
+            one, diagnostics = self.resolve(name, locked=locked, span=places.get(name), beside=beside)
             if one is None:
                 wrong += [diagnostic for diagnostic in diagnostics if diagnostic not in wrong]
             else:
@@ -212,7 +250,8 @@ class Mounts:
             found = []
         plans: list[dict[str, Any]] = []
         for name in [mountpoint] if mountpoint is not None else sorted(requests):
-            one, diagnostics = self.resolve(name, locked=locked, record=False, span=span)
+            beside = None if mountpoint is not None else {plan["mountpoint"]: plan for plan in plans}
+            one, diagnostics = self.resolve(name, locked=locked, record=False, span=span, beside=beside)
             found += [diagnostic for diagnostic in diagnostics if diagnostic not in found]
             if one is not None:
                 plans.append(one.plan)
@@ -360,6 +399,8 @@ class Mounts:
             facts = {"word": str(error.object)[error.start : error.end]}
             raise ContractError([_fault("E-OPTION", request.span, "not-utf8", **facts)]) from None
         _, again, _ = self._parsed(changed)
+        if clashes := self.clashes(request, checked.plan.document, again):
+            raise ContractError([*problems, *checked.diagnostics, *clashes])
         contracts = paths_of(checked, catalogue)
         files = {self.path: changed}
         if not self.assume:
@@ -385,6 +426,8 @@ class Mounts:
             checked, probe = self.check(request, catalogue)
             if checked.plan is None:
                 raise ContractError([*problems, *checked.diagnostics])
+            if clashes := self.clashes(request, checked.plan.document, requests):
+                raise ContractError([*problems, *checked.diagnostics, *clashes])
             contracts = paths_of(checked, catalogue)
             self._write(self._lock_files(request, checked, contracts, probe, self._data()))
             return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
@@ -431,6 +474,11 @@ class Mounts:
             lock.write_together(files)
         except OSError as error:
             raise ContractError([io_fault(self.path, error, "unwritable")]) from error
+
+
+def _place_of(request: Request, label: str) -> Span:
+    """Where an instance was asked for; the request where it was pulled in."""
+    return next((asked.span for asked in request.plugins if asked.label == label), request.span)
 
 
 def paths_of(checked: Checked, catalogue: Catalogue) -> dict[str, str]:

@@ -85,6 +85,9 @@ class Context:
 class SourceContext(Context):
     """The context of a source: declares columns besides."""
 
+    absent: frozenset[str] = frozenset()
+    """Metrics of the contract that this host does not let the source give; to give one all the same is a breach."""
+
     def columns(self, specs: Iterable[ColumnSpec]) -> Columns:
         """Declare the columns of a row once; each must lie in what the contract provides.
 

@@ -75,13 +75,15 @@ class Row(NamedTuple):
 class Declared:
     """What one instance may emit, from the variants of its plan.
 
-    Args: label, the instance, named in breaches; variants, its product sets of series.
+    Args: label, the instance, named in breaches; variants, its product sets of series; absent, the metrics of its
+        contract that this host does not let it give.
     """
 
-    __slots__ = ("_columns", "_keys", "_variants", "label")
+    __slots__ = ("_columns", "_keys", "_variants", "absent", "label")
 
-    def __init__(self, label: str, variants: Iterable[Variant]) -> None:
+    def __init__(self, label: str, variants: Iterable[Variant], absent: Iterable[str] = ()) -> None:
         self.label = label
+        self.absent = frozenset(absent)
         self._variants: dict[str, list[Variant]] = {}
         for variant in variants:
             self._variants.setdefault(variant.metric, []).append(variant)
@@ -378,6 +380,7 @@ class BoundSourceContext(SourceContext):
 
     def __init__(self, declared: Declared, sysroot: Path | None = None) -> None:
         super().__init__(declared.label, sysroot)
+        self.absent = declared.absent
         self._declared = declared
 
     def columns(self, specs: Iterable[ColumnSpec]) -> Columns:

@@ -1,0 +1,94 @@
+"""Presence: whether this host lets the instances of a chain work, and which of their metrics it does not.
+
+A need of a plugin that does not hold is an error; one of a single metric makes that metric absent, which is a warning.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
+from meter.contracts.host_needs import host_faults, python_faults, told, told_of_alternatives, unmet
+from meter.contracts.instances import Instance, degrade, emitted
+from meter.contracts.request import At, Request
+from meter.contracts.rules import PLACEHOLDER
+from meter.contracts.variants import MACHINE
+
+
+def presence(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
+    """E-HOST and E-PATH."""
+    found = []
+    needs = []
+    if alternatives := host_faults(instance.contract, host):
+        needs.append((told_of_alternatives(alternatives), "host"))
+    if faults := python_faults(instance.contract, host):
+        needs.append((told(faults), "python"))
+    for (why, help_), clause in needs:
+        spans = (instance.span, instance.contract.source.key("needs", clause))
+        facts = {"plugin": instance.contract.name, "why": why, "help": help_}
+        found.append(Diagnostic(code="E-HOST", facts=facts, spans=spans, clause=f"needs.{clause}"))
+    found += _environment(instance, host)
+    for name, option in sorted(instance.contract.config.items()):
+        value = instance.config.get(name)
+        if option.access is None or value is None:
+            continue
+        question = WRITE if option.access == "write" else READ
+        paths: dict[At, str] = {(): value}
+        if isinstance(value, list | dict):
+            paths = {(p,): path for p, path in (value.items() if isinstance(value, dict) else enumerate(value))}
+        for at, path in paths.items():
+            answer = host.answer(question, path)
+            if not answer:
+                continue
+            given = request.config.get(instance.label, {}).get(name)
+            span = instance.span if given is None else given.locate(at)
+            facts = {"option": name, "instance": instance.label, "path": path, "why": reason(answer)}
+            facts["help"] = remedy(answer, "path")
+            found.append(Diagnostic(code="E-PATH", facts=facts, spans=(span,), clause="config"))
+    return found
+
+
+def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
+    """E-HOST for a variable that the value of an added attribute needs."""
+    found = []
+    for compiled in instance.rules:
+        gives = compiled.rule.gives
+        texts = [text for _, text in gives.attributes] if gives is not None else []
+        for name in sorted({name for text in texts for name in PLACEHOLDER.findall(text) if name}):
+            if answer := host.answer(ENVIRONMENT, name):
+                facts = {"plugin": instance.label, "why": reason(answer), "help": remedy(answer)}
+                span = instance.contract.source.key("needs", "metrics", compiled.place, "gives", "attributes")
+                clause = "needs.metrics.gives.attributes"
+                found.append(Diagnostic(code="E-HOST", facts=facts, spans=(instance.span, span), clause=clause))
+    return found
+
+
+def degraded(instance: Instance, host: Host) -> list[Diagnostic]:
+    """W-HOST-DEGRADED for the metrics that this host does not let a source give; they are taken from it.
+
+    E-HOST where nothing is left: then the source has no use here.
+    """
+    clauses = instance.contract.provides.metrics
+    if not any(clause.host is not None for clause in clauses):
+        return []
+    without: dict[int, str] = {}
+    found = []
+    for place in sorted({place for place, _ in emitted(instance)}):
+        clause = clauses[place]
+        faults = unmet(clause.host, host) if clause.host is not None else []
+        if not faults:
+            continue
+        without[place], help_ = told(faults)
+        span = instance.contract.source.key("provides", "metrics", place, "host")
+        of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
+        facts = {"instance": instance.label, "plugin": instance.contract.name, "metric": f"`{clause.name}`", "of": of}
+        facts |= {"why": without[place], "help": help_}
+        spans, variant = (instance.span, span), "of" if of else ""
+        path = "provides.metrics.host"
+        found.append(Diagnostic(code="W-HOST-DEGRADED", facts=facts, spans=spans, clause=path, variant=variant))
+    had = bool(instance.emits)
+    degrade(instance, without)
+    if had and not instance.emits:
+        return [evolve(found[0], code="E-HOST", variant="")]
+    return found

@@ -1,0 +1,121 @@
+"""What instances promise and claim beside their metrics: durability, exclusive things, time, isolation.
+
+Each function takes the whole chain or one instance of it and says what cannot be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from meter.contracts.claims import meet
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.instances import CONFIG, Instance
+from meter.contracts.language import language
+from meter.contracts.quantities import format_duration, parse_duration
+from meter.contracts.request import Request
+from meter.contracts.spans import Span
+
+
+def promises(chain: Sequence[Instance], request: Request) -> list[Diagnostic]:
+    """Everything that an ordered chain cannot keep."""
+    found: list[Diagnostic] = []
+    for instance in chain:
+        found += _isolation(instance)
+        found += _deadline(instance)
+        found += _durability(instance, chain, request)
+    return [*found, *_claims(chain, request)]
+
+
+def role_of(instance: Instance) -> str:
+    """What the engine does with an instance."""
+    return language().words["placement"][instance.contract.placement]["role"]
+
+
+# ------------------------------------------------------------------------------------------------------------- claims
+
+
+def claims_of(instance: Instance) -> list[tuple[str, str]]:
+    """What an instance claims, each with the option that it comes from, sorted; a path that it writes is a claim."""
+    found = []
+    for text in instance.contract.claims:
+        named = CONFIG.findall(text)
+        claim = CONFIG.sub(lambda match: str(instance.config.get(match[1], "")), text)
+        found.append((claim, named[0] if named else ""))
+    for name, option in instance.contract.config.items():
+        path = instance.config.get(name)
+        if option.access == "write" and isinstance(path, str):
+            found.append((f"file:{path}", name))
+    return sorted(found)
+
+
+def _claims(chain: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:
+    """E-CLAIM: two instances, or two options of one, that want what only one can have."""
+    taken: list[tuple[str, Instance, Span]] = []
+    for instance in sorted(chain, key=lambda each: each.label):
+        for claim, option in claims_of(instance):
+            given = request.config.get(instance.label, {}).get(option)
+            span = instance.span if given is None else given.locate(())
+            for first, holder, place in taken:
+                if meet(first, claim):
+                    yield clash((holder.label, first, place), (instance.label, claim, span))
+                    break
+            else:
+                taken.append((claim, instance, span))
+
+
+def clash(first: tuple[str, str, Span], second: tuple[str, str, Span], variant: str = "") -> Diagnostic:
+    """E-CLAIM for two claims: instance, claim and place of each."""
+    kind, _, name = second[1].partition(":")
+    facts = {"first": first[0], "second": second[0], "other": first[1], "claim": second[1], "path": name}
+    variant = variant or ("" if kind == "file" else "claim")
+    return Diagnostic(code="E-CLAIM", facts=facts, spans=(second[2], first[2]), clause="claims", variant=variant)
+
+
+# --------------------------------------------------------------------------------------------------------- durability
+
+
+def _durability(instance: Instance, chain: Sequence[Instance], request: Request) -> list[Diagnostic]:
+    """E-DURABILITY: an output that promises less than is demanded, by itself and with what recovers it."""
+    wanted = request.durability
+    if wanted is None or role_of(instance) != "output":
+        return []
+    rank = language().rank
+    promised = [instance.contract.durability]
+    promised += [each.contract.durability for each in recovering(instance, chain)]
+    got = max(promised, key=lambda word: rank("durability", word))
+    if rank("durability", got) >= rank("durability", wanted):
+        return []
+    facts = {"instance": instance.label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
+    span = instance.contract.source.value("durability")
+    return [Diagnostic(code="E-DURABILITY", facts=facts, spans=(instance.span, span), clause="durability")]
+
+
+def recovering(output: Instance, chain: Sequence[Instance]) -> list[Instance]:
+    """The instances that get what an output could not deliver: those whose option `for` names it."""
+    return [each for each in chain if role_of(each) == "recover" and output.label in each.config.get("for", ())]
+
+
+# ------------------------------------------------------------------------------------------------- time and isolation
+
+
+def _deadline(instance: Instance) -> list[Diagnostic]:
+    """E-CONSTRAINT: a source that can take longer for a poll than the time between two of them."""
+    deadline = instance.contract.deadline
+    if deadline is None or role_of(instance) != "source" or parse_duration(deadline) <= instance.config["interval"]:
+        return []
+    facts = {"instance": instance.label, "deadline": deadline}
+    facts["interval"] = format_duration(instance.config["interval"])
+    spans = (instance.span, instance.contract.source.value("deadline"))
+    return [Diagnostic(code="E-CONSTRAINT", facts=facts, spans=spans, clause="deadline", variant="deadline")]
+
+
+def _isolation(instance: Instance) -> list[Diagnostic]:
+    """E-INTERFACE: an isolation that this meter has not."""
+    words = language().words["isolation"]
+    wanted = instance.contract.isolation
+    if words[wanted].get("supported") != "no":
+        return []
+    had = next(says["description"] for says in words.values() if says.get("supported") != "no")
+    facts = {"instance": instance.label, "wanted": wanted, "got": had}
+    spans = (instance.span, instance.contract.source.value("isolation"))
+    return [Diagnostic(code="E-INTERFACE", facts=facts, spans=spans, clause="isolation", variant="isolation")]
