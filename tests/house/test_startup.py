@@ -126,9 +126,14 @@ def test_a_run_from_a_valid_lock_loads_numpy_and_orjson_besides(started: Started
     assert among(modules, *OPENSSL, *COMPRESSORS, *ERRORS_ONLY, *PROCESSES, *METADATA) == []
 
 
-def test_a_cold_check_with_nothing_to_order_loads_no_graph_library(started: Started) -> None:
-    """Sources and outputs have their places by their placement; networkx would be a third of the whole start."""
-    started.modules("mount", "/host", "cpu", "memory", "csv", "path=host.csv")
+ACCUMULATE = ("accumulate", "metrics=system.cpu.time")
+RATE = ("rate", "metrics=system.cpu.time.total")
+
+
+@pytest.mark.parametrize("filters", [(), (*ACCUMULATE, *RATE)], ids=["no filters", "asked in their order"])
+def test_a_cold_check_with_nothing_to_sort_loads_no_graph_library(started: Started, filters: tuple[str, ...]) -> None:
+    """The order asked for is that of placements and metrics; networkx would be half of the whole start."""
+    started.modules("mount", "/host", "cpu", *filters, "csv", "path=host.csv")
     started.without_lock()
 
     modules = started.modules("check")
@@ -138,9 +143,8 @@ def test_a_cold_check_with_nothing_to_order_loads_no_graph_library(started: Star
 
 
 def test_a_cold_check_with_an_order_to_find_loads_it(started: Started) -> None:
-    """One filter reads what the other gives."""
-    filters = ("accumulate", "metrics=system.cpu.time", "rate", "metrics=system.cpu.time.total")
-    started.modules("mount", "/host", "cpu", *filters, "csv", "path=host.csv")
+    """The filter that reads what the other gives is asked for before it."""
+    started.modules("mount", "/host", "cpu", *RATE, *ACCUMULATE, "csv", "path=host.csv")
     started.without_lock()
 
     assert among(started.modules("check"), "networkx") == ["networkx"]

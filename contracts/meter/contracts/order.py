@@ -12,8 +12,7 @@ has it.
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from attrs import frozen
@@ -22,20 +21,31 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
+from meter.contracts.rings import shortest_ring
 from meter.contracts.rules import WorstQuality, apply, give, named
 from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
 
 LIMIT: Final = 10_000
+"""Variants that could exist; more are not followed."""
+WAYS: Final = 200_000
+"""Reads that could happen, and pairs of them of which one takes away what the other reads; more are not followed."""
+SHOWN: Final = 12
+"""Edges of a ring that are told."""
 
 
 class Edge(NamedTuple):
-    """`first` comes before `then`; `because` names the clause or the metric."""
+    """`first` comes before `then`; `because` names the clause or the metric.
+
+    The clause is at `span`, or it is the rule of `reader` at `place` in its `needs.metrics`: few edges are ever shown.
+    """
 
     first: str
     then: str
     because: str
     strong: bool
+    reader: str = ""
+    place: int = 0
     span: Span | None = None
 
 
@@ -81,12 +91,22 @@ class Reach(NamedTuple):
     place: int
 
 
-def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
-    """Every read that could happen, as a least fixed point from the sources; whether the limit was passed.
+class TooManyError(Exception):
+    """More could happen in a chain than is followed; `variant` and `limit` say of what."""
+
+    def __init__(self, variant: str, limit: int) -> None:
+        super().__init__(variant)
+        self.variant = variant
+        self.limit = limit
+
+
+def potential(instances: Iterable[Instance]) -> list[Reach]:
+    """Every read that could happen, as a least fixed point from the sources.
 
     An instance never reads what derives from itself.
+    Raises: TooManyError, a limit was passed.
     """
-    instances = list(instances)
+    instances = sorted(instances, key=lambda each: each.label)  # so that it is always the same limit that is passed
     filters = [i for i in instances if language().words["placement"][i.contract.placement]["role"] == "filter"]
     pool: dict[Variant, bool] = {variant: False for instance in instances for variant in instance.emits}
     reaches: dict[Reach, None] = {}
@@ -94,10 +114,13 @@ def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
     quality = worst_quality()
     while fresh:
         made: dict[Variant, bool] = {}
+        by_name: dict[str, list[Variant]] = {}
+        for variant in fresh:
+            by_name.setdefault(variant.metric, []).append(variant)
         for instance in filters:
             rules = [compiled.rule for compiled in instance.rules]
             names = named(rules)
-            candidates = fresh if names is None else [variant for variant in fresh if variant.metric in names]
+            candidates = fresh if names is None else [v for name in sorted(names) for v in by_name.get(name, ())]
             seen = [variant for variant in candidates if instance.label not in variant.via]
             for variant in seen:
                 for hit in apply(rules, [variant], commensurable)[0]:
@@ -111,11 +134,13 @@ def potential(instances: Iterable[Instance]) -> tuple[list[Reach], bool]:
                     reaches[reach] = None
                     if given is not None and given not in pool:
                         made[given] = changes and made.get(given, True)
+            if len(pool) + len(made) > LIMIT:
+                raise TooManyError("", LIMIT)
+            if len(reaches) > WAYS:
+                raise TooManyError("ways", WAYS)
         pool.update(made)
         fresh = list(made)
-        if len(pool) > LIMIT:
-            return list(reaches), True
-    return list(reaches), False
+    return list(reaches)
 
 
 def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple[list[Edge], list[Diagnostic]]:
@@ -126,8 +151,7 @@ def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple
 
     def add(first: str, then: str, because: str, reach: Reach, *, strong: bool) -> None:
         key = (first, then, strong)
-        span = by_label[reach.reader].contract.source.key("needs", "metrics", reach.place)
-        edge = Edge(first, then, because, strong, span)
+        edge = Edge(first, then, because, strong, reach.reader, reach.place)
         edges[key] = min(edges.get(key, edge), edge)
 
     timely = {
@@ -135,6 +159,7 @@ def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple
         for reach in reaches
         if rank(by_label[reach.variant.origin]) <= rank(by_label[reach.reader])
     }
+    ways = 0
     of: dict[Variant, list[Reach]] = {}
     for reach in reaches:
         of.setdefault(reach.variant, []).append(reach)
@@ -152,8 +177,12 @@ def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple
                 )
             elif reach.literal and rank(maker) > rank(reader) and (reader.label, variant.metric) not in timely:
                 found.append(_late(maker, reader, variant.metric))
-        for one, other in itertools.permutations(group, 2):
-            if one.reader == other.reader or not one.removes or not one.part.meets(other.part):
+        removing = [reach for reach in group if reach.removes]
+        ways += len(removing) * len(group)
+        if ways > WAYS:
+            raise TooManyError("ways", WAYS)
+        for one, other in itertools.product(removing, group):
+            if one.reader == other.reader or not one.part.meets(other.part):
                 continue
             first, second = by_label[other.reader], by_label[one.reader]
             if first.contract.placement != second.contract.placement:
@@ -188,6 +217,10 @@ def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[E
     """Edges of `ordering` and of the request's `order`; all strong."""
     edges: list[Edge] = []
     found: list[Diagnostic] = []
+    called: dict[str, list[Instance]] = {}
+    for instance in instances:
+        for name in {instance.label, instance.contract.name, *instance.contract.provides.capabilities}:
+            called.setdefault(name, []).append(instance)
     for instance in instances:
         for clause, targets in (
             ("before", instance.contract.ordering.before),
@@ -201,8 +234,8 @@ def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[E
                         Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause=f"ordering.{clause}")
                     )
                     continue
-                for other in instances:
-                    if other is instance or not other.provides(target):
+                for other in called.get(target, ()):
+                    if other is instance:
                         continue
                     first, then = (instance, other) if clause == "before" else (other, instance)
                     because = f"clause: ordering.{clause} of `{instance.contract.name}`"
@@ -254,45 +287,66 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
     position, label) goes first. Equal inputs give equal orders, whatever the order of files, dicts or hashes. O(V
     log V + E).
     """
-    reaches, over = potential(instances)
-    if over:
-        limit = Diagnostic(code="E-FLOW-LIMIT", facts={"limit": str(LIMIT)}, spans=(request.span,))
+    try:
+        flowing, late = flow_edges(instances, potential(instances))
+    except TooManyError as error:
+        facts, spans = {"limit": str(error.limit)}, (request.span,)
+        limit = Diagnostic(code="E-FLOW-LIMIT", facts=facts, spans=spans, variant=error.variant)
         return Ordered(order=(), edges=(), diagnostics=(limit,))
-    flowing, late = flow_edges(instances, reaches)
     asked, found = asked_edges(instances, request)
     found += late
     edges = flowing + asked
     strong = {(edge.first, edge.then) for edge in edges if edge.strong}
+    weak = {(edge.first, edge.then) for edge in edges if not edge.strong} - strong
     by_label = {instance.label: instance for instance in instances}
-    ring = shortest_ring(sorted(by_label), strong)
-    if ring:
+    ranked = sorted(by_label, key=lambda label: by_label[label].rank)
+    place = {label: nth for nth, label in enumerate(ranked)}
+    # Where no edge leads back, sorting gives what the topological sort would: each time the least is free.
+    follows = all(place[first] < place[then] for first, then in strong | weak)
+    if not follows and (ring := shortest_ring(strong)):
         found.append(_cycle(ring, edges, by_label))
     if any(diagnostic.level == "error" for diagnostic in found):
         return Ordered(order=(), edges=(), diagnostics=tuple(found))
-    if not edges:
-        alone = sorted(by_label, key=lambda label: by_label[label].rank)
-        return Ordered(order=tuple(alone), edges=(), diagnostics=tuple(found))
+    if not follows:
+        ranked, given_way = _sorted(by_label, strong, weak)
+        weak -= given_way
+        closed = _closure(ranked, strong, place)
+        for one, other in sorted({(min(pair), max(pair)) for pair in given_way}):
+            if not closed[one] >> place[other] & 1 and not closed[other] >> place[one] & 1:
+                found.append(_order_asked(by_label[one], by_label[other]))
+    final = {(edge.first, edge.then): edge for edge in sorted(edges, key=lambda e: (e.first, e.then, e.because))}
+    kept = tuple(final[pair] for pair in sorted(strong | weak))
+    return Ordered(order=tuple(ranked), edges=kept, diagnostics=tuple(found))
 
-    import networkx as nx  # 13 bare interpreter starts; only the cold path needs it
 
-    weak = {(edge.first, edge.then) for edge in edges if not edge.strong} - strong
+_Pairs = Collection[tuple[str, str]]
+
+
+def _sorted(by_label: Mapping[str, Instance], strong: _Pairs, weak: _Pairs) -> tuple[list[str], set[tuple[str, str]]]:
+    """The order, and the weak edges that gave way to it: those inside a cycle of weak and strong ones."""
+    import networkx as nx  # 13 bare interpreter starts; only a chain that is not asked for in its order needs it
+
     graph: Any = nx.DiGraph()
     graph.add_nodes_from(sorted(by_label))
-    graph.add_edges_from(sorted(strong))
-    both = graph.copy()
-    both.add_edges_from(sorted(weak))
-    for component in nx.strongly_connected_components(both):
-        inner = {pair for pair in weak if pair[0] in component and pair[1] in component}
-        pairs = sorted({tuple(sorted(pair)) for pair in inner})
-        for one, other in pairs:
-            if not nx.has_path(graph, one, other) and not nx.has_path(graph, other, one):
-                found.append(_order_asked(by_label[one], by_label[other]))
-        weak -= inner
-    graph.add_edges_from(sorted(weak))
-    result = tuple(nx.lexicographical_topological_sort(graph, key=lambda label: by_label[label].rank))
-    final = {(edge.first, edge.then): edge for edge in sorted(edges, key=lambda e: (e.first, e.then, e.because))}
-    kept = tuple(final[pair] for pair in sorted(graph.edges))
-    return Ordered(order=result, edges=kept, diagnostics=tuple(found))
+    graph.add_edges_from(sorted({*strong, *weak}))
+    part = {label: nth for nth, labels in enumerate(nx.strongly_connected_components(graph)) for label in labels}
+    inner = {pair for pair in weak if part[pair[0]] == part[pair[1]]}
+    graph.remove_edges_from(inner)
+    return list(nx.lexicographical_topological_sort(graph, key=lambda label: by_label[label].rank)), inner
+
+
+def _closure(ordered: Sequence[str], pairs: _Pairs, place: Mapping[str, int]) -> dict[str, int]:
+    """For each label the set of those behind it along edges, as bits by `place`; `ordered` agrees with the edges."""
+    after: dict[str, list[str]] = {label: [] for label in ordered}
+    for first, then in pairs:
+        after[first].append(then)
+    behind: dict[str, int] = {}
+    for label in reversed(ordered):
+        bits = 0
+        for then in after[label]:
+            bits |= behind[then] | 1 << place[then]
+        behind[label] = bits
+    return behind
 
 
 def _order_asked(one: Instance, other: Instance) -> Diagnostic:
@@ -306,10 +360,15 @@ def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, In
     best: dict[tuple[str, str], Edge] = {}
     for edge in sorted(edges, key=lambda e: (not e.strong, e.because)):
         best.setdefault((edge.first, edge.then), edge)
-    pairs = list(zip(ring, (*ring[1:], ring[0]), strict=True))
+    pairs = list(zip(ring, (*ring[1:], ring[0]), strict=True))[:SHOWN]
     notes = tuple(language().phrase("note", "before", first=a, then=b, because=best[a, b].because) for a, b in pairs)
-    spans = [best[pair].span or by_label[pair[0]].span for pair in pairs]
-    text = " -> ".join(f"`{label}`" for label in (*ring, ring[0]))
+    spans = []
+    for pair in pairs:
+        edge = best[pair]
+        rule = by_label[edge.reader].contract.source.key("needs", "metrics", edge.place) if edge.reader else None
+        spans.append(edge.span or rule or by_label[pair[0]].span)
+    shown = (*ring, ring[0]) if len(ring) <= SHOWN else (*ring[:SHOWN], "…", ring[0])
+    text = " -> ".join(f"`{label}`" if label != "…" else label for label in shown)
     return Diagnostic(
         code="E-CYCLE",
         facts={"count": str(len(ring)), "ring": text},
@@ -317,28 +376,3 @@ def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, In
         clause="ordering",
         notes=notes,
     )
-
-
-def shortest_ring(labels: Sequence[str], pairs: set[tuple[str, str]]) -> tuple[str, ...]:
-    """One shortest cycle, beginning at its least label; the empty tuple where there is none."""
-    after: dict[str, list[str]] = {label: [] for label in labels}
-    for first, then in sorted(pairs):
-        after[first].append(then)
-    best: tuple[str, ...] = ()
-    for start in labels:
-        came: dict[str, str] = {}
-        queue = deque([start])
-        while queue and start not in came:
-            label = queue.popleft()
-            for then in after[label]:
-                if then not in came:
-                    came[then] = label
-                    queue.append(then)
-        if start not in came:
-            continue
-        ring = [came[start]]
-        while ring[-1] != start:
-            ring.append(came[ring[-1]])
-        if not best or len(ring) < len(best):
-            best = tuple(reversed(ring))
-    return best
