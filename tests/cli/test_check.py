@@ -263,3 +263,94 @@ def test_a_lock_that_is_a_folder_is_no_fault(sandbox: Sandbox) -> None:
     (sandbox.folder / "meter.lock").mkdir()
     sandbox.meter("check").ok()
     sandbox.meter("run", "--for", "20ms").ok()
+
+
+SLIPS = """# head
+[mounts."/host"]
+plugns = ["cpuu#a", 'memroy', "csv"] # three
+durabilty = "proces"
+
+[mounts."/host".config.cvs]
+path = "x.csv" # here
+[mounts."/host".config.a]
+intervall = "1s"
+"""
+MENDED = (
+    SLIPS.replace("plugns", "plugins").replace("cpuu", "cpu").replace("memroy", "memory").replace("cvs", "csv")
+    .replace("durabilty", "durability").replace("proces", "process").replace("intervall", "interval")
+)  # fmt: skip
+
+
+def test_fix_mends_what_is_certain_and_keeps_the_rest(sandbox: Sandbox) -> None:
+    """Fault behind fault, until the file is sound; each change is shown; comments, quotes and line ends stay."""
+    path = sandbox.folder / "meter.toml"
+    path.write_bytes(SLIPS.replace("\n", "\r\n").encode())
+    before = sandbox.meter("check")
+    assert (before.code, before.codes) == (1, ["E-CLAUSE-UNKNOWN", "E-CLAUSE-UNKNOWN"])
+    assert before.errors.endswith("`meter check --fix` mends 2 of these\n")
+    fixed = sandbox.meter("check", "--fix").ok()
+    assert path.read_bytes() == MENDED.replace("\n", "\r\n").encode()
+    assert fixed.out.startswith(
+        "meter.toml:3: write `plugins` instead of `plugns`\n"
+        '  - plugns = ["cpuu#a", \'memroy\', "csv"] # three\n'
+        '  + plugins = ["cpuu#a", \'memroy\', "csv"] # three\n'
+    )
+    assert fixed.out.endswith("/host: ok, a, memory -> csv\n")
+    assert (fixed.out.count("  + "), fixed.errors) == (7, "")
+    assert sandbox.meter("check", "--fix").ok().out == "/host: ok, a, memory -> csv\n"
+    assert not (sandbox.folder / "meter.lock").exists()
+
+
+def test_fix_in_other_forms(sandbox: Sandbox) -> None:
+    """JSON tells what was changed; GitHub and SARIF forms stay whole on stdout; without --fix SARIF has the fixes."""
+    path = sandbox.folder / "meter.toml"
+    path.write_text(SLIPS)
+    (result, _) = sandbox.meter("check", "--format", "sarif").json["runs"][0]["results"]
+    (replacement,) = result["fixes"][0]["artifactChanges"][0]["replacements"]
+    assert replacement["insertedContent"] == {"text": "plugins"}
+    document = sandbox.meter("check", "--fix", "--format", "json").ok().json
+    assert (document["ok"], document["unfixed"], len(document["fixed"])) == (True, [], 7)
+    line = SLIPS.split("\n")[2]
+    assert document["fixed"][0] == {
+        "file": "meter.toml",
+        "line": 3,
+        "code": "E-CLAUSE-UNKNOWN",
+        "title": "write `plugins` instead of `plugns`",
+        "diff": [f"-{line}", f"+{line.replace('plugns', 'plugins')}"],
+    }
+    for form in ("github", "sarif"):
+        path.write_text(SLIPS)
+        done = sandbox.meter("check", "--fix", "--format", form).ok()
+        assert "write `csv` instead of `cvs`" in done.errors
+        assert done.out.strip() == "" or done.json["runs"][0]["results"] == []
+
+
+def test_fix_leaves_what_is_not_certain(sandbox: Sandbox) -> None:
+    """A name with two near ones, and a value that nobody can know, stay; the exit code is that of what is left."""
+    text = '[mounts."/host"]\nplugins = ["cpv", "memory"]\nconfig.memory = { interval = 10 }\n'
+    write(sandbox, text)
+    done = sandbox.meter("check", "--fix")
+    assert (done.code, done.codes, done.out) == (1, ["E-PLUGIN-UNKNOWN", "E-CONFIG-TYPE"], "")
+    assert (sandbox.folder / "meter.toml").read_text() == text
+    assert "--fix" not in sandbox.meter("check").errors
+
+
+def test_fix_changes_contracts_of_the_checked_folder_only(sandbox: Sandbox) -> None:
+    """Those of the folder that was named, as the target or with --plugin-dir; others are as they are installed."""
+    folder = sandbox.plugin("mine", contract=SOURCE.format(name="mine").replace("gauge", "guage"))
+    contract = folder / "mine" / "contract.toml"
+    write(sandbox, '[mounts."/host"]\nplugins = ["mine", "csv"]\nconfig.csv.path = "x.csv"\n')
+    fixed = sandbox.meter("check", "--fix", folder).ok()
+    assert 'kind = "gauge"' in contract.read_text()
+    assert fixed.out.count("\n  + ") == 1
+    contract.write_text(contract.read_text().replace("gauge", "guage"))
+    sandbox.meter("check", "--fix", "--plugin-dir", folder).ok()
+    assert 'kind = "gauge"' in contract.read_text()
+
+
+def test_fix_does_not_touch_a_command_line(sandbox: Sandbox) -> None:
+    """A mistyped mountpoint is said, with the word that was meant."""
+    write(sandbox, SOUND.format("host"))
+    done = sandbox.meter("check", "/hsot", "--fix")
+    assert (done.code, done.codes) == (1, ["E-MOUNT-UNKNOWN"])
+    assert "not changed, as it is none of the checked files: <command line>:1: write `/host` instead" in done.errors

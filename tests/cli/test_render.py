@@ -598,7 +598,7 @@ class TestSarif:
             diagnostic(),
         ]
 
-        log = json.loads(json.dumps(sarif(found, "1.2.3")))
+        log = json.loads(json.dumps(sarif(found, "1.2.3", FILES.get)))
 
         assert log["version"] == "2.1.0"
         (run,) = log["runs"]
@@ -666,9 +666,35 @@ class TestSarif:
             },
         ]
 
+    def test_an_edit_is_a_fix(self) -> None:
+        """What goes is a region with its end, on its first line or a later one; of an insertion both are one."""
+        changes = [
+            {"file": "meter.toml", "line": 3, "column": 13, "length": 4, "text": "cpu"},
+            {"file": "meter.toml", "line": 1, "column": 1, "length": 0, "text": "# x\n"},
+            {"file": "meter.toml", "line": 2, "column": 3, "length": 19, "text": ""},
+        ]
+        edit = {"title": "write `cpu`", "changes": changes}
+
+        (result,) = sarif([diagnostic(span("meter.toml", 3, 13), edit=edit)], "1", FILES.get)["runs"][0]["results"]
+
+        (fix,) = result["fixes"]
+        assert fix["description"] == {"text": "write `cpu`"}
+        (change,) = fix["artifactChanges"]
+        assert change["artifactLocation"] == {"uri": "meter.toml"}
+        regions = [tuple(each["deletedRegion"].values()) for each in change["replacements"]]
+        assert regions == [(3, 13, 3, 17), (1, 1, 1, 1), (2, 3, 3, 3)]
+        assert [each["insertedContent"]["text"] for each in change["replacements"]] == ["cpu", "# x\n", ""]
+
+    @pytest.mark.parametrize("file", ["<command line>", "gone.toml"])
+    def test_what_has_no_artifact_has_no_fix(self, file: str) -> None:
+        """A command line cannot be changed, and of a file that cannot be read the places are not known."""
+        edit = {"title": "t", "changes": [{"file": file, "line": 1, "column": 1, "length": 1, "text": "a"}]}
+        (result,) = sarif([diagnostic(span(file, 1, 1), edit=edit)], "1", FILES.get)["runs"][0]["results"]
+        assert "fixes" not in result
+
     def test_no_diagnostics_are_a_log_without_results(self) -> None:
         """A run that found nothing is a result, too."""
-        (run,) = sarif([], "1")["runs"]
+        (run,) = sarif([], "1", FILES.get)["runs"]
         assert not run["results"]
         assert not run["tool"]["driver"]["rules"]
 

@@ -250,14 +250,14 @@ class TestMount:
     @pytest.mark.parametrize(
         ("words", "code", "column"),
         [
-            (["p", "depth=x", "sink"], "E-CONFIG-TYPE", 18),
-            (["p", "depth=1", "depth=2", "sink"], "E-CONFIG-TYPE", 26),
-            (["p", "names=a", "sink", "metrics=nothing"], "E-FLOW-EMPTY", 31),
+            (["p", "depth=x", "sink"], "E-CONFIG-TYPE", 24),
+            (["p", "depth=1", "depth=2", "sink"], "E-CONFIG-TYPE", 32),
+            (["p", "names=a", "sink", "metrics=nothing"], "E-FLOW-EMPTY", 39),
             (["p", "nam=a", "sink"], "E-CONFIG-UNKNOWN", 18),
         ],
     )
     def test_words_are_pointed_at(self, words: list[str], code: str, column: int) -> None:
-        """On the command line the word is the place."""
+        """On the command line the value is the place, or the name of the option where that is wrong."""
         request, faults = request_from_words("/h", words, ["meter", "mount", "/h"])
         assert request is not None
         assert not faults

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.contracts.language import language
-from meter.contracts.reader import LIMIT, parse_toml, read, script_block
+from meter.contracts.reader import LIMIT, Script, parse_toml, read, script_block
 from tests.contracts.build import at, contract, faults, head, metric, output, rule, shown, source
 
 FILE = "contract.toml"
@@ -318,7 +318,8 @@ class TestScript:
     def test_a_block_that_does_not_end(self) -> None:
         """Without its last line a block is none."""
         assert script_block("# /// meter\n# name = 1\n") is None
-        assert script_block("# /// meter\n# a = 1\n#\n# b = 2\n# ///\n") == ("a = 1\n\nb = 2\n", 2)
+        block = script_block("# /// meter\n# a = 1\n#\n# b = 2\n# ///\n")
+        assert block == Script("a = 1\n\nb = 2\n", 2, "  a = 1\n \n  b = 2\n")
 
 
 class TestFiles:

@@ -64,10 +64,11 @@ class TestWords:
         assert diagnostic.code == "E-OPTION"
 
     def test_a_word_of_a_table_is_the_place_of_its_name(self) -> None:
-        """Each word gives one name; what is wrong with one of them points at it."""
+        """Each word gives one name; what is wrong with one of them points at what stands behind the option."""
         given = words("mark", "attributes=a=1", "attributes=b=2").config["mark"]["attributes"]
-        assert [given.locate((name,)).column for name in "ab"] == [24, 39]
-        assert given.locate(("c",)) == given.locate(()) == given.key
+        assert [given.locate((name,)).column for name in "ab"] == [35, 50]
+        assert given.locate(("c",)) == given.locate(())
+        assert [(span.column, span.length) for span in given.keys] == [(24, 10), (39, 10)]
 
     @pytest.mark.parametrize("name", ["/", "/host", "/a/b", "/A.b-c_d", "/ä", "/a\\/b"])
     def test_mountpoints(self, name: str) -> None:

@@ -10,6 +10,7 @@ import tomlkit
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from meter.contracts.reader import script_block
 from meter.contracts.spans import COMMAND_LINE, Locator, Span, Words
 
 Path = tuple[str | int, ...]
@@ -259,18 +260,43 @@ class TestKey:
 
 
 class TestOffset:
-    """`first_line` and `first_column`."""
+    """`first_line`, and a text in comments."""
 
-    def test_a_contract_in_comments_points_into_the_real_file(self) -> None:
-        """Spans of a script block lead to the same characters of the script."""
-        script = 'import sys\n# /// meter\n# name = "x"\n#\n# [provides]\n# list = [\n#   "é",\n# ]\n# ///\n'
-        block = "".join(line[2:].rstrip("\n") + "\n" for line in script.splitlines()[2:-1])
-        locator = Locator(block, "x.py", first_line=3, first_column=3)
+    @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+    def test_a_contract_in_comments_points_into_the_real_file(self, end: str) -> None:
+        """Spans of a script block lead to the same characters of the script, those of several lines, too."""
+        lines = ["import sys", "# /// meter", '# name = "x"', "#", "# [provides]", "# list = [", '#   "é",']
+        lines += ["#", '#   """a', '# b""",', "# ]", "# ///"]
+        script = "".join(line + end for line in lines)
+        block = script_block(script)
+        assert block is not None
+        locator = Locator(block.located, "x.py", first_line=block.line)
 
         assert written(script, locator.value("name")) == '"x"'
         assert written(script, locator.key("provides")) == "provides"
         assert written(script, locator.value("provides", "list", 0)) == '"é"'
-        assert Span("x.py", 3, 3) == locator.key("version")
+        assert written(script, locator.value("provides", "list", 1)) == f'"""a{end}# b"""'
+        assert written(script, locator.value("provides", "list")).endswith(f'b""",{end}# ]')
+        assert Span("x.py", 3, 1) == locator.key("version")
+
+
+class TestMentions:
+    """`Locator.mentions`."""
+
+    def test_a_key_is_found_wherever_it_is_written(self) -> None:
+        """In headers that lead through it, in dotted keys, in its own line; of a name elsewhere nothing."""
+        text = "[a.b]\nx = 1\n[a.'b'.c]\nb = 2\n[d]\n[a]\nb.d = 3\n[[e]]\nb = 4\n[[e]]\n[e.f]\n"
+        locator = Locator(text, "x")
+
+        assert [(span.line, written(text, span)) for span in locator.mentions("a", "b")] == [
+            (1, "b"),
+            (3, "'b'"),
+            (7, "b"),
+        ]
+        assert [span.line for span in locator.mentions("a")] == [1, 3, 6]
+        assert [span.line for span in locator.mentions("e")] == [8, 10, 11]
+        assert [span.line for span in locator.mentions("e", 0, "b")] == [9]
+        assert locator.mentions("nowhere") == ()
 
 
 class TestWords:

@@ -75,6 +75,16 @@ def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) ->
     if not diagnostics:
         return
     colour = render.colour_wanted(sys.stderr)
+    shown = [{**d, "message": _shortened(d["message"]), "help": _shortened(d["help"] or "")} for d in diagnostics]
+    text = render.diagnostics_text(shown, colour=colour, width=width(), read=source(words))
+    say(text, colour=colour)
+
+
+def source(words: Sequence[str]) -> Callable[[str], str | None]:
+    """Gives the text of a file, or the command line of these words for `<command line>`; None where it cannot be read.
+
+    Line ends stay as they are, as spans count them.
+    """
 
     def read(file: str) -> str | None:
         if file == COMMAND_LINE:
@@ -82,14 +92,12 @@ def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) ->
 
             return shlex.join(words)
         try:
-            with open(file, encoding="utf-8", errors="replace") as source:
-                return source.read()
+            with open(file, encoding="utf-8", errors="replace", newline="") as text:
+                return text.read()
         except (OSError, ValueError):
             return None
 
-    shown = [{**d, "message": _shortened(d["message"]), "help": _shortened(d["help"] or "")} for d in diagnostics]
-    text = render.diagnostics_text(shown, colour=colour, width=width(), read=read)
-    say(text, colour=colour)
+    return read
 
 
 def _shortened(text: str) -> str:

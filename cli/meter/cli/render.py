@@ -364,13 +364,14 @@ def _whole_text(diagnostic: Mapping[str, Any]) -> str:
     return "\n".join([diagnostic["message"], *notes, *helped])
 
 
-def sarif(diagnostics: Iterable[Mapping[str, Any]], version: str) -> dict[str, Any]:
-    """Diagnostics as a SARIF 2.1.0 log, a JSON value.
+def sarif(diagnostics: Iterable[Mapping[str, Any]], version: str, read: Callable[[str], str | None]) -> dict[str, Any]:
+    """Diagnostics as a SARIF 2.1.0 log, a JSON value; an edit is a fix of its result.
 
     Files below the working folder have relative addresses; places on the command line have none.
 
-    Args: version, that of meter.
-    Source: OASIS, Static Analysis Results Interchange Format 2.1.0; regions 3.30, columns 3.14.17, addresses 3.10.
+    Args: version, that of meter; read, as for `diagnostics_text`.
+    Source: OASIS, Static Analysis Results Interchange Format 2.1.0; regions 3.30, columns 3.14.17, addresses 3.10,
+        fixes 3.55.
     """
     found = list(diagnostics)
     levels = {diagnostic["code"]: _level(diagnostic, "note") for diagnostic in found}
@@ -388,7 +389,10 @@ def sarif(diagnostics: Iterable[Mapping[str, Any]], version: str) -> dict[str, A
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_sarif_result(diagnostic, codes) for diagnostic in found],
+                "results": [
+                    {**_sarif_result(diagnostic, codes), **_sarif_fixes(diagnostic.get("edit"), read)}
+                    for diagnostic in found
+                ],
             }
         ],
     }
@@ -405,6 +409,35 @@ def _sarif_result(diagnostic: Mapping[str, Any], codes: list[str]) -> dict[str, 
     }
     related = [_sarif_location(span) for place, span in spans if place > 0]
     return {**result, "relatedLocations": related} if related else result
+
+
+def _sarif_fixes(edit: Mapping[str, Any] | None, read: Callable[[str], str | None]) -> dict[str, Any]:
+    """The property `fixes` of a result; none where there is no edit, or one of the command line."""
+    changes = [] if edit is None else edit["changes"]
+    texts = {change["file"]: read(change["file"]) for change in changes if change["file"] != _COMMAND_LINE}
+    if edit is None or any(texts.get(change["file"]) is None for change in changes):
+        return {}
+    by_file: dict[str, list[dict[str, Any]]] = {}
+    for change in changes:
+        region = _region(texts[change["file"]] or "", change)
+        replacement = {"deletedRegion": region, "insertedContent": {"text": change["text"]}}
+        by_file.setdefault(change["file"], []).append(replacement)
+    artifacts = [
+        {"artifactLocation": {"uri": _address(file)}, "replacements": replacements}
+        for file, replacements in by_file.items()
+    ]
+    return {"fixes": [{"description": {"text": edit["title"]}, "artifactChanges": artifacts}]}
+
+
+def _region(text: str, change: Mapping[str, Any]) -> dict[str, int]:
+    """The characters that a change replaces; the end is the column behind the last one, empty where it begins there."""
+    lines = text.split("\n")
+    line, column, length = change["line"], change["column"], change["length"]
+    end, rest = line, column + length
+    while end < len(lines) and rest > len(lines[end - 1]) + 1:
+        rest -= len(lines[end - 1]) + 1
+        end += 1
+    return {"startLine": line, "startColumn": column, "endLine": end, "endColumn": rest}
 
 
 def _sarif_location(span: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,12 +75,12 @@ def instead(span: Span, text: str) -> Change:
 
 
 def within(span: Span, text: str, start: int, stop: int) -> Span:
-    """The characters from `start` to `stop` of a text that is written at a place, without its quotes.
+    """The characters from `start` to `stop` of a text that is written at a place; the whole text has its quotes.
 
-    The whole place where the text is written with escapes, in several lines, or as a shell needs it quoted.
+    The whole place, too, where the text is written with escapes, in several lines, or as a shell needs it quoted.
     """
     quotes = span.length - len(text)
-    if quotes not in (0, 2) or not 0 <= start < stop <= len(text):
+    if quotes not in (0, 2) or not 0 <= start < stop <= len(text) or stop - start == len(text):
         return span
     return span._replace(column=span.column + quotes // 2 + start, length=stop - start)
 
@@ -109,10 +109,14 @@ def key(name: str) -> str:
     return name if _BARE.fullmatch(name) else quoted(name)
 
 
-def renamed(span: Span, old: str, new: str, part: tuple[str, str] | None = None) -> Edit:
-    """An edit that writes one name for another; `part` are the names where `old` and `new` hold more than them."""
+def renamed(places: Span | Iterable[Span], old: str, new: str, part: tuple[str, str] | None = None) -> Edit:
+    """An edit that writes one name for another, wherever it is written.
+
+    Args: `part`, the names, where `old` and `new` hold more than them.
+    """
+    spans = [places] if isinstance(places, Span) else places
     facts = dict(zip(("old", "new"), part or (old, new), strict=True))
-    return Edit(kind="rename", changes=(rewritten(span, old, new),), facts=facts)
+    return Edit(kind="rename", changes=tuple(rewritten(span, old, new) for span in spans), facts=facts)
 
 
 def applied(text: str, changes: Iterable[Change]) -> str:

@@ -11,6 +11,7 @@ from attrs import define, evolve, field, frozen
 from meter.contracts import options, selectors
 from meter.contracts.constraints import Constraint, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.edits import clear, renamed
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, GivesClause, MetricClause, Option, RuleClause
 from meter.contracts.quantities import format_duration, parse_duration
@@ -72,7 +73,10 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
         if name not in contract.config:
             facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
             facts["options"] = listed(sorted(contract.config))
-            unknown = Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=(given[name].key,), clause="config")
+            meant = clear(name, [option for option in contract.config if option not in given])
+            edit = renamed(given[name].keys, name, meant) if meant else None
+            at = given[name].keys[:1]
+            unknown = Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=at, clause="config", edit=edit)
             found.append(unknown if contract.config else evolve(unknown, variant="none"))
     for name, option in sorted(contract.config.items()):
         if name in given:
@@ -124,7 +128,7 @@ def unkept(
     values = [say("text", "value", name=name, value=_shown(instance, name)) for name in constraint.names]
     if interval:
         values.append(say("text", "interval", value=format_duration(interval)))
-    place = next((given[name].key for name in constraint.names if name in given), instance.span)
+    place = next((given[name].keys[0] for name in constraint.names if name in given), instance.span)
     facts = {
         "instance": instance.label,
         "constraint": constraint.text,
@@ -328,18 +332,15 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
 
 def strangers(request: Request, labels: set[str]) -> list[Diagnostic]:
     """E-CONFIG-CLASH for configuration of instances that are not there."""
-    return [
-        Diagnostic(
-            code="E-CONFIG-CLASH",
-            facts={
-                "label": label,
-                "mountpoint": request.mountpoint,
-                "near": nearest(label, labels),
-                "instances": listed(sorted(labels)),
-            },
-            spans=(request.labels.get(label, request.span),),
-            clause="config",
-        )
-        for label in sorted(request.config)
-        if label not in labels
-    ]
+    found = []
+    for label in sorted(request.config):
+        if label in labels:
+            continue
+        facts = {"label": label, "mountpoint": request.mountpoint}
+        facts |= {"near": nearest(label, labels), "instances": listed(sorted(labels))}
+        spans = request.labels.get(label, ())
+        meant = clear(label, labels - set(request.config))
+        edit = renamed(spans, label, meant) if meant and spans else None
+        place = spans[:1] or (request.span,)
+        found.append(Diagnostic(code="E-CONFIG-CLASH", facts=facts, spans=place, clause="config", edit=edit))
+    return found

@@ -16,19 +16,23 @@ from meter.contracts.spans import Locator, Span
 
 
 class Source:
-    """The text that something was read from; its positions are found when a diagnostic asks for them."""
+    """The text that something was read from; its positions are found when a diagnostic asks for them.
 
-    def __init__(self, file: str, text: str, *, first_line: int = 1, first_column: int = 1) -> None:
+    Args: `located`, the text with blanks for the marks of comments, where it was taken out of these; `first_line`,
+        where it begins in the file.
+    """
+
+    def __init__(self, file: str, text: str, *, first_line: int = 1, located: str | None = None) -> None:
         self.file = file
         self.text = text
-        self._shift = (first_line, first_column)
+        self._first_line = first_line
+        self._located = text if located is None else located
         self._locator: Locator | None = None
 
     @property
     def _locate(self) -> Locator:
         if self._locator is None:
-            line, column = self._shift
-            self._locator = Locator(self.text, self.file, first_line=line, first_column=column)
+            self._locator = Locator(self._located, self.file, first_line=self._first_line)
         return self._locator
 
     def key(self, *path: str | int) -> Span:
@@ -38,6 +42,10 @@ class Source:
     def value(self, *path: str | int) -> Span:
         """The place of a value."""
         return self._locate.value(*path)
+
+    def mentions(self, *path: str | int) -> tuple[Span, ...]:
+        """Everywhere that a key is written."""
+        return self._locate.mentions(*path)
 
 
 Guard = dict[str, Any]

@@ -19,6 +19,7 @@ from meter.contracts import options, selectors, tables
 from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.constraints import ConstraintError, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
 from meter.contracts.quantities import parse_duration
@@ -34,6 +35,7 @@ DEEPEST: Final = 32
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
+_MARK: Final = re.compile(r"(?m)^# ?")
 _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
 _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
 """What a whole number that no i64 holds has in it."""
@@ -112,13 +114,22 @@ def _too_large(document: dict[str, Any]) -> Path:
     return ()
 
 
-def script_block(text: str) -> tuple[str, int] | None:
-    """The contract in a `# /// meter` block of a Python file, and the line where it begins."""
+class Script(NamedTuple):
+    """The contract in a Python file: its text, its first line, and the text in which `Source` finds places."""
+
+    text: str
+    line: int
+    located: str
+
+
+def script_block(text: str) -> Script | None:
+    """The contract in a `# /// meter` block of a Python file."""
     found = _BLOCK.search(text)
     if found is None:
         return None
-    body = re.sub(r"(?m)^# ?", "", found[1])  # not splitlines, which also ends lines at characters that TOML allows
-    return body, text.count("\n", 0, found.start(1)) + 1
+    body = _MARK.sub("", found[1])  # not splitlines, which also ends lines at characters that TOML allows
+    located = _MARK.sub(lambda mark: " " * len(mark[0]), found[1])
+    return Script(body, text.count("\n", 0, found.start(1)) + 1, located)
 
 
 def read(data: bytes, file: str, stem: str = "plugin") -> ReadContract:
@@ -126,22 +137,26 @@ def read(data: bytes, file: str, stem: str = "plugin") -> ReadContract:
 
     Args: `file` is named in spans; `stem` is the module that `exports.plugin` has by default.
     """
-    first_line, first_column = 1, 1
+    block = None
     if file.endswith(".py"):
         block = script_block(data[:LIMIT].decode("utf-8", errors="surrogateescape"))
         if block is None:
             return ReadContract(None, (_missing_contract(file),))
-        data, first_line, first_column = block[0].encode("utf-8", errors="surrogateescape"), block[1], 3
+        data = block.text.encode("utf-8", errors="surrogateescape")
     parsed = parse_toml(data, file)
     if isinstance(parsed, Diagnostic):
-        shifted = [
-            span._replace(line=span.line + first_line - 1, column=span.column + first_column - 1)
-            for span in parsed.spans
-        ]
-        return ReadContract(None, (evolve(parsed, spans=tuple(shifted)),))
+        spans = parsed.spans if block is None else tuple(_in_script(span, block) for span in parsed.spans)
+        return ReadContract(None, (evolve(parsed, spans=spans),))
     document, text = parsed
-    source = Source(file, text, first_line=first_line, first_column=first_column)
+    source = Source(file, text) if block is None else Source(file, text, first_line=block.line, located=block.located)
     return _Reader(document, source, stem).read()
+
+
+def _in_script(span: Span, block: Script) -> Span:
+    """A place of a script's contract as a place of the script."""
+    lines = (*block.located.split("\n"), "")
+    marks = len(lines[span.line - 1]) - len((*block.text.split("\n"), "")[span.line - 1])
+    return span._replace(line=span.line + block.line - 1, column=span.column + marks)
 
 
 def _missing_contract(file: str) -> Diagnostic:
@@ -164,10 +179,12 @@ class _Reader:
         known = isinstance(placement, str) and placement in language().words["placement"]
         self.placement: str | None = placement if known else None
 
-    def say(self, code: str, span: Span, clause: str, variant: str = "", **facts: str) -> None:
+    def say(
+        self, code: str, span: Span, clause: str, variant: str = "", edit: Edit | None = None, /, **facts: str
+    ) -> None:
         """Note a diagnostic at a place of the document."""
         facts = {"subject": self.subject, "clause": clause, **facts}
-        self.found.append(Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant))
+        self.found.append(Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant, edit=edit))
 
     def read(self) -> ReadContract:
         if self.placement is not None:
@@ -188,6 +205,7 @@ class _Reader:
         """One table along its clauses: unknown names, missing ones, defaults."""
         clauses, strange, defaults, asked = tables.table(clause_path, self.placement)
         out: dict[str, Any] = {**defaults}
+        misspelt: set[str] = set()
         for name in sorted(raw):
             if name.startswith("x-"):
                 continue
@@ -196,13 +214,17 @@ class _Reader:
                 dotted = ".".join([*(str(part) for part in path if isinstance(part, str)), name])
                 facts = {"near": nearest(name, clauses) if clause is None else "", "placement": self.placement or ""}
                 variant = "" if clause is None else "placement"
-                self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), dotted, variant, **facts)
+                free = [each for each in clauses if each not in raw and each not in strange]
+                meant = clear(name, free) if clause is None else ""
+                edit = renamed(self.source.mentions(*path, name), name, meant) if meant else None
+                misspelt.add(meant)
+                self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), dotted, variant, edit, **facts)
                 continue
             out[name] = self.value(clause, (*path, name), raw[name])
         unstated: list[Clause] = []
         for clause in asked:
             name = clause.path[-1]
-            if name in raw:
+            if name in raw or name in misspelt:
                 continue
             if clause.obligatory in ("yes", self.placement) or clause.unless not in (None, *raw):
                 self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
@@ -269,41 +291,32 @@ class _Reader:
         if item == "enum":
             if raw in clause.values if isinstance(raw, str) else False:
                 return raw
-            if isinstance(raw, str) and clause.codes[0] == "E-PLACEMENT-UNKNOWN":
-                values = ", ".join(clause.values)
-                near = nearest(raw, clause.values)
-                self.say(
-                    "E-PLACEMENT-UNKNOWN",
-                    self.source.value(*path),
-                    clause.name,
-                    placement=raw,
-                    near=near,
-                    values=values,
-                )
-            elif isinstance(raw, str) and clause.codes[0] == "E-STATUS-UNKNOWN":
-                self.say(
-                    "E-STATUS-UNKNOWN",
-                    self.source.value(*path),
-                    clause.name,
-                    word=raw,
-                    near=nearest(raw, clause.values),
-                )
-            else:
-                self.say(
-                    "E-CLAUSE-TYPE",
-                    self.source.value(*path),
-                    clause.name,
-                    "enum",
-                    got=options.describe(raw),
-                    values=", ".join(clause.values),
-                    near=nearest(raw, clause.values) if isinstance(raw, str) else "",
-                )
+            self.no_word(clause, path, raw)
             return raw
         if item == "name" and isinstance(raw, str) and not _NAME.fullmatch(raw):
             self.say("E-NAME", self.source.value(*path), clause.name, name=raw)
             return raw
         misfit = _SCALARS[item](raw)
         return raw if misfit is None else self.wrong(clause, path, raw, misfit)
+
+    def no_word(self, clause: Clause, path: Path, raw: Any) -> None:
+        """Note that a value is none of the words of its clause."""
+        span = self.source.value(*path)
+        if not isinstance(raw, str):
+            got, values = options.describe(raw), ", ".join(clause.values)
+            self.say("E-CLAUSE-TYPE", span, clause.name, "enum", got=got, values=values, near="")
+            return
+        values = ", ".join(clause.values)
+        near = nearest(raw, clause.values)
+        word = clear(raw, clause.values)
+        edit = renamed(span, raw, word) if word else None
+        if clause.codes[0] == "E-PLACEMENT-UNKNOWN":
+            self.say("E-PLACEMENT-UNKNOWN", span, clause.name, "", edit, placement=raw, near=near, values=values)
+        elif clause.codes[0] == "E-STATUS-UNKNOWN":
+            self.say("E-STATUS-UNKNOWN", span, clause.name, "", edit, word=raw, near=near)
+        else:
+            got = options.describe(raw)
+            self.say("E-CLAUSE-TYPE", span, clause.name, "enum", edit, got=got, values=values, near=near)
 
     def relations(self, contract: Contract) -> None:
         """What no clause says alone: versions of the language, options that defaults, guards and templates name."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from meter.contracts import keynames
 from meter.contracts.diagnostics import Diagnostic, nearest
 from meter.contracts.digests import canonical_bytes, digest
+from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import language
 from meter.contracts.model import Source
 from meter.contracts.options import describe
@@ -34,11 +35,11 @@ class Asked:
 
 @frozen(kw_only=True)
 class Given:
-    """The value of an option: a TOML value, or the texts of `option=value` words."""
+    """The value of an option: a TOML value, or the texts of `option=value` words; `keys`, wherever its name stands."""
 
     raw: Any
     words: bool = False
-    key: Span = field(eq=False)
+    keys: tuple[Span, ...] = field(eq=False)
     locate: Callable[[At], Span] = field(eq=False, repr=False)
 
 
@@ -49,7 +50,8 @@ class Request:
     mountpoint: str
     plugins: tuple[Asked, ...]
     config: Mapping[str, Mapping[str, Given]]
-    labels: Mapping[str, Span] = field(eq=False, factory=dict)
+    labels: Mapping[str, tuple[Span, ...]] = field(eq=False, factory=dict)
+    """Everywhere that the label of a table of `config` is written."""
     prefer: tuple[str, ...] = ()
     durability: str | None = None
     order: tuple[tuple[str, ...], ...] = ()
@@ -108,7 +110,7 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
     line = Words([*before, *words])
     diagnostics: list[Diagnostic] = []
     plugins: list[Asked] = []
-    config: dict[str, dict[str, list[tuple[str, Span]]]] = {}
+    config: dict[str, dict[str, list[_Word]]] = {}
     fault = check_mountpoint(mountpoint, line.span(len(before) - 1))
     if fault is not None:
         diagnostics.append(fault)
@@ -127,12 +129,18 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
         elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
             diagnostics.append(_fault("E-OPTION", span, word=word))
         else:
-            config[plugins[-1].label].setdefault(name, []).append((value, span))
+            name_span, value_span = line.span(place, 0, len(name)), line.span(place, len(name) + 1)
+            config[plugins[-1].label].setdefault(name, []).append(_Word(value, name_span, value_span))
     if any(diagnostic.level == "error" for diagnostic in diagnostics):
         return None, diagnostics
     givens = {
         label: {
-            name: Given(raw=tuple(text for text, _ in values), words=True, key=values[0][1], locate=_word_place(values))
+            name: Given(
+                raw=tuple(word.value for word in values),
+                words=True,
+                keys=tuple(word.name_span for word in values),
+                locate=_word_place(values),
+            )
             for name, values in options.items()
         }
         for label, options in config.items()
@@ -141,13 +149,21 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
     return request, diagnostics
 
 
-def _word_place(values: list[tuple[str, Span]]) -> Callable[[At], Span]:
+class _Word(NamedTuple):
+    """A word `option=value` of a command line: the value, and where the two stand."""
+
+    value: str
+    name_span: Span
+    value_span: Span
+
+
+def _word_place(values: list[_Word]) -> Callable[[At], Span]:
     def locate(at: At) -> Span:
         place = at[0] if at else 0
         if isinstance(place, str):
-            named = (nth for nth, (text, _) in enumerate(values) if text.startswith(f"{place}="))
+            named = (nth for nth, word in enumerate(values) if word.value.startswith(f"{place}="))
             place = next(named, 0)
-        return values[place if place < len(values) else 0][1]
+        return values[place if place < len(values) else 0].value_span
 
     return locate
 
@@ -159,7 +175,9 @@ def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str
     for name in sorted(document):
         if name != "mounts" and not name.startswith("x-"):
             facts = {"subject": f"`{source.file}`", "near": nearest(name, ["mounts"])}
-            diagnostics.append(_fault("E-CLAUSE-UNKNOWN", source.key(name), **facts, clause=name))
+            fault = _fault("E-CLAUSE-UNKNOWN", source.key(name), **facts, clause=name)
+            word = clear(name, ["mounts"]) if "mounts" not in document else ""
+            diagnostics.append(evolve(fault, edit=_renamed(source, (name,), word)))
     mounts = document.get("mounts", {})
     if not isinstance(mounts, dict):
         return {}, [*diagnostics, _type(source, ("mounts",), "mounts", mounts, "table", '[mounts."/host"]')]
@@ -169,6 +187,11 @@ def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str
         if request is not None:
             requests[mountpoint] = request
     return requests, diagnostics
+
+
+def _renamed(source: Source, path: At, new: str) -> Edit | None:
+    """The edit that calls a key otherwise; none where there is no new name."""
+    return renamed(source.mentions(*path), str(path[-1]), new) if new else None
 
 
 def _type(source: Source, path: At, clause: str, got: Any, type_: str, example: str) -> Diagnostic:
@@ -188,9 +211,12 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
     for name in sorted(body):
         if name not in words and not name.startswith("x-"):
             facts = {"subject": f"`{mountpoint}`", "near": nearest(name, words)}
-            found.append(_fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name))
+            fault = _fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name)
+            meant = clear(name, [word for word in words if word not in body])
+            found.append(evolve(fault, edit=_renamed(source, (*base, name), meant)))
+    misspelt = {edit.facts["new"] for edit in (fault.edit for fault in found) if edit is not None}
     for name, says in words.items():
-        if name not in body and says["obligatory"] == "yes":
+        if name not in body and name not in misspelt and says["obligatory"] == "yes":
             facts = {"subject": f"`{mountpoint}`", "description": says["description"]}
             found.append(_fault("E-CLAUSE-MISSING", source.key(*base), **facts, clause=name))
         elif name in body and not _SHAPES[says["type"]](body[name]):
@@ -200,7 +226,9 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         values = language().values("durability")
         facts = {"subject": f"`{source.file}`", "got": describe(durability), "values": ", ".join(values)}
         facts |= {"near": nearest(durability, values), "clause": "durability"}
-        found.append(_fault("E-CLAUSE-TYPE", source.value(*base, "durability"), "enum", **facts))
+        span, word = source.value(*base, "durability"), clear(durability, values)
+        edit = renamed(span, durability, word) if word else None
+        found.append(evolve(_fault("E-CLAUSE-TYPE", span, "enum", **facts), edit=edit))
     if found:
         return None, found
     plugins, optional = (
@@ -221,7 +249,7 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         mountpoint=mountpoint,
         plugins=tuple(asked for asked in plugins if isinstance(asked, Asked)),
         config=config,
-        labels={label: source.key(*base, "config", label) for label in config},
+        labels={label: source.mentions(*base, "config", label) for label in config},
         prefer=tuple(body.get("prefer", ())),
         durability=durability,
         order=tuple(tuple(chain) for chain in body.get("order", ())),
@@ -241,7 +269,7 @@ def _wanted(text: str, span: Span) -> Diagnostic:
 
 
 def _given(raw: Any, source: Source, path: At) -> Given:
-    return Given(raw=raw, key=source.key(*path), locate=lambda at: source.value(*path, *at))
+    return Given(raw=raw, keys=source.mentions(*path), locate=lambda at: source.value(*path, *at))
 
 
 def _texts(value: Any) -> bool:

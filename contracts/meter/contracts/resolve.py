@@ -15,6 +15,7 @@ from attrs import frozen
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, is_automatic, score
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.edits import clear, renamed, within
 from meter.contracts.host import Host
 from meter.contracts.host_needs import carries
 from meter.contracts.instances import Instance
@@ -84,8 +85,7 @@ class _Resolver:
             return
         contract = entries[0].contract if entries else self.choose(asked.name, "*", asked.span)
         if contract is None:
-            near = nearest(asked.name, self.catalogue.names())
-            self.say("E-PLUGIN-UNKNOWN", asked.span, name=asked.name, near=near)
+            self.unknown(asked)
             return
         taken = self.instances.get(asked.label)
         if taken is None:
@@ -97,6 +97,18 @@ class _Resolver:
             self.say("E-DUPLICATE", asked.span, taken.span, name=asked.text, plugin=asked.name)
         else:
             self.clash(taken, contract, asked.label, asked.span)
+
+    def unknown(self, asked: Asked) -> None:
+        """E-PLUGIN-UNKNOWN; a name that is asked for already is not what was meant."""
+        names = self.catalogue.names()
+        facts = {"name": asked.name, "near": nearest(asked.name, names)}
+        labels = {each.label for each in self.request.plugins} if asked.label == asked.name else ()
+        meant = clear(asked.name, set(names).difference(labels))
+        edit = None
+        if meant:
+            edit = renamed(asked.span, asked.text, meant + asked.text[len(asked.name) :], (asked.name, meant))
+        span = within(asked.span, asked.text, 0, len(asked.name))
+        self.found.append(Diagnostic(code="E-PLUGIN-UNKNOWN", facts=facts, spans=(span,), edit=edit))
 
     def clash(self, taken: Instance, contract: Contract, label: str, span: Span) -> None:
         """E-LABEL-CLASH: a label is wanted for a second plugin; said once for the two."""

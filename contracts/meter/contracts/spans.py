@@ -60,11 +60,13 @@ class Span(NamedTuple):
 class _Node:
     """A key of the document: where it and its value stand, and the keys or items below it."""
 
-    __slots__ = ("children", "key", "tables", "value")
+    __slots__ = ("children", "key", "mentions", "tables", "value")
 
     def __init__(self, key: _Range, value: _Range | None = None) -> None:
         self.key = key
         self.value = value
+        self.mentions: list[_Range] = []
+        """Everywhere the key is written: in each header and dotted key that leads through it."""
         self.children: dict[str | int, _Node] = {}
         self.tables = False
         """Whether it is an array made of `[[headers]]`."""
@@ -78,6 +80,7 @@ class _Node:
         name, range_ = part
         if name not in self.children:
             self.children[name] = _Node(range_)
+        self.children[name].mentions.append(range_)
         return self.children[name]
 
 
@@ -88,15 +91,15 @@ class Locator:
     not have is answered with the key of its nearest ancestor, at last with the text's first character. Of a text that
     is not TOML the places are a guess.
 
-    Args: text, with either line end; file, the name that the spans carry; `first_line` and `first_column`, where the
-        text starts in that file, for a text out of comments of which every line is moved by as many columns.
+    Args: text, with either line end; file, the name that the spans carry; `first_line`, the line of that file where the
+        text starts. Of a text out of comments the marks of these are blanks here, so that columns and lengths are those
+        of the file.
     Source: TOML 1.0.0, toml.io/en/v1.0.0.
     """
 
-    def __init__(self, text: str, file: str, first_line: int = 1, first_column: int = 1) -> None:
+    def __init__(self, text: str, file: str, first_line: int = 1) -> None:
         self._file = file
         self._first_line = first_line
-        self._first_column = first_column
         self._lines = [0, *(newline.end() for newline in re.finditer("\n", text))]
         self._root = _Scanner(text).document()
 
@@ -114,6 +117,11 @@ class Locator:
         node, found = self._find(path)
         return self._span(node.value if found and node.value else node.key)
 
+    def mentions(self, *path: str | int) -> tuple[Span, ...]:
+        """Everywhere the key at a path is written: a table's is in each header and dotted key that leads through it."""
+        node, found = self._find(path)
+        return tuple(map(self._span, node.mentions)) if found else ()
+
     def _find(self, path: tuple[str | int, ...]) -> tuple[_Node, bool]:
         node = self._root
         for part in path:
@@ -129,7 +137,7 @@ class Locator:
         return Span(
             file=self._file,
             line=self._first_line + row,
-            column=self._first_column + start - self._lines[row],
+            column=1 + start - self._lines[row],
             length=max(1, end - start),
         )
 

@@ -94,7 +94,7 @@ def unread(path: str, error: OSError, variant: str = "") -> Diagnostic:
 def read_folder(target: str) -> list[Diagnostic]:
     """Every diagnostic of a contract file, or of all contracts in a folder and its subfolders."""
     try:
-        paths = [path for _, path in _in_folder(target)] if os.path.isdir(target) else [target]
+        paths = contract_files(target)
     except OSError as error:
         return [unread(target, error, "plugin")]
     if not paths:
@@ -123,6 +123,14 @@ def read_together(shelf: Shelf) -> list[Diagnostic]:
 
     catalogue, problems = shelf.read()
     return [*problems, *together(catalogue, shelf.contracts)]
+
+
+def contract_files(target: str) -> list[str]:
+    """The contracts of a folder and its subfolders; of a file itself.
+
+    Raises: OSError, the folder cannot be read.
+    """
+    return [path for _, path in _in_folder(target)] if os.path.isdir(target) else [target]
 
 
 def _suggested(path: str) -> str:

@@ -13,16 +13,19 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from attrs import evolve
+
 from meter.contracts import claims, keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
+from meter.contracts.edits import clear, renamed
 from meter.contracts.host import Assumed, Host
 from meter.contracts.model import Source
 from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.request import Request, check_mountpoint, from_document, from_words
-from meter.contracts.spans import Span, Words
+from meter.contracts.spans import COMMAND_LINE, Span, Words
 from meter.core import lock
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Probe
@@ -109,7 +112,9 @@ class Mounts:
     def unknown(self, mountpoint: str, mounted: Sequence[str], span: Span) -> Diagnostic:
         """E-MOUNT-UNKNOWN."""
         facts = {"near": nearest(mountpoint, mounted), "mounted": listed(mounted), "path": self.path}
-        return _fault("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
+        fault = _fault("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
+        meant = clear(mountpoint, mounted) if span.file == COMMAND_LINE else ""
+        return evolve(fault, edit=renamed(span, mountpoint, meant)) if meant else fault
 
     # ------------------------------------------------------------------------------------------------------ checking
 

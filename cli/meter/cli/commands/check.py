@@ -11,6 +11,7 @@ from meter.cli import common
 from meter.cli.targets import Targets, sorted_out
 
 if TYPE_CHECKING:
+    from meter.cli.fixes import Mended
     from meter.core.discovery import Shelf
 
 _DIAGNOSTIC = ("code", "severity", "message", "clause", "spans", "notes", "help", "edit")
@@ -29,6 +30,7 @@ _SPAN = ("file", "line", "column", "length", "label")
 )
 @click.option("--strict", is_flag=True, help="Warnings count: exit 3.")
 @click.option("--locked", is_flag=True, help="The lock has to belong to the request: else exit 4.")
+@click.option("--fix", is_flag=True, help="Change the checked files where what was meant is certain, and check again.")
 @click.option(
     "--host",
     type=click.Choice(["probe", "assume"]),
@@ -42,14 +44,16 @@ _SPAN = ("file", "line", "column", "length", "label")
 def check(
     targets: tuple[str, ...],
     format_: str,
-    strict: bool,  # noqa: FBT001  (click hands options over by name)
-    locked: bool,  # noqa: FBT001  (as strict)
+    *,
+    strict: bool,
+    locked: bool,
+    fix: bool,
     host: str,
     file: str | None,
     plugin_dirs: tuple[str, ...],
     sysroot: str | None,
 ) -> int:
-    """Check mounts, mount files, contracts or folders of them; runs nothing and changes nothing.
+    """Check mounts, mount files, contracts or folders of them; runs nothing, and changes nothing without --fix.
 
     Without an argument all mounts of the mount file are checked. Of a folder all mount files and contracts below it
     are: the contracts beside each other, the mounts with these plugins.
@@ -57,8 +61,16 @@ def check(
     Exit: 0 sound, 1 contract errors, 3 warnings with --strict, 4 drift or stale lock, 5 a file cannot be read.
     """
     asked = sorted_out(targets, file)
-    found = _found(asked, plugin_dirs, sysroot, locked=locked, host=host)
-    return _show(found, asked, format_, strict=strict)
+
+    def found() -> Found:
+        return _found(asked, plugin_dirs, sysroot, locked=locked, host=host)
+
+    if not fix:
+        return _show(found(), asked, format_, strict=strict, mended=None)
+    from meter.cli import fixes  # the contract language, which a check of an unchanged mount does without
+
+    found_then, mended = fixes.mend(found, [*asked.files, *asked.contracts], plugin_dirs)
+    return _show(found_then, asked, format_, strict=strict, mended=mended)
 
 
 class Found(NamedTuple):
@@ -168,7 +180,7 @@ def _ordered(document: Mapping[str, Any], first: Sequence[str]) -> dict[str, Any
     return {**dict.fromkeys(name for name in first if name in document), **document}
 
 
-def _show(found: Found, asked: Targets, format_: str, *, strict: bool) -> int:
+def _show(found: Found, asked: Targets, format_: str, *, strict: bool, mended: Mended | None) -> int:
     backends, diagnostics, _ = found
     status = common.exit_code(diagnostics, strict=strict)
     ok = status in (common.OK, common.STRICT)
@@ -178,8 +190,10 @@ def _show(found: Found, asked: Targets, format_: str, *, strict: bool) -> int:
             for each in diagnostics
         ]
         document = {"format": "meter-check/1", "ok": ok, "backends": backends, "diagnostics": shown}
-        common.dump_json(document)
+        common.dump_json(document if mended is None else {**document, **mended.to_json()})
         return status
+    if mended is not None:
+        mended.show(to_stderr=format_ != "text")
     if format_ in ("github", "sarif"):
         from meter.cli import render  # light, but only these forms need it here
         from meter.core.version import __version__
@@ -187,11 +201,14 @@ def _show(found: Found, asked: Targets, format_: str, *, strict: bool) -> int:
         if format_ == "github":
             click.echo(render.github(diagnostics))
         else:
-            common.dump_json(render.sarif(diagnostics, __version__))
+            common.dump_json(render.sarif(diagnostics, __version__, common.source(asked.words)))
         return status
     for line in _lines(found, asked):
         click.echo(line)
     common.show(diagnostics, asked.words)
+    if mended is None and (certain := sum(map(_is_certain, diagnostics))):
+        hint = f"`meter check --fix` mends {certain} of these"
+        common.say(hint)
     return status
 
 
@@ -209,3 +226,9 @@ def _lines(found: Found, asked: Targets) -> Iterator[str]:
         yield f"{found.contracts} contract{'s' * (found.contracts > 1)}: ok"
     elif not found.backends and not found.diagnostics:
         yield "nothing is mounted; `meter mount /host cpu csv path=host.csv` does"
+
+
+def _is_certain(diagnostic: Mapping[str, Any]) -> bool:
+    """Whether `--fix` mends a diagnostic: whether it has an edit, and of files."""
+    edit = diagnostic["edit"]
+    return edit is not None and all(change["file"] != common.COMMAND_LINE for change in edit["changes"])
