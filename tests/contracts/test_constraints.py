@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts.constraints import ConstraintError, holds, parse_constraint
-from tests.contracts.build import one, ordered, output, pointed, run, source
+from meter.contracts.constraints import ConstraintError, holds, mixed, parse_constraint
+from tests.contracts.build import faults, one, ordered, output, pointed, run, source
 from tests.strategies import steady
 
 SECOND = 10**9
@@ -33,6 +33,13 @@ class TestHolds:
             ("config.ratio <= 0.1", {"ratio": 0.1}, None, True),  # 0.1 is 1/10, as it was written
             ("config.ratio == 0.3", {"ratio": 0.3}, None, True),
             ("config.ratio < 0.0000001", {"ratio": 1e-8}, None, True),
+            ("config.cap <= 2000 W", {"cap": 2.0}, None, True),
+            ("config.cap * config.window <= 1.9 kJ", {"cap": 2.0, "window": SECOND}, None, False),
+            ("config.cap * interval == 2 kJ", {"cap": 2.0}, SECOND, True),
+            ("config.room >= 1KiBy", {"room": 1024}, None, True),
+            ("config.heat < 300 K", {"heat": 26.0}, None, True),
+            ("config.heat < 300 K", {"heat": 27.0}, None, False),
+            ("config.window > 0", {"window": 1}, None, True),
             ("config.a > 1", {}, None, None),  # not set: not evaluated
             ("interval > 1s", {}, None, None),  # not known
             ("interval > 1s", {}, 0, None),
@@ -40,7 +47,8 @@ class TestHolds:
     )
     def test_relations(self, text: str, config: dict[str, Any], interval: int | None, answer: bool | None) -> None:  # noqa: FBT001 one column of a table
         """Exact, with units; `None` where something is not known."""
-        assert holds(parse_constraint(text), config, interval) is answer
+        types = {"window": "duration", "cap": "quantity(kW)", "room": "size", "heat": "quantity(Cel)"}
+        assert holds(parse_constraint(text), config, interval, types) is answer
 
     @pytest.mark.parametrize(
         "text",
@@ -62,6 +70,7 @@ class TestHolds:
         except ConstraintError:
             return
         assert holds(constraint, {}) in (True, False, None)
+        mixed(constraint, {})
 
     @given(st.integers(0, 10**6), st.integers(0, 10**6))
     @steady
@@ -70,6 +79,49 @@ class TestHolds:
         config = {"a": a, "b": b}
         assert holds(parse_constraint("config.a < config.b"), config) == (a < b)
         assert holds(parse_constraint("config.a + 1 >= config.b"), config) == (a + 1 >= b)
+
+
+class TestMixed:
+    """What measures different things is never compared."""
+
+    OPTIONS = (
+        'config.window = { type = "duration", default = "2s" }\nconfig.room = { type = "size", default = "1kB" }\n'
+        'config.cap = { type = "quantity(W)", default = "5 W" }\nconfig.n = { type = "int", default = 1 }\n'
+    )
+
+    @pytest.mark.parametrize(
+        ("text", "pair"),
+        [
+            ("config.window >= config.room", ("config.window", "config.room")),
+            ("config.window >= 5m", ("config.window", "5m")),  # metres
+            ("config.n + config.room > 1s", ("config.room", "1s")),
+            ("config.cap * config.window < 5 W", ("config.cap * config.window", "5 W")),
+            ("config.cap < 1kB", ("config.cap", "1kB")),
+        ],
+    )
+    def test_refused(self, text: str, pair: tuple[str, str]) -> None:
+        """The contract is, before anybody mounts it."""
+        (diagnostic,) = faults(source("p", more=f'require = ["{text}"]\n{self.OPTIONS}'))
+        assert diagnostic.code == "E-CLAUSE-TYPE"
+        first, second = pair
+        assert f"`{first}` measures something else than `{second}`" in diagnostic.message
+        assert diagnostic.help
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "config.n + config.window > 0",
+            "config.window >= 2 * config.interval",
+            "config.cap * config.window <= 1 kJ",
+            "config.cap * config.window * 2 <= 1 W.h",
+            "count(config.names) < config.n",
+            "config.room < 2kBy",
+        ],
+    )
+    def test_taken(self, text: str) -> None:
+        """A plain number stands beside anything, and units multiply."""
+        more = f'require = ["{text}"]\n{self.OPTIONS}config.names = {{ type = "list<str>", default = [] }}\n'
+        assert faults(source("p", more=more)) == []
 
 
 TEXT = source(

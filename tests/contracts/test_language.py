@@ -258,7 +258,7 @@ def test_every_variant_is_chosen_somewhere() -> None:
 
 def test_every_answer_of_a_host_has_its_words() -> None:
     """Keys that the probe answers are sections, and the other way round."""
-    text = (ROOT / "core/meter/core/host.py").read_text(encoding="utf-8")
+    text = "".join((ROOT / f"core/meter/core/{name}.py").read_text(encoding="utf-8") for name in ("host", "vault"))
     keys = set(re.findall(r'f"([a-z-]+) \{', text)) | {"unrecorded"}
     assert keys == set(language().words["host"])
 

@@ -1,19 +1,22 @@
 """Configuration: typed, closed, with units; what does not fit is said at the value."""
 
+import re
+import tomllib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts.check import check
+from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.host import Assumed
+from meter.contracts.host import Assumed, Recorded
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
-from meter.contracts.options import OptionError, canonical, from_words, parse_type
+from meter.contracts.options import OptionError, canonical, from_words, parse_type, unit_of
 from meter.contracts.request import from_words as request_from_words
-from tests.contracts.build import catalogue, codes, one, output, pointed, run, said, source
+from meter.contracts.written import written
+from tests.contracts.build import catalogue, codes, faults, metric, one, output, pointed, run, said, source
 from tests.strategies import steady
 
 SINK = output()
@@ -38,7 +41,30 @@ VALUES = [
     ("path", "host.csv", "host.csv"),
     ("metric", "hw.*{kind=delta}", "hw.*{kind=delta}"),
     ("formula", "sum(a{k=v}) * 2", "sum(a{k=v}) * 2"),
+    ("quantity(W)", "95 W", 95.0),
+    ("quantity(W)", "95W", 95.0),
+    ("quantity(W)", "1.5kW", 1500.0),
+    ("quantity(W)", "-.5e3 mJ/s", -0.5),
+    ("quantity(eV)", "5eV", 5.0),
+    ("quantity(K)", "20 Cel", 293.15),
+    ("quantity(Cel)", "20 Cel", 20.0),
+    ("quantity(1)", "50%", 0.5),
+    ("quantity({packet}/s)", "3 1/min", 0.05),
+    ("quantity(J/(m2.s))", "1 W/m2", 1.0),
+    ("quantity([degF])", "0 Cel", 32.0),
+    ("url", "http://localhost:8086", "http://localhost:8086"),
+    ("url", "nats+tls://[::1]:4222/a?b=c#d", "nats+tls://[::1]:4222/a?b=c#d"),
+    ("url", "https://user@host/", "https://user@host/"),
+    ("url", "https://u:${env.PW}@host/?t=${env.TOKEN}", "https://u:${env.PW}@host/?t=${env.TOKEN}"),
+    ("secret", "env:TOKEN", "env:TOKEN"),
+    ("secret", "file:/run/secrets/a b", "file:/run/secrets/a b"),
+    ("schema", "sender.lock", "sender.lock"),
+    ("schema", "sender.lock#/host#csv", "sender.lock#/host#csv"),
+    ("instance", "csv", "csv"),
     ("list<int>", [1, 2], [1, 2]),
+    ("list<instance>", ["a", "b.2"], ["a", "b.2"]),
+    ("list<quantity(By/s)>", ["1kBy/s", "8 bit/s"], [1000.0, 1.0]),
+    ("map<secret>", {"Authorization": "env:TOKEN"}, {"Authorization": "env:TOKEN"}),
     ("list<duration>", [], []),
     ("map<size>", {"a": "1kB"}, {"a": 1000}),
     ("map<formula>", {"a.b": "c / d"}, {"a.b": "c / d"}),
@@ -71,6 +97,37 @@ NO_VALUES = [
     ("formula", "a * -b"),
     ("formula", "a{kind=rate}"),
     ("formula", 2),
+    ("quantity(W)", 95),
+    ("quantity(W)", "95"),
+    ("quantity(W)", "W"),
+    ("quantity(W)", ""),
+    ("quantity(W)", "95 J"),
+    ("quantity(W)", "95 watts"),
+    ("quantity(W)", "95  "),
+    ("quantity(W)", "95 .W"),
+    ("quantity(W)", "1e999 GW"),
+    ("quantity(W)", "1" * 200 + "W"),
+    ("quantity(W)", "nan W"),
+    ("url", "localhost:8086"),
+    ("url", "http://"),
+    ("url", "http:///path"),
+    ("url", "http://host:port"),
+    ("url", "http://host:65536"),
+    ("url", "http://a b"),
+    ("url", "http://user:pw@host"),
+    ("url", "http://user:x${env.PW}@host"),
+    ("url", 1),
+    ("secret", "hunter2"),
+    ("secret", "env:"),
+    ("secret", "env:A-B"),
+    ("secret", "file:"),
+    ("secret", 12345),
+    ("schema", ""),
+    ("schema", "#/host"),
+    ("schema", 1),
+    ("instance", "Csv"),
+    ("instance", "csv#two"),
+    ("instance", 1),
     ("list<int>", 1),
     ("list<int>", ["a"]),
     ("map<int>", []),
@@ -98,13 +155,35 @@ class TestCanonical:
 
     def test_every_type_is_tried(self) -> None:
         """A type added to the language is added here."""
-        assert {parse_type(type_)[1] for type_, _, _ in VALUES} | {"enum"} == set(language().words["option"])
+        tried = {parse_type(type_)[1].partition("(")[0] for type_, _, _ in VALUES}
+        assert tried | {"enum"} == set(language().words["option"])
 
-    @pytest.mark.parametrize("text", ["int>", "list<int", "list<list<int>>", "set<int>", "integer", "list<>"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "int>",
+            "list<int",
+            "list<list<int>>",
+            "set<int>",
+            "integer",
+            "list<>",
+            "quantity",
+            "quantity(watt)",
+            "int(W)",
+            "quantity()",
+            "list<quantity(W)",
+            "map<quantity>",
+        ],
+    )
     def test_no_types(self, text: str) -> None:
         """A type is a word of the language, or a list or map of one."""
-        with pytest.raises(ValueError, match=text.replace("<", ".").replace(">", ".")):
+        with pytest.raises(ValueError, match=re.escape(text) if "watt" not in text else "watt"):
             parse_type(text)
+
+    def test_the_unit_of_a_type(self) -> None:
+        """Of quantities, alone or several."""
+        types = ("quantity(W)", "list<quantity(J/(m2.s))>", "map<quantity(1)>", "float")
+        assert [unit_of(type_) for type_ in types] == ["W", "J/(m2.s)", "1", ""]
 
     @pytest.mark.parametrize(
         ("type_", "raw", "fields", "relation"),
@@ -114,6 +193,8 @@ class TestCanonical:
             ("duration", "100us", {"min": "1ms"}, "less than `1ms`"),
             ("size", "2MB", {"max": "1MiB"}, "more than `1MiB`"),
             ("list<int>", [2, 1], {"min": 2}, "less than `2`"),
+            ("quantity(W)", "1 kW", {"max": "900 W"}, "more than `900 W`"),
+            ("quantity(W)", "1 mW", {"min": "0.01 W"}, "less than `0.01 W`"),
             ("enum", "c", {"values": ("a", "b")}, "not one of `a`, `b`"),
         ],
     )
@@ -264,3 +345,188 @@ class TestMount:
         result = check(request, catalogue(self.TEXT, SINK), Assumed())
         assert codes(result) == [code], said(result)
         assert result.diagnostics[0].spans[0].column == column
+
+
+class TestQuantity:
+    """A number with a unit, in the unit that the plugin works in."""
+
+    @pytest.mark.parametrize(
+        ("raw", "help_"),
+        [
+            (95, 'write it with a unit, such as "95 W"'),
+            ("95", 'write it with a unit, such as "95 W"'),
+            ("high", 'write it with a unit, such as "10 W"'),
+            ("95 watt", 'did you mean `W`? write it with a unit in UCUM\'s form, such as "10 W"'),
+            ("95 kw", 'did you mean `kW`? write it with a unit in UCUM\'s form, such as "10 W"'),
+            ("95 J", 'write it with a unit, such as "10 W"'),
+        ],
+    )
+    def test_what_to_write(self, raw: object, help_: str) -> None:
+        """The number that was given is kept, a word that is nearly a unit is asked about."""
+        with pytest.raises(OptionError) as error:
+            canonical(option("quantity(W)"), raw)
+        assert error.value.facts["help"] == help_
+
+    @given(
+        st.fractions(-(10**6), 10**6, max_denominator=1000).map(float),
+        st.sampled_from([("W", 1), ("kW", 1000), ("mW", 1e-3), ("J/s", 1), ("kJ/h", 1 / 3.6), ("GW", 1e9)]),
+        st.sampled_from(["", " ", "  "]),
+    )
+    @steady
+    def test_conversion(self, number: float, unit: tuple[str, float], blanks: str) -> None:
+        """The value is the number times the factor of its unit."""
+        value = canonical(option("quantity(W)"), f"{number!r}{blanks}{unit[0]}")
+        assert value == pytest.approx(number * unit[1], rel=1e-12)
+
+    @given(st.floats(allow_nan=False, allow_infinity=False))
+    @steady
+    def test_what_is_shown_is_read(self, number: float) -> None:
+        """An explanation shows a value that a mount file could have."""
+        text = tomllib.loads(f"x = {written(number, 'quantity(J/(m2.s))')}")["x"]
+        assert canonical(option("quantity(J/(m2.s))"), text) == number
+
+    def test_constraints_compare_in_base_units(self) -> None:
+        """Watts and kilowatts, and a power times a time with an energy."""
+        text = source(
+            "p",
+            more='require = ["config.power * config.interval <= config.energy", "config.power <= 2 kW"]\n'
+            'config.power = { type = "quantity(mW)", default = "1 W" }\n'
+            'config.energy = { type = "quantity(kJ)", default = "1 J" }\n',
+        )
+        assert codes(run("p sink", text, SINK)) == []
+        document = one(run("p sink", text, SINK, more='config.p.interval = "2s"\n'), "E-CONSTRAINT")
+        assert "`energy` is `0.001 kJ` and `interval` is `2s` and `power` is `1000 mW`" in document["message"]
+        kilo = run("p sink", text, SINK, more='config.p = { power = "3kW", energy = "9GJ" }\n')
+        assert "demands `config.power <= 2 kW`" in one(kilo, "E-CONSTRAINT")["message"]
+
+    def test_guards(self) -> None:
+        """A table that exists for one value exists for the same value in another unit."""
+        text = source("p", metric("p.a", more='when = { cap = "1 kW" }\n'), metric("p.b"), more=
+            'config.cap = { type = "quantity(W)", default = "5 W" }\n')  # fmt: skip
+        assert "p.a" not in str(run("p sink", text, SINK).plan)
+        assert "p.a" in str(run("p sink", text, SINK, more='config.p.cap = "1000000 mW"\n').plan)
+
+
+class TestSecret:
+    """What nobody shall see is in no file, no plan and no message."""
+
+    TEXT = source(
+        "p",
+        more='config.token = { type = "secret", default = "env:TOKEN" }\n'
+        'config.headers = { type = "map<secret>", default = {} }\n'
+        'config.url = { type = "url", default = "http://h" }\n',
+    )
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            'config.p.token = "hunter2"\n',
+            "config.p.token = 4711\n",
+            'config.p.headers = { A = "env:X", B = "hunter2" }\n',
+            'config.p.headers = ["hunter2"]\n',
+            'config.p.url = "http://me:hunter2@host"\n',
+            'config.p.url = "hunter2"\n',
+            'config.p.tokn = "hunter2"\n',
+        ],
+    )
+    def test_a_literal_is_refused_and_not_shown(self, more: str) -> None:
+        """Neither its text nor its line."""
+        result = run("p sink", self.TEXT, SINK, more=more)
+        (diagnostic,) = result.diagnostics
+        document = diagnostic.to_json()
+        assert document["code"] in ("E-CONFIG-TYPE", "E-CONFIG-UNKNOWN")
+        assert document["spans"][0]["hidden"] is True
+        assert "hunter2" not in str(document)
+        assert "4711" not in str(document)
+
+    @pytest.mark.parametrize(
+        "words",
+        [["token=hunter2"], ["headers=A=hunter2"], ["headers=hunter2"], ["headers={ A = hunter2 }"], ["url=hunter2"]],
+    )
+    def test_words(self, words: list[str]) -> None:
+        """Nor those of a command line."""
+        request, found = request_from_words("/host", ["p", *words, "sink"], ["meter", "mount", "/host"])
+        assert request is not None, found
+        (diagnostic,) = check(request, catalogue(self.TEXT, SINK), Assumed()).diagnostics
+        assert "hunter2" not in str(diagnostic.to_json())
+        assert diagnostic.spans[0].hidden
+
+    def test_a_plan_has_the_reference(self) -> None:
+        """So has what explains it."""
+        plan = run("p sink", self.TEXT, SINK, more='config.p.url = "http://u:${env.PW}@h"\n').require()
+        assert plan.document["plugins"][0]["config"]["token"] == "env:TOKEN"
+        assert plan.document["plugins"][0]["config"]["url"] == "http://u:${env.PW}@h"
+
+    def test_a_variable_that_is_not_set(self) -> None:
+        """Whoever starts meter has to set it; asked for in a default, too."""
+        facts = Recorded({("environment", "TOKEN"): "unset TOKEN"})
+        document = one(run("p sink", self.TEXT, SINK, host=facts), "E-HOST")
+        assert document["message"] == "`p` cannot work on this host: the environment variable `TOKEN` is not set"
+        assert pointed(document, "p sink") == '"p"'
+
+    @pytest.mark.parametrize(
+        ("option_", "at"),
+        [('url = "http://u:${env.PW}@h"', '"http://u:${env.PW}@h"'), ('headers = { A = "env:PW" }', '"env:PW"')],
+    )
+    def test_the_place_is_shown(self, option_: str, at: str) -> None:
+        """A reference is no secret."""
+        more = f"config.p.{option_}\n"
+        facts = Recorded({("environment", "TOKEN"): "", ("environment", "PW"): "unset PW"})
+        document = one(run("p sink", self.TEXT, SINK, more=more, host=facts), "E-HOST")
+        assert pointed(document, "p sink", more) == at
+
+    def test_a_file(self) -> None:
+        """It has to be one that can be read."""
+        more = 'config.p.token = "file:/run/token"\n'
+        facts = Recorded({("read", "/run/token"): "unreadable /run/token"})
+        document = one(run("p sink", self.TEXT, SINK, more=more, host=facts), "E-PATH")
+        assert document["message"] == "`token` of `p` is `/run/token`, but `/run/token` cannot be read"
+
+    def test_a_contract_holds_none(self) -> None:
+        """Everybody can read it."""
+        text = source("p", more='config.token = { type = "secret", default = "hunter2" }\n')
+        (diagnostic,) = faults(text)
+        assert diagnostic.code == "E-CONFIG-TYPE"
+        assert "hunter2" not in str(diagnostic.to_json())
+        assert diagnostic.spans[0].hidden
+
+
+class TestInstance:
+    """A label of the same backend."""
+
+    TEXT = output(
+        "spool",
+        more='config.for = { type = "list<instance>" }\nconfig.one = { type = "instance", default = "probe" }\n',
+    )
+
+    def check(self, more: str) -> Checked:
+        """A backend with the spool for something."""
+        return run("probe sink sink#two spool", source(), SINK, self.TEXT, more=more)
+
+    def test_there(self) -> None:
+        """Labels as the request gives them."""
+        assert codes(self.check('config.spool.for = ["sink", "two"]\n')) == []
+
+    def test_not_there(self) -> None:
+        """The nearest labels are asked about."""
+        more = 'config.spool.for = ["sink", "tow"]\n'
+        document = one(self.check(more), "E-CONFIG-RANGE")
+        assert document["message"] == "`for` of `spool` is `tow`, not one of `probe`, `sink`, `spool`, `two`"
+        assert document["help"].startswith("did you mean `two`?")
+        assert pointed(document, "probe sink sink#two spool", more) == '"tow"'
+
+    def test_a_default_that_is_not_there(self) -> None:
+        """The instance whose default it is is shown."""
+        text = output("spool", more='config.one = { type = "instance", default = "nobody" }\n')
+        document = one(run("probe sink spool", source(), SINK, text), "E-CONFIG-RANGE")
+        assert pointed(document, "probe sink spool") == '"spool"'
+
+    @pytest.mark.parametrize("type_", ["secret", "url", "instance", "str", "path", "list<url>", "bool", "metric"])
+    def test_only_what_has_an_order_has_bounds(self, type_: str) -> None:
+        """Words are no numbers."""
+        values = {"list<url>": '["http://a"]', "bool": "true", "secret": '"env:A"', "url": '"http://a"'}
+        default = values.get(type_, '"a"')
+        text = source("p", more=f'config.x = {{ type = "{type_}", default = {default}, min = "a" }}\n')
+        (diagnostic,) = faults(text)
+        assert diagnostic.code == "E-CLAUSE-TYPE"
+        assert diagnostic.clause == "config.*.min"

@@ -17,6 +17,7 @@ from meter.core.shown import char_columns, clip, columns, cut, quantity, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from typing import TextIO
 
 __all__ = [
@@ -104,14 +105,16 @@ def diagnostics_text(
     """Diagnostics for a person: message, lines of the source with what is pointed at, notes, help; then their number.
 
     Of several spans the first is underlined with `^`, the others with `-`. No line is longer than `width` (at least
-    20) but those that name a file. No line end at the end; no diagnostics give the empty text.
+    20) but those that name a file. A line with a `hidden` span is not shown, whoever points at it. No line end at the
+    end; no diagnostics give the empty text.
 
     Args: diagnostics, in the form of `meter check --format json`, shown in their order; read, the text of a file, or
         the command line for `<command line>`, or None where there is none, so that only the place is named.
     """
     if not diagnostics:
         return ""
-    page = _Page(colour=colour, width=max(width, _NARROWEST), read=read)
+    hidden = {(s["file"], s["line"]) for d in diagnostics for s in d.get("spans") or () if s.get("hidden")}
+    page = _Page(colour=colour, width=max(width, _NARROWEST), read=read, hidden=hidden)
     blocks = ["\n".join(page.diagnostic(diagnostic)) for diagnostic in diagnostics]
     return "\n\n".join([*blocks, page.summary(diagnostics)])
 
@@ -157,10 +160,13 @@ class _Line:
 class _Page:
     """Where diagnostics are drawn: its width and colours, and the source texts read so far."""
 
-    def __init__(self, *, colour: bool, width: int, read: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, *, colour: bool, width: int, read: Callable[[str], str | None], hidden: AbstractSet[tuple[str, int]]
+    ) -> None:
         self._colour = colour
         self._width = width
         self._read = read
+        self._hidden = hidden
         self._sources: dict[str, list[str]] = {}
 
     def diagnostic(self, diagnostic: Mapping[str, Any]) -> Iterator[str]:
@@ -239,8 +245,10 @@ class _Page:
                 yield f"{margin} {row[:indent]}{self._paint(row[indent:], style)}" if row else margin
 
     def _source(self, span: Mapping[str, Any]) -> str | None:
-        """The line that a span points at, None where it cannot be read."""
+        """The line that a span points at, None where it cannot be read or may hold a secret."""
         file, number = span["file"], span["line"]
+        if (file, number) in self._hidden:
+            return None
         if file not in self._sources:
             text = self._read(file)
             if text is None:

@@ -13,6 +13,7 @@ from attrs import frozen
 from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.collector import uncollected
+from meter.contracts.configured import missing_instances
 from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.flow import flow
 from meter.contracts.host import Host
@@ -68,6 +69,8 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     for instance in resolved.instances:
         found += configure(instance, request.config.get(instance.label, {}))
         found += degraded(instance, host)
+    if not _failed(found):
+        found += missing_instances(resolved.instances, request)
     if _failed(found):
         return _end(found)
     ordered = order(resolved.instances, request)

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from attrs import field, frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
-from meter.contracts.constraints import holds
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
@@ -279,7 +278,7 @@ class _Walk:
     def requires(self, instance: Instance, compiled: Compiled, part: Variant) -> bool:
         """Whether a part keeps the rule's constraints; says which it does not."""
         for constraint in compiled.require:
-            if holds(constraint, instance.config, part.interval) is False:
+            if instance.keeps(constraint, part.interval) is False:
                 span = instance.contract.source.value("needs", "metrics", compiled.place, "require")
                 given = self.config.get(instance.label, {})
                 diagnostic = unkept(instance, constraint, span, given, "needs.metrics.require", part.interval)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
-from meter.contracts import options, selectors
+from meter.contracts import options, references, selectors
 from meter.contracts.constraints import Constraint, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.edits import clear, renamed
@@ -20,6 +20,7 @@ from meter.contracts.rules import PLACEHOLDER, Gives, Rule
 from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
 from meter.contracts.variants import Domain, Variant, parts_of
+from meter.contracts.written import written
 
 CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
 """The placeholder of an option's value."""
@@ -60,6 +61,15 @@ class Instance:
         placement = language().rank("placement", self.contract.placement)
         return (placement, self.position, self.generation, self.word, self.label)
 
+    @property
+    def types(self) -> dict[str, str]:
+        """The types of its options."""
+        return {name: option.type for name, option in self.contract.config.items()}
+
+    def keeps(self, constraint: Constraint, interval: int | None = None) -> bool | None:
+        """Whether its configuration keeps a constraint; `None` where something is not set or not known."""
+        return holds(constraint, self.config, interval, self.types)
+
     def provides(self, name: str) -> bool:
         """Whether it answers to a name: label, plugin or capability."""
         return name in (self.label, self.contract.name) or name in self.contract.provides.capabilities
@@ -75,7 +85,9 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
             facts["options"] = listed(sorted(contract.config))
             meant = clear(name, [option for option in contract.config if option not in given])
             edit = renamed(given[name].keys, name, meant) if meant else None
-            at = given[name].keys[:1]
+            # What was meant for a secret may stand behind a name that is none.
+            hidden = any(references.is_secret(option.type) for option in contract.config.values())
+            at = tuple(span._replace(hidden=hidden) for span in given[name].keys[:1])
             unknown = Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=at, clause="config", edit=edit)
             found.append(unknown if contract.config else evolve(unknown, variant="none"))
     for name, option in sorted(contract.config.items()):
@@ -88,7 +100,7 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
                 instance.origins[name] = "asked"
             except options.OptionError as problem:
                 facts = {"option": name, "instance": instance.label, **problem.facts}
-                where = problem.narrowed(value.locate(problem.at), raw)
+                where = problem.narrowed(value.locate(problem.at), raw)._replace(hidden=problem.hidden)
                 spans = (where, contract.source.key("config", name))
                 found.append(
                     Diagnostic(
@@ -108,7 +120,7 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
         return found
     for place, text in enumerate(contract.require):
         constraint = parse_constraint(text)
-        if holds(constraint, instance.config) is False:
+        if instance.keeps(constraint) is False:
             span = contract.source.value("require", place)
             found.append(unkept(instance, constraint, span, given, "require"))
     instance.emits = tuple(
@@ -141,12 +153,10 @@ def unkept(
 
 def _shown(instance: Instance, name: str) -> str:
     value = instance.config.get(name)
-    option = instance.contract.config.get(name)
-    if option is not None and option.type == "duration" and isinstance(value, int):
-        return f"`{format_duration(value)}`"
     if isinstance(value, list):
         return language().phrase("text", "list-of", count=str(len(value)))
-    return options.describe(value)
+    text = written(value, instance.types.get(name, ""))
+    return options.describe(value) if isinstance(value, str | dict) else f"`{text.strip(chr(34))}`"
 
 
 def holds_when(guard: Mapping[str, Any], config: Mapping[str, Any], declared: Mapping[str, Option]) -> bool:

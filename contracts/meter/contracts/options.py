@@ -1,6 +1,7 @@
 """Typed configuration: what an option takes, in contract, mount file and on the command line.
 
-Canonical values are JSON values: durations are integer nanoseconds, sizes integer bytes, everything else itself.
+Canonical values are JSON values: durations are integer nanoseconds, sizes integer bytes, quantities floats in the unit
+of their option, everything else itself. What may be a secret is a reference and never shown where it is none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from meter.contracts import quantities, selectors
+from meter.contracts import amounts, quantities, references, selectors
 from meter.contracts.diagnostics import listed, nearest
 from meter.contracts.edits import within
 from meter.contracts.language import ABSENT, language
@@ -24,21 +25,30 @@ from meter.contracts.units import UnitError
 if TYPE_CHECKING:
     from meter.contracts.formulas import Formula
 
-_TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(>)?")
+_TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(?:\((.+)\))?(>)?")
+LABEL: Final = re.compile(r"[a-z][a-z0-9_.-]*")
+"""A label of an instance."""
+_QUANTITY: Final = re.compile(r"quantity\((.+)\)")
+ORDERED: Final = ("int", "float", "duration", "size", "quantity(*)")
+"""Types whose values can be bounded by `min` and `max`, as shell patterns."""
+
+At = tuple[str | int, ...]
+"""A place inside a value: keys of tables and numbers of items."""
 
 
 class OptionError(ValueError):
     """A value does not fit its option; `code`, `variant` and `facts` make the diagnostic.
 
     `at` is the place inside the value; `part`, where only a part of a text is wrong, its first character, from 0, and
-    the one behind its last.
+    the one behind its last. Where the value may be a secret `hidden` is true: its text is shown nowhere.
     """
 
-    def __init__(self, code: str, at: tuple[str | int, ...] = (), variant: str = "", **facts: str) -> None:
+    def __init__(self, code: str, at: At = (), variant: str = "", *, hidden: bool = False, **facts: str) -> None:
         super().__init__(code)
         self.code = code
         self.variant = variant
         self.at = at
+        self.hidden = hidden
         self.facts = facts
         self.part: tuple[int, int] | None = None
 
@@ -53,14 +63,25 @@ class OptionError(ValueError):
 
 @lru_cache(maxsize=256)
 def parse_type(text: str) -> tuple[str, str]:
-    """An option type as container (`list`, `map` or empty) and item type.
+    """An option type as container (`list`, `map` or empty) and item type, such as `int` or `quantity(W)`.
 
     Raises: ValueError, there is no such type.
     """
     found = _TYPE.fullmatch(text)
-    if found is None or bool(found[1]) != bool(found[3]) or found[2] not in language().words["option"]:
+    if found is None or bool(found[1]) != bool(found[4]) or found[2] not in language().words["option"]:
         raise ValueError(text)
-    return found[1] or "", found[2]
+    if (found[3] is not None) != (language().words["option"][found[2]].get("takes") == "unit"):
+        raise ValueError(text)
+    if found[3] is None:
+        return found[1] or "", found[2]
+    language().units.parse(found[3])
+    return found[1] or "", f"{found[2]}({found[3]})"
+
+
+def unit_of(type_: str) -> str:
+    """The unit of a type `quantity(UNIT)`, or of a list or map of it; the empty text of other types."""
+    found = _QUANTITY.fullmatch(parse_type(type_)[1])
+    return "" if found is None else found[1]
 
 
 def item_of(option: Option) -> Option:
@@ -76,11 +97,11 @@ def canonical(option: Option, raw: Any) -> Any:
     container, item = parse_type(option.type)
     if container == "list":
         if not isinstance(raw, list):
-            raise _misfit("type", "list", raw, (), "of", item=item)
+            raise _misfit("type", "list", raw, (), "of", hidden=references.is_secret(item), item=item)
         return [_checked(option, item, value, (place,)) for place, value in enumerate(raw)]
     if container == "map":
         if not isinstance(raw, dict):
-            raise _misfit("type", "map", raw, (), "of", item=item)
+            raise _misfit("type", "map", raw, (), "of", hidden=references.is_secret(item), item=item)
         return {name: _checked(option, item, value, (name,)) for name, value in raw.items()}
     return _checked(option, item, raw, ())
 
@@ -99,7 +120,9 @@ def from_words(option: Option, texts: list[str]) -> Any:
         except tomllib.TOMLDecodeError:
             wanted = language().phrase("type", "toml", "wanted", type=option.type)
             help_ = language().phrase("type", "toml", "help")
-            raise OptionError("E-CONFIG-TYPE", got=f"`{texts[0]}`", wanted=wanted, help=help_) from None
+            hidden = references.is_secret(item)
+            got = kind_of(texts[0]) if hidden else f"`{texts[0]}`"
+            raise OptionError("E-CONFIG-TYPE", hidden=hidden, got=got, wanted=wanted, help=help_) from None
     if container == "list":
         return [_scalar(item, text) for text in texts]
     if container == "map":
@@ -107,7 +130,8 @@ def from_words(option: Option, texts: list[str]) -> Any:
         for place, text in enumerate(texts):
             name, equals, value = text.partition("=")
             if not equals or name in table:
-                raise _misfit("type", "map", text, (place,), "twice" if equals else "word")
+                variant = "twice" if equals else "word"
+                raise _misfit("type", "map", text, (place,), variant, hidden=references.is_secret(item))
             table[name] = _scalar(item, value)
         return table
     if len(texts) > 1:
@@ -128,8 +152,8 @@ def _scalar(item: str, text: str) -> Any:
     return text
 
 
-def _checked(option: Option, item: str, raw: Any, at: tuple[str | int, ...]) -> Any:
-    value = _READERS[item](raw, at)
+def _checked(option: Option, item: str, raw: Any, at: At) -> Any:
+    value = _read(item, raw, at)
     if item == "enum" and value not in option.values:
         raise OptionError(
             "E-CONFIG-RANGE",
@@ -142,9 +166,15 @@ def _checked(option: Option, item: str, raw: Any, at: tuple[str | int, ...]) -> 
         limit = getattr(option, bound)
         if limit is ABSENT:
             continue
-        if breaks(value, _READERS[item](limit, ())):
+        if breaks(value, _read(item, limit, ())):
             raise OptionError("E-CONFIG-RANGE", at, bound, got=str(raw), limit=str(limit), example=_toml(limit))
     return value
+
+
+def _read(item: str, raw: Any, at: At) -> Any:
+    """One value of an item type, without its bounds."""
+    unit = _QUANTITY.fullmatch(item)
+    return _READERS[item](raw, at) if unit is None else _quantity(raw, at, unit[1])
 
 
 def _less(value: Any, limit: Any) -> bool:
@@ -172,25 +202,32 @@ def describe(raw: Any) -> str:
     return f"`{raw}`"
 
 
+def kind_of(raw: Any) -> str:
+    """A value as a message names it where it may not show it."""
+    kind = "number" if isinstance(raw, int | float) and not isinstance(raw, bool) else "text"
+    return describe(raw) if isinstance(raw, bool | list | dict) else language().phrase("text", kind)
+
+
 def _misfit(
-    family: str, word: str, raw: Any, at: tuple[str | int, ...], variant: str = "", **facts: str
+    family: str, name: str, raw: Any, at: At, variant: str = "", /, *, hidden: bool = False, **facts: str
 ) -> OptionError:
     """E-CONFIG-TYPE, in the words of a section that says what is wanted and what to write."""
-    wanted, help_ = (language().phrase(family, word, key, variant, **facts) for key in ("wanted", "help"))
-    return OptionError("E-CONFIG-TYPE", at, got=describe(raw), wanted=wanted, help=help_)
+    wanted, help_ = (language().phrase(family, name, key, variant, **facts) for key in ("wanted", "help"))
+    got = kind_of(raw) if hidden else describe(raw)
+    return OptionError("E-CONFIG-TYPE", at, hidden=hidden, got=got, wanted=wanted, help=help_)
 
 
-def _wrong(raw: Any, at: tuple[str | int, ...], item: str, variant: str = "", **facts: str) -> OptionError:
-    return _misfit("option", item, raw, at, variant, **facts)
+def _wrong(raw: Any, at: At, item: str, variant: str = "", /, *, hidden: bool = False, **facts: str) -> OptionError:
+    return _misfit("option", item, raw, at, variant, hidden=hidden, **facts)
 
 
-def _bool(raw: Any, at: tuple[str | int, ...]) -> bool:
+def _bool(raw: Any, at: At) -> bool:
     if not isinstance(raw, bool):
         raise _wrong(raw, at, "bool")
     return raw
 
 
-def _int(raw: Any, at: tuple[str | int, ...]) -> int:
+def _int(raw: Any, at: At) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int):
         raise _wrong(raw, at, "int")
     if not -(2**63) <= raw < 2**63:
@@ -198,33 +235,33 @@ def _int(raw: Any, at: tuple[str | int, ...]) -> int:
     return raw
 
 
-def _float(raw: Any, at: tuple[str | int, ...]) -> float:
+def _float(raw: Any, at: At) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
         raise _wrong(raw, at, "float")
     return float(raw)
 
 
-def _str(raw: Any, at: tuple[str | int, ...]) -> str:
+def _str(raw: Any, at: At) -> str:
     if not isinstance(raw, str):
         raise _wrong(raw, at, "str", "number" if isinstance(raw, int | float) else "", value=str(raw))
     return raw
 
 
-def _path(raw: Any, at: tuple[str | int, ...]) -> str:
+def _path(raw: Any, at: At) -> str:
     if not isinstance(raw, str) or not raw or "\0" in raw:
         raise _wrong(raw, at, "path")
     return raw
 
 
-def _duration(raw: Any, at: tuple[str | int, ...]) -> int:
+def _duration(raw: Any, at: At) -> int:
     return _measured(raw, at, quantities.parse_duration, "duration")
 
 
-def _size(raw: Any, at: tuple[str | int, ...]) -> int:
+def _size(raw: Any, at: At) -> int:
     return _measured(raw, at, quantities.parse_size, "size")
 
 
-def _measured(raw: Any, at: tuple[str | int, ...], parse: Callable[[str], int], item: str) -> int:
+def _measured(raw: Any, at: At, parse: Callable[[str], int], item: str) -> int:
     """A number with its unit."""
     try:
         return parse(raw if isinstance(raw, str) else "")
@@ -234,12 +271,55 @@ def _measured(raw: Any, at: tuple[str | int, ...], parse: Callable[[str], int], 
         raise _wrong(raw, at, item, number=number, expected=error.expected) from None
 
 
-def _unit(raw: Any, at: tuple[str | int, ...]) -> str:
+def _quantity(raw: Any, at: At, unit: str) -> float:
+    units = language().units
+    try:
+        return amounts.read(raw if isinstance(raw, str) else "", units.parse(unit), units)
+    except amounts.AmountError as error:
+        number = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", str(raw))
+        written = number[0] if number else "10"
+        near = near_unit(error.word)
+        raise _wrong(raw, at, "quantity", error.why, unit=unit, word=error.word, number=written, near=near) from None
+
+
+def near_unit(text: str) -> str:
+    """A question, with a blank behind it, for the units that a text may stand for; empty where none is near."""
+    names = " or ".join(f"`{unit}`" for unit in language().units.near(text))
+    return f"{language().phrase('text', 'near', names=names)} " if names else ""
+
+
+def _unit(raw: Any, at: At) -> str:
     try:
         language().units.parse(raw if isinstance(raw, str) else "")
-    except UnitError:
-        raise _wrong(raw, at, "unit") from None
+    except UnitError as error:
+        raise _wrong(raw, at, "unit", near=near_unit(error.text)) from None
     return str(raw)
+
+
+def _secret(raw: Any, at: At) -> str:
+    if not isinstance(raw, str) or references.parse_secret(raw) is None:
+        raise _wrong(raw, at, "secret", hidden=True)
+    return raw
+
+
+def _url(raw: Any, at: At) -> str:
+    try:
+        references.check_url(raw if isinstance(raw, str) else "")
+    except references.UrlError as error:
+        raise _wrong(raw, at, "url", error.why, hidden=True) from None
+    return str(raw)
+
+
+def _schema(raw: Any, at: At) -> str:
+    if not isinstance(raw, str) or not raw.partition("#")[0] or "\0" in raw:
+        raise _wrong(raw, at, "schema")
+    return raw
+
+
+def _instance(raw: Any, at: At) -> str:
+    if not isinstance(raw, str) or not LABEL.fullmatch(raw):
+        raise _wrong(raw, at, "instance")
+    return raw
 
 
 def check_selector(text: str) -> None:
@@ -260,7 +340,7 @@ def check_selector(text: str) -> None:
                 raise selectors.SelectorError(text, "word", word=value, key=key, words=words)
 
 
-def _metric(raw: Any, at: tuple[str | int, ...]) -> str:
+def _metric(raw: Any, at: At) -> str:
     try:
         check_selector(raw if isinstance(raw, str) else "")
     except selectors.SelectorError as error:
@@ -289,7 +369,7 @@ def check_formula(text: str) -> Formula:
     return formula
 
 
-def _formula(raw: Any, at: tuple[str | int, ...]) -> str:
+def _formula(raw: Any, at: At) -> str:
     from meter.contracts.formulas import FormulaError  # as above
 
     try:
@@ -304,7 +384,7 @@ def _formula(raw: Any, at: tuple[str | int, ...]) -> str:
     return str(raw)
 
 
-_READERS: Final[Mapping[str, Callable[[Any, tuple[str | int, ...]], Any]]] = {
+_READERS: Final[Mapping[str, Callable[[Any, At], Any]]] = {
     "bool": _bool,
     "int": _int,
     "float": _float,
@@ -316,4 +396,8 @@ _READERS: Final[Mapping[str, Callable[[Any, tuple[str | int, ...]], Any]]] = {
     "unit": _unit,
     "metric": _metric,
     "formula": _formula,
+    "secret": _secret,
+    "url": _url,
+    "schema": _schema,
+    "instance": _instance,
 }

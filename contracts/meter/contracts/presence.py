@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from meter.contracts.configured import missing_secrets
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
 from meter.contracts.host_needs import host_faults, python_faults, told, told_of_alternatives, unmet
@@ -29,6 +30,7 @@ def presence(instance: Instance, request: Request, host: Host) -> list[Diagnosti
         facts = {"plugin": instance.contract.name, "why": why, "help": help_}
         found.append(Diagnostic(code="E-HOST", facts=facts, spans=spans, clause=f"needs.{clause}"))
     found += _environment(instance, host)
+    found += missing_secrets(instance, request, host)
     for name, option in sorted(instance.contract.config.items()):
         value = instance.config.get(name)
         if option.access is None or value is None:

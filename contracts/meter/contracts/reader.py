@@ -17,7 +17,7 @@ from attrs import evolve
 
 from meter.contracts import options, selectors, tables
 from meter.contracts.capabilities import CAPABILITIES
-from meter.contracts.constraints import ConstraintError, parse_constraint
+from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import ABSENT, Clause, language
@@ -332,6 +332,7 @@ class _Reader:
             self.parts(place, clause)
         if contract.placement == "source" and contract.config["interval"].type != "duration":
             self.misused(contract, Use(("config", "interval", "type"), "config.*.type", "interval", ("duration",)))
+        self.constraints(contract)
         for use in _named_options(contract):
             if use.option not in contract.config:
                 near = nearest(use.option, contract.config)
@@ -383,6 +384,12 @@ class _Reader:
             self.misused(contract, use)
         bounds = {bound: getattr(option, bound) for bound in ("min", "max")}
         item = options.item_of(option)
+        if not any(fnmatchcase(item.type, pattern) for pattern in options.ORDERED):
+            unbounded = [bound for bound, limit in bounds.items() if limit is not ABSENT]
+            for bound in unbounded:
+                self.misused(contract, Use((*path, bound), f"config.*.{bound}", name, options.ORDERED))
+            if unbounded:
+                return False
         free = evolve(item, min=ABSENT, max=ABSENT)
         for bounded in (free, item):  # first what each bound is, then how they stand to each other
             for bound, limit in bounds.items():
@@ -392,6 +399,22 @@ class _Reader:
         place = (*path, "default")
         return option.default is ABSENT or self.fits(contract, name, option.default, place, "config.*.default", option)
 
+    def constraints(self, contract: Contract) -> None:
+        """Note constraints that compare what cannot be compared, such as a time with a size."""
+        types = {name: option.type for name, option in contract.config.items()}
+        places: list[tuple[Path, str, tuple[str, ...]]] = [(("require",), "require", contract.require)]
+        places += [
+            (("needs", "metrics", at, "require"), "needs.metrics.require", rule.require)
+            for at, rule in enumerate(contract.needs.metrics)
+        ]
+        for path, clause, texts in places:
+            for place, text in enumerate(texts):
+                if (pair := mixed(parse_constraint(text), types)) is not None:
+                    first, second = pair
+                    facts = {"got": options.describe(text), "description": ""}
+                    wanted = language().phrase("type", "constraint", "wanted", "mixed", first=first, second=second)
+                    self.say("E-CLAUSE-TYPE", self.source.value(*path, place), clause, "mixed", wanted=wanted, **facts)
+
     def fits(
         self, contract: Contract, name: str, value: Any, path: Path, clause: str, option: Option | None = None
     ) -> bool:
@@ -399,7 +422,8 @@ class _Reader:
         try:
             options.canonical(option or contract.config[name], value)
         except options.OptionError as problem:
-            span = problem.narrowed(self.source.value(*path, *problem.at), value)
+            place = self.source.value(*path, *problem.at)
+            span = problem.narrowed(place, value)._replace(hidden=problem.hidden)
             facts = {"option": name, "instance": contract.name, **problem.facts}
             self.say(problem.code, span, clause, problem.variant, **facts)
             return False
@@ -410,7 +434,7 @@ class _Reader:
         facts = {
             "option": use.option,
             "type": contract.config[use.option].type,
-            "types": " or ".join(use.types).replace("<*>", "<T>"),
+            "types": " or ".join(use.types).replace("<*>", "<T>").replace("(*)", "(UNIT)"),
             "description": language().clauses[tuple(use.clause.split("."))].description,
         }
         self.say("E-CLAUSE-TYPE", self.source.value(*use.path), use.clause, "option", **facts)
@@ -428,7 +452,7 @@ class Use(NamedTuple):
 
 _WORDS: Final = ("str", "enum", "list<str>", "list<enum>")
 _METRICS: Final = ("metric", "list<metric>")
-_NUMBERS: Final = ("int", "float", "duration", "size")
+_NUMBERS: Final = options.ORDERED
 _PUT_IN: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("keeps",): ("bool",),
     ("unit",): ("unit",),
@@ -442,7 +466,10 @@ _PUT_IN: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
 }
 _OF_METRIC: Final = {"schema": ("schema",), "interval": ("duration",)}
 _CLAIMED: Final = ("str", "enum", "int", "path", "url")
-_SCALAR: Final = ("bool", "int", "float", "str", "duration", "size", "unit", "enum", "path", "metric")
+_SCALAR: Final = (
+    *("bool", "int", "float", "str", "duration", "size", "quantity(*)", "unit", "enum", "path", "url", "instance"),
+    "metric",
+)
 _MANY: Final = ("list<*>", "map<*>")
 
 
@@ -565,6 +592,7 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
                 return None
         return language().phrase("type", "constraint", "wanted", variant, word=word)
 
+    kinds = ", ".join(says.get("written", word) for word, says in language().words["option"].items())
     return {
         "any": lambda _: None,
         "str": plain("str", lambda raw: isinstance(raw, str)),
@@ -589,7 +617,7 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         "capability": text("capability", lambda raw: raw in CAPABILITIES),
         "claim": text("claim", lambda raw: bool(_CLAIM.fullmatch(_CONFIG.sub("x", raw)))),
         "entry": text("entry", lambda raw: bool(_ENTRY.fullmatch(raw))),
-        "option-type": text("option-type", options.parse_type, options=", ".join(language().values("option"))),
+        "option-type": text("option-type", options.parse_type, options=kinds),
     }
 
 

@@ -43,7 +43,7 @@ class Span(NamedTuple):
 
     `line` and `column` count from 1, `column` and `length` in characters, not bytes. `length` counts the characters of
     the text from there on, line ends included: who draws it clips it at the end of the line. `label` says what is
-    pointed at; a span is made without one.
+    pointed at; a span is made without one. The text of a `hidden` place may be a secret: nobody shows the line.
     """
 
     file: str
@@ -51,10 +51,14 @@ class Span(NamedTuple):
     column: int
     length: int = 1
     label: str = ""
+    hidden: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON value: file, line, column, length, label."""
-        return self._asdict()
+        """A JSON value: file, line, column, length, label, and `hidden` where it is true."""
+        value = self._asdict()
+        if not self.hidden:
+            del value["hidden"]
+        return value
 
 
 class _Node:

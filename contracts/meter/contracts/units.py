@@ -104,6 +104,27 @@ class Units:
         """The unit that a text means; raises UnitError."""
         return self._parse(text)
 
+    def near(self, text: str) -> list[str]:
+        """Units that a text which is none may stand for, at most three: by its name, by its letters, by likeness."""
+        import difflib  # only a fault looks for what was meant
+        from itertools import product as pairs
+
+        word = text.strip().casefold()
+        if not word or len(word) > LONGEST:
+            return []
+        symbols = list(self.atoms)
+        names = {_word(atom.description): [symbol] for symbol, atom in self.atoms.items()}
+        for (start, prefix), (symbol, atom) in pairs(self.prefixes.items(), self.atoms.items()):
+            if atom.binary if prefix.binary else atom.metric:
+                symbols.append(f"{start}{symbol}")
+                names[_word(prefix.description) + _word(atom.description)] = [f"{start}{symbol}"]
+        for symbol in symbols:
+            names.setdefault(symbol.casefold(), []).append(symbol)
+        for spelling in (word, word.removesuffix("s"), word.removesuffix("es")):
+            if spelling in names:
+                return names[spelling][:3]
+        return [names[name][0] for name in difflib.get_close_matches(word, names, n=3, cutoff=0.75)]
+
 
 def load(sections: Mapping[str, Mapping[str, str]]) -> Units:
     """Units of the sections `unit NAME` and `prefix NAME`; sections of other names are passed over.
@@ -340,6 +361,11 @@ def _dimension(text: str) -> Dimension:
 
 def _canonical(dimension: Mapping[str, int]) -> Dimension:
     return tuple(sorted((base, power) for base, power in dimension.items() if power))
+
+
+def _word(description: str) -> str:
+    """The name in front of a description: `watt`, `day` of `day of 24 hours`."""
+    return re.split(r"[;,]| of ", description, maxsplit=1)[0].casefold()
 
 
 def _yes(section: Mapping[str, str], option: str) -> bool:

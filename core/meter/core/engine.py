@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from meter.contracts import references
 from meter.core.breach import ContractBreach
 from meter.core.clock import Clock, MonotonicClock
 from meter.core.elements import FilterElement, OutputElement, SourceElement, filled
@@ -26,6 +27,7 @@ from meter.core.keys import KeyClash
 from meter.core.loading import ExportMissing, load
 from meter.core.plugin import Context, Gone, Retry
 from meter.core.readings import Declared
+from meter.core.vault import SecretMissing, Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +153,7 @@ class Engine:
         self._handed = 0
         self._polled = False
         self.failed = False
+        self._vault = Vault(str(folder), os.environ)
         self._seq = 0
         self._count = 0
         self._gaps = 0
@@ -161,7 +164,8 @@ class Engine:
 
     def fault(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:
         """Remember and report a fault."""
-        fault = Fault(code, instance, {"instance": instance, **facts}, clause, variant)
+        told = {name: self._vault.masked(text) for name, text in facts.items()}
+        fault = Fault(code, instance, {"instance": instance, **told}, clause, variant)
         with self._lock:
             self.faults.append(fault)
         self.report(fault)
@@ -171,6 +175,11 @@ class Engine:
         self.failed = True
         if isinstance(error, ContractBreach):
             self.fault("E-BREACH", label, error.clause, why=error.detail)
+        elif isinstance(error, SecretMissing):
+            from meter.contracts.host import reason, remedy  # the contract language; only a fault needs its words
+
+            why, help_ = reason(error.answer), remedy(error.answer, "secret")
+            self.fault("E-HOST", label, clause="config", plugin=label, why=why, help=help_)
         elif phase == "start" and isinstance(error, OSError | ValueError):
             # What it was given is not as it needs it: nothing of its code is to blame.
             why = refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
@@ -230,6 +239,8 @@ class Engine:
             config[name] = self._absolute(config[name])
         phase = "load"
         try:
+            for name, value in config.items():
+                config[name] = references.filled(entry["types"][name], value, self._vault.look)
             made = load(entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"])
             phase = "__init__"
             return made(config)

@@ -130,6 +130,8 @@ class _Origins:
 
     def options(self, plugin: Mapping[str, Any], contract: str | None) -> list[dict[str, Any]]:
         """Each option with its value, its type, where the value comes from and in which line that stands."""
+        from meter.contracts.written import written  # light, but a help text needs none
+
         label = plugin["instance"]
         found = []
         for name, value in plugin["config"].items():
@@ -138,7 +140,7 @@ class _Origins:
             place = self._place(self._path if asked else contract, at)
             origin = "asked" if asked else "default" if place or not _is_read(contract) else "implied"
             type_ = plugin["types"][name]
-            shown = {"option": name, "value": value, "text": _text(value, type_), "type": type_, "origin": origin}
+            shown = {"option": name, "value": value, "text": written(value, type_), "type": type_, "origin": origin}
             found.append({**shown, "file": place[0] if place else None, "line": place[1] if place else None})
         return found
 
@@ -171,22 +173,6 @@ class _Origins:
 def _is_read(file: str | None) -> bool:
     """Whether lines of a file can be told: of a single-file plugin they cannot."""
     return file is not None and not file.endswith(".py") and os.path.isfile(file)
-
-
-def _text(value: Any, type_: str) -> str:
-    """A value as a mount file would have it."""
-    import json  # texts and lists look the same in TOML
-
-    from meter.contracts.quantities import format_duration, format_size  # light
-
-    inner = re.fullmatch(r"(?:list|map)<(.*)>", type_)
-    if inner and isinstance(value, list):
-        return "[" + ", ".join(_text(each, inner[1]) for each in value) + "]"
-    if inner and isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {_text(v, inner[1])}" for k, v in value.items()) + " }"
-    if type_ in ("duration", "size") and isinstance(value, int):
-        return json.dumps((format_duration if type_ == "duration" else format_size)(value))
-    return json.dumps(value, ensure_ascii=False)
 
 
 # ---------------------------------------------------------------------------------------------------------------- text
