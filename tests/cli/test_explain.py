@@ -125,9 +125,11 @@ def test_what_is_needed_says_by_whom_and_who_was_not_chosen(sandbox: Sandbox) ->
     told = " ".join(sandbox.meter("explain", "/e").ok().out.split())
     assert "energy needed by `needy` for `energy`; after `needy`: nothing orders the two" in told
     assert "what was asked for comes before what is needed" in told
-    assert "not chosen for `energy`: beta" in told
+    assert "not chosen for `energy`: beta; `alpha` is as good and comes first by name" in told
     done = sandbox.meter("explain", "/e", "--format", "json").ok()
-    assert plugin(done, "energy")["rejected"] == [{"plugin": "beta", "for": "energy"}]
+    assert plugin(done, "energy")["rejected"] == [
+        {"plugin": "beta", "for": "energy", "why": "`alpha` is as good and comes first by name"}
+    ]
 
 
 def test_edges_are_told_in_words(sandbox: Sandbox) -> None:

@@ -51,6 +51,17 @@ def output(name: str = "sink", *rules: str, more: str = "") -> str:
     return head(name, "output") + more + "\n" + "".join(rules)
 
 
+def needing(name: str, *needs: str, more: str = "") -> str:
+    """A source with needs."""
+    table = ", ".join(f'"{need}" = "*"' for need in needs)
+    return source(name, more=f"needs.capabilities = {{ {table} }}\n{more}")
+
+
+def giving(name: str, capability: str, more: str = "", version: str = "1.0") -> str:
+    """A source that provides a capability."""
+    return source(name, more=f'provides.capabilities = {{ "{capability}" = "{version}" }}\n{more}')
+
+
 SELECT = (
     head("select", "postfilter")
     + '[config.drop]\ntype = "list<metric>"\n[[needs.metrics]]\nmetric = "${config.drop}"\nkeeps = false\n'

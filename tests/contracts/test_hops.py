@@ -212,7 +212,7 @@ def test_candidates_stand_with_the_instance_that_was_chosen() -> None:
     ]
     document = plan(run("a sink", needy, *texts, SINK))
 
-    assert hops.candidates(document) == {"energy": [("c", "energy")]}
+    assert hops.candidates(document) == {"energy": [("c", "energy", "its status counts 500, that of `b` 4000")]}
 
 
 def test_sets_that_differ_in_one_dimension_are_joined() -> None:

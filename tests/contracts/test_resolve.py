@@ -3,37 +3,26 @@
 import pytest
 
 from meter.contracts.catalogue import Catalogue
-from meter.contracts.host import Recorded
 from tests.contracts.build import (
     catalogue,
     codes,
     filter_,
+    giving,
     head,
     metric,
+    needing,
     one,
     ordered,
     output,
     pointed,
     rule,
     run,
-    said,
     shown,
     source,
 )
 
 SINK = output()
 PROBE = source()
-
-
-def needing(name: str, *needs: str, more: str = "") -> str:
-    """A source with needs."""
-    table = ", ".join(f'"{need}" = "*"' for need in needs)
-    return source(name, more=f"needs.capabilities = {{ {table} }}\n{more}")
-
-
-def giving(name: str, capability: str, more: str = "", version: str = "1.0") -> str:
-    """A source that provides a capability."""
-    return source(name, more=f'provides.capabilities = {{ "{capability}" = "{version}" }}\n{more}')
 
 
 class TestAsking:
@@ -191,66 +180,6 @@ class TestNeeds:
         assert ordered(run("probe rate sink", PROBE, source("rapl"), filter_("rate", rule("rapl.*")), SINK)) == [
             "probe", "rate", "sink",
         ]  # fmt: skip
-
-
-class TestChoice:
-    """One of several providers is taken: present, preferred, available, status, version, name."""
-
-    NEED = needing("a", "energy")
-
-    def chosen(self, *texts: str, more: str = "", host: Recorded | None = None) -> str:
-        """The plugin that meets the need; nothing else is said."""
-        result = run("a sink", self.NEED, *texts, SINK, more=more, host=host)
-        assert codes(result) == [], said(result)
-        plugins = {each["instance"]: each["plugin"] for each in result.require().document["plugins"]}
-        rejected = {each["plugin"] for each in result.require().document["rejected"]}
-        assert plugins["energy"] not in rejected
-        assert len(rejected) == len(texts) - 1
-        return str(plugins["energy"])
-
-    def test_by_status(self) -> None:
-        """The highest sum of scores, a word counted once."""
-        texts = (giving("b", "energy", 'status = ["tested", "tested"]'), giving("c", "energy", 'status = ["unittest"]'))
-        assert self.chosen(*texts) == "c"
-
-    def test_by_preference(self) -> None:
-        """The user's word stands above scores."""
-        texts = (giving("b", "energy"), giving("c", "energy", 'status = ["default"]'))
-        assert self.chosen(*texts, more='prefer = ["b"]') == "b"
-
-    def test_by_order_of_preference(self) -> None:
-        """The first that can be had."""
-        texts = (giving("b", "energy"), giving("c", "energy"))
-        assert self.chosen(*texts, more='prefer = ["zzz", "c", "b"]') == "c"
-
-    def test_by_host(self) -> None:
-        """A provider that cannot work here stands back, whatever its score."""
-        need = 'status = ["default"]\nneeds.host = [{ readable = ["/sys/x"] }]'
-        host = Recorded({("readable", "/sys/x"): "no such file"})
-        assert self.chosen(giving("b", "energy"), giving("c", "energy", need), host=host) == "b"
-        assert self.chosen(giving("b", "energy"), giving("c", "energy", need)) == "c"
-
-    def test_by_version(self) -> None:
-        """Of equal ones the newer."""
-        assert self.chosen(giving("b", "energy", version="1.9"), giving("c", "energy", version="1.10")) == "c"
-
-    def test_one_that_is_there(self) -> None:
-        """A need is met by what was asked, even if better ones exist."""
-        texts = (self.NEED, giving("b", "energy"), giving("c", "energy", 'status = ["default"]'))
-        assert ordered(run("a b sink", *texts, SINK)) == ["a", "b", "sink"]
-
-    def test_a_plugin_competes_with_providers_of_its_name(self) -> None:
-        """A needed name is a capability, also where a plugin has it."""
-        texts = (source("energy", more='status = ["discouraged"]'), giving("b", "energy", 'status = ["recommended"]'))
-        assert self.chosen(*texts) == "b"
-
-    def test_a_tie_is_said(self) -> None:
-        """The first by name is taken, and how to say which."""
-        result = run("a sink", self.NEED, giving("c", "energy"), giving("b", "energy"), SINK)
-        document = one(result, "W-PROVIDER-TIE")
-        assert document["help"] == 'say which one: prefer = ["b"]'
-        assert document["spans"][0]["file"] == "a/contract.toml"
-        assert result.plan is not None
 
 
 class TestRoles:

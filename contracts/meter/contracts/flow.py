@@ -348,7 +348,7 @@ class _Walk:
         """E-FLOW-EMPTY: each item that the user wrote has to mean something, and each metric that a rule names."""
         for compiled in instance.rules:
             for item, selector in enumerate(compiled.rule.select):
-                if not compiled.asked and (compiled.option or not selector.literal):
+                if not compiled.asked and (compiled.option or not selector.literal or selector.excludes):
                     continue
                 positive = selector._replace(excludes=False)
                 if any(split(variant, positive, commensurable)[0] is not None for variant in live):

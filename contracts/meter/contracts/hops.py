@@ -106,16 +106,24 @@ def _reason(side: str, other: str, because: str) -> Reason:
     return Reason(side, other, "clause", because)
 
 
-def candidates(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """For each instance the plugins that could have been there instead, each with what it was wanted for.
+class Candidate(NamedTuple):
+    """A plugin that could have been there instead: for what, and why it is not."""
+
+    plugin: str
+    need: str
+    why: str
+
+
+def candidates(plan: Mapping[str, Any]) -> dict[str, list[Candidate]]:
+    """For each instance the plugins that could have been there instead.
 
     A candidate for something that no instance says it is there for stands at the empty label.
     """
     by_need: dict[str, str] = {}
     for plugin in plan["plugins"]:
-        needed = re.fullmatch(r"needed by `.*` for `(.*)`", plugin["because"])
+        needed = re.fullmatch(r"(?:needed by `.*`|recommended by `.*`|wanted) for `(.*)`", plugin["because"])
         by_need.setdefault(needed[1] if needed else plugin["instance"], plugin["instance"])
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, list[Candidate]] = {}
     for row in plan["rejected"]:
-        found.setdefault(by_need.get(row["for"], ""), []).append((row["plugin"], row["for"]))
+        found.setdefault(by_need.get(row["for"], ""), []).append(Candidate(row["plugin"], row["for"], row["why"]))
     return found

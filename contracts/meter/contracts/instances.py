@@ -39,15 +39,22 @@ class Compiled:
 
 @define(kw_only=True, eq=False)
 class Instance:
-    """One plugin in the backend; the stages fill in what they find."""
+    """One plugin in the backend; the stages fill in what they find.
+
+    `by` is the instance that brought it, empty for what was asked. What an alias brings stands right behind it: it has
+    the rank of `anchor`, the first one of the group, and its place in the group, `behind`.
+    """
 
     label: str
     contract: Contract
     span: Span
     because: str
+    by: str = ""
     position: int = 1 << 30
     generation: int = 0
     word: int = 0
+    anchor: str = ""
+    behind: tuple[int, ...] = ()
     config: dict[str, Any] = field(factory=dict)
     origins: dict[str, str] = field(factory=dict)
     emits: tuple[Variant, ...] = ()
@@ -56,10 +63,11 @@ class Instance:
     rules: tuple[Compiled, ...] = ()
 
     @property
-    def rank(self) -> tuple[int, int, int, int, str]:
+    def rank(self) -> tuple[int, int, int, int, str, tuple[int, ...], str]:
         """Of the instances free at one time the least goes first."""
         placement = language().rank("placement", self.contract.placement)
-        return (placement, self.position, self.generation, self.word, self.label)
+        group = (self.anchor or self.label, self.behind)
+        return (placement, self.position, self.generation, self.word, *group, self.label)
 
     @property
     def types(self) -> dict[str, str]:

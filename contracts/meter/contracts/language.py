@@ -85,6 +85,8 @@ class Language:
 
     version: int
     interface: str
+    low: int
+    """The highest sum of status scores that is doubtful in a plugin that chose itself."""
     clauses: Mapping[tuple[str, ...], Clause]
     codes: Mapping[str, Code]
     words: Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -162,6 +164,7 @@ def load(source: str) -> Language:
     return Language(
         version=int(contract["language"]),
         interface=contract["interface"],
+        low=int(contract["low"]),
         clauses=clauses,
         codes=codes,
         words=families,

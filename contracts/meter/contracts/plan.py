@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from meter.contracts.candidates import Rejected
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
@@ -40,7 +41,7 @@ def make(
     instances: Sequence[Instance],
     edges: Iterable[Edge],
     schema: Mapping[str, Sequence[Variant]],
-    rejected: Iterable[tuple[str, str]],
+    rejected: Iterable[Rejected],
 ) -> Plan:
     """Write down an ordered, checked backend."""
     words = language().words
@@ -83,7 +84,7 @@ def make(
                 for instance in sorted(instances, key=lambda each: each.label)
                 for claim, _ in claims_of(instance)
             ],
-            "rejected": [{"plugin": plugin, "for": need} for plugin, need in sorted(rejected)],
+            "rejected": [{"plugin": each.plugin, "for": each.need, "why": each.why} for each in sorted(rejected)],
             "qualities": list(words["quality"]),
             "additive": sorted(kind for kind, word in words["kind"].items() if word["additive"] == "yes"),
             "resources": {kind: says.get("parent", "") for kind, says in words["resource"].items()},

@@ -100,39 +100,40 @@ def _asked(text: str, span: Span) -> Asked | Diagnostic:
     return Asked(text=text, name=found[1], label=found[2] or found[1], span=span)
 
 
-def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> tuple[Request | None, list[Diagnostic]]:
-    """The request of `meter mount MOUNTPOINT PLUGIN[#label] [key=value]…`.
+@frozen(kw_only=True)
+class Told:
+    """What words ask for: instances, the options of each by its label, and which words are none."""
 
-    Args: `mountpoint` as typed; `before` are the words of the command line that come first, `meter mount /host`; spans
-        count them.
+    plugins: tuple[Asked, ...]
+    config: Mapping[str, Mapping[str, Given]]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read_words(words: Sequence[str], place: Callable[..., Span]) -> Told:
+    """What words as `PLUGIN[#LABEL] [OPTION=VALUE]…` ask for; an option belongs to the plugin before it.
+
+    Args: `place` is where a word stands, by its index, or its characters from a start to a stop.
     """
-    mountpoint = keynames.tidy(mountpoint)
-    line = Words([*before, *words])
-    diagnostics: list[Diagnostic] = []
+    found: list[Diagnostic] = []
     plugins: list[Asked] = []
     config: dict[str, dict[str, list[_Word]]] = {}
-    fault = check_mountpoint(mountpoint, line.span(len(before) - 1))
-    if fault is not None:
-        diagnostics.append(fault)
-    for place, word in enumerate(words, start=len(before)):
-        span = line.span(place)
+    for index, word in enumerate(words):
+        span = place(index)
         name, equals, value = word.partition("=")
         if not equals:
             asked = _asked(word, span)
             if isinstance(asked, Diagnostic):
-                diagnostics.append(asked)
+                found.append(asked)
             else:
                 plugins.append(asked)
                 config.setdefault(asked.label, {})
         elif not plugins:
-            diagnostics.append(_fault("E-OPTION", span, "first", word=word))
+            found.append(_fault("E-OPTION", span, "first", word=word))
         elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            diagnostics.append(_fault("E-OPTION", span, word=word))
+            found.append(_fault("E-OPTION", span, word=word))
         else:
-            name_span, value_span = line.span(place, 0, len(name)), line.span(place, len(name) + 1)
-            config[plugins[-1].label].setdefault(name, []).append(_Word(value, name_span, value_span))
-    if any(diagnostic.level == "error" for diagnostic in diagnostics):
-        return None, diagnostics
+            spans = place(index, 0, len(name)), place(index, len(name) + 1, len(word))
+            config[plugins[-1].label].setdefault(name, []).append(_Word(value, *spans))
     givens = {
         label: {
             name: Given(
@@ -145,8 +146,28 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
         }
         for label, options in config.items()
     }
-    request = Request(mountpoint=mountpoint, plugins=tuple(plugins), config=givens, span=line.span(len(before) - 1))
-    return request, diagnostics
+    return Told(plugins=tuple(plugins), config=givens, diagnostics=tuple(found))
+
+
+def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> tuple[Request | None, list[Diagnostic]]:
+    """The request of `meter mount MOUNTPOINT PLUGIN[#label] [key=value]…`.
+
+    Args: `mountpoint` as typed; `before` are the words of the command line that come first, `meter mount /host`; spans
+        count them.
+    """
+    mountpoint = keynames.tidy(mountpoint)
+    line = Words([*before, *words])
+    span = line.span(len(before) - 1)
+    fault = check_mountpoint(mountpoint, span)
+
+    def place(index: int, start: int = 0, stop: int | None = None) -> Span:
+        return line.span(len(before) + index, start, None if stop is None else stop - start)
+
+    told = read_words(words, place)
+    diagnostics = [*([fault] if fault is not None else []), *told.diagnostics]
+    if any(diagnostic.level == "error" for diagnostic in diagnostics):
+        return None, diagnostics
+    return Request(mountpoint=mountpoint, plugins=told.plugins, config=told.config, span=span), diagnostics
 
 
 class _Word(NamedTuple):

@@ -7,11 +7,14 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from meter.cli import common, recorded, render
+
+if TYPE_CHECKING:
+    from meter.contracts.hops import Candidate
 
 _CODE: Final = re.compile(r"[EeWw]-[A-Za-z-]*")
 _INDENT: Final = "    "
@@ -111,13 +114,17 @@ def _document(found: recorded.Recorded, path: str) -> dict[str, Any]:
                 **{name: plan["hops"][plugin["instance"]][name] for name in ("takes", "adds", "narrows", "ends")},
                 "schema": hops.behind(plan, plugin["instance"]) if plugin["role"] in ("source", "filter") else [],
                 "options": origins.options(plugin, found.contracts.get(plugin["plugin"])),
-                "rejected": [{"plugin": name, "for": need} for name, need in others.get(plugin["instance"], ())],
+                "rejected": [_candidate(each) for each in others.get(plugin["instance"], ())],
             }
             for plugin in plan["plugins"]
         ],
-        "rejected": [{"plugin": name, "for": need} for name, need in others.get("", ())],
+        "rejected": [_candidate(each) for each in others.get("", ())],
         "additive": plan["additive"],
     }
+
+
+def _candidate(each: Candidate) -> dict[str, str]:
+    return {"plugin": each.plugin, "for": each.need, "why": each.why}
 
 
 class _Origins:
@@ -303,12 +310,9 @@ class _Page:
             yield from self._folded(f"{_INDENT}{render.visible(each['option'])} = ", f"{each['text']}  ({origin})", 8)
 
     def _rejected(self, rejected: Sequence[Mapping[str, str]], indent: str) -> Iterator[str]:
-        """The plugins that were not chosen, by what they could have been there for."""
-        needs: dict[str, list[str]] = {}
+        """The plugins that were not chosen, for what they could have been there, and why they are not."""
         for each in rejected:
-            needs.setdefault(each["for"], []).append(each["plugin"])
-        for need, plugins in needs.items():
-            told = f"not chosen for `{need}`: {', '.join(plugins)}"
+            told = f"not chosen for `{each['for']}`: {each['plugin']}; {each['why']}"
             yield from self._folded(indent, told, len(indent) + 2)
 
     def code(self, document: Mapping[str, Any]) -> Iterator[str]:

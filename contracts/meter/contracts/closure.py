@@ -1,0 +1,324 @@
+"""The closure of a backend: its instances, and those that they need, to a fixed point.
+
+Nothing here depends on the order of files or tables, and on that of asked words only in which of two words is pointed
+at. Each round takes the needs of what the round before has brought, sorted by name, plugins before capabilities, and
+labels what it adds by the need. What was added last can be taken back, so that something can be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from meter.contracts import selectors
+from meter.contracts.aliases import members
+from meter.contracts.candidates import Choice, Need, Rejected, answers, choose, giving, pool, stands, version_of
+from meter.contracts.catalogue import Catalogue, is_automatic, score
+from meter.contracts.conflicts import opponent
+from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.host import Host
+from meter.contracts.instances import Instance
+from meter.contracts.language import language
+from meter.contracts.model import Contract
+from meter.contracts.request import Asked, Request
+from meter.contracts.roster import Roster
+from meter.contracts.spans import Span
+
+
+class Pending(NamedTuple):
+    """A need with who has it, where; sorted as needs are met: concrete names, capabilities, metrics."""
+
+    metric: bool
+    abstract: bool
+    name: str
+    wanted: str
+    label: str
+    word: int
+    clause: str
+
+    @property
+    def need(self) -> Need:
+        """What has to be there."""
+        return Need(self.name, self.wanted, self.metric)
+
+
+class Mark(NamedTuple):
+    """How much there was at some moment."""
+
+    instances: int
+    said: int
+    rejected: int
+    unmet: int
+
+
+class Closure:
+    """Instances in the making, with what is to be said about them."""
+
+    def __init__(self, request: Request, catalogue: Catalogue, host: Host) -> None:
+        self.request = request
+        self.catalogue = catalogue
+        self.host = host
+        self.roster = Roster()
+        self.rejected: list[Rejected] = []
+        self.generation = 0
+        self._said: dict[tuple[str, ...], Diagnostic] = {}
+        self._unmet: list[Pending] = []
+
+    # ----------------------------------------------------------------------------------------------------- what is said
+
+    @property
+    def found(self) -> tuple[Diagnostic, ...]:
+        """Everything that was said."""
+        return tuple(self._said.values())
+
+    def say(self, diagnostic: Diagnostic, *key: str) -> None:
+        """Say something; once for a key."""
+        self._said.setdefault(key or (str(len(self._said)),), diagnostic)
+
+    def errors(self, mark: Mark | None = None) -> list[Diagnostic]:
+        """The errors that were said since a moment, or all."""
+        return [each for each in self.found[mark.said if mark else 0 :] if each.level == "error"]
+
+    def mark(self) -> Mark:
+        """This moment."""
+        return Mark(len(self.roster), len(self._said), len(self.rejected), len(self._unmet))
+
+    def cut(self, mark: Mark) -> None:
+        """Take back everything since a moment."""
+        self.roster.cut(mark.instances)
+        while len(self._said) > mark.said:
+            self._said.popitem()
+        del self.rejected[mark.rejected :], self._unmet[mark.unmet :]
+
+    # -------------------------------------------------------------------------------------------------------- instances
+
+    def add(self, instance: Instance) -> None:
+        """Take an instance in; warnings about its contract come with it."""
+        self.roster.add(instance)
+        for entry in self.catalogue.entries[instance.contract.name]:
+            for place, diagnostic in enumerate(entry.diagnostics):
+                self.say(diagnostic, "contract", entry.path, str(place))
+
+    def clash(self, taken: Instance, contract: Contract, label: str, span: Span) -> None:
+        """E-LABEL-CLASH: a label is wanted for a second plugin; said once for the two."""
+        first, second = sorted((taken.contract.name, contract.name))
+        facts = {"label": label, "first": first, "second": second}
+        spans = (span, taken.span)
+        self.say(Diagnostic(code="E-LABEL-CLASH", facts=facts, spans=spans), "clash", label, contract.name)
+
+    def choose(self, need: Need, span: Span, makers: Sequence[Contract] | None = None) -> Contract | None:
+        """The best candidate for a need; the others are remembered, and what is doubtful about it is said."""
+        found = pool(self.catalogue, need) if makers is None else makers
+        choice = choose(need, found, self.request.prefer, self.host, lambda each: opponent(each, self.roster))
+        if choice is None:
+            return None
+        self.rejected += choice.rejected
+        for diagnostic in _doubts(choice, need, span):
+            self.say(diagnostic)
+        return choice.contract
+
+    # ------------------------------------------------------------------------------------------------------------ needs
+
+    def close(self, mark: int = 0, wants: Iterable[Pending] = ()) -> None:
+        """Bring what the instances since a moment group by aliases and need, and so on to a fixed point."""
+        pending = list(wants)
+        while True:
+            self.group(mark)
+            pending += [need for instance in self.roster.since(mark) for need in self.needs(instance)]
+            if not pending:
+                return
+            self.generation += 1
+            mark = len(self.roster)
+            for need in sorted(pending):
+                if not self.met(need):
+                    self.meet(need)
+            pending = []
+
+    def group(self, mark: int) -> None:
+        """Ask for what stands in the aliases of the instances since a moment, and in the aliases of these."""
+        while fresh := self.roster.since(mark):
+            mark = len(self.roster)
+            for instance in sorted(fresh, key=lambda each: each.label):
+                for place, asked in enumerate(members(instance.contract)):
+                    self.join(instance, asked, place)
+
+    def join(self, instance: Instance, asked: Asked, place: int) -> None:
+        """Bring one word of an alias in, unless it is there."""
+        taken = self.roster.get(asked.label)
+        if taken is not None and answers(taken.contract, asked.name):
+            return
+        contract = self.named(asked.name)
+        if contract is None and asked.name not in self.catalogue.entries:
+            contract = self.choose(Need(asked.name), asked.span)
+        if contract is None:
+            self.unmet(Pending(False, False, asked.name, "*", instance.label, place, "alias"), asked.span)
+        elif taken is not None:
+            self.clash(taken, contract, asked.label, asked.span)
+        else:
+            self.add(
+                Instance(
+                    label=asked.label,
+                    contract=contract,
+                    span=instance.span,
+                    because=f"alias of `{instance.label}`",
+                    by=instance.label,
+                    position=instance.position,
+                    generation=instance.generation,
+                    word=instance.word,
+                    anchor=instance.anchor or instance.label,
+                    behind=(*instance.behind, place),
+                )
+            )
+
+    def named(self, name: str) -> Contract | None:
+        """The contract of a plugin by its name, where it can be had."""
+        entries = self.catalogue.entries.get(name, ())
+        return entries[0].contract if len(entries) == 1 else None
+
+    def needs(self, instance: Instance) -> list[Pending]:
+        """The needs of an instance."""
+        contract = instance.contract
+        found = []
+        for word, (name, wanted) in enumerate(sorted(contract.needs.capabilities.items())):
+            abstract = name not in self.catalogue.entries
+            found.append(Pending(False, abstract, name, wanted, instance.label, word, "needs.capabilities"))
+        for word, rule in enumerate(contract.needs.metrics):
+            if rule.metric.startswith("${"):
+                continue
+            selector = selectors.parse(rule.metric)
+            given = self.request.config.get(instance.label, {})
+            if selector.literal and not selector.excludes and stands(contract, rule.when, given):
+                found.append(Pending(True, True, selector.glob, "*", instance.label, word, "needs.metrics"))
+        return found
+
+    def met(self, need: Pending) -> bool:
+        """Whether what is there meets a need; who reads a metric is not its own provider."""
+        if not need.metric:
+            return bool(self.roster.providers(need.name, need.wanted))
+        return any(
+            any(stands(other.contract, each.guard, self.request.config.get(other.label, {})) for each in tables)
+            for other in self.roster.givers(need.name)
+            if other.label != need.label and (tables := giving(other.contract, need.name, literal=False))
+        )
+
+    def meet(self, need: Pending) -> None:
+        """Take the best candidate for a need in; where there is none, the need waits for the end."""
+        makers = self.makers(need) if need.metric else None
+        contract = self.choose(need.need, self.place(need), makers)
+        if contract is None:
+            self._unmet.append(need)
+            return
+        label = contract.name if need.metric else need.name
+        taken = self.roster.get(label)
+        if taken is not None:
+            self.clash(taken, contract, label, self.place(need))
+            return
+        because = f"needed by `{need.label}` for `{need.name}`"
+        self.add(self.brought(label, contract, because, need.label, need.word))
+
+    def brought(self, label: str, contract: Contract, because: str, by: str, word: int) -> Instance:
+        """An instance that another one brings."""
+        span = self.span(by)
+        return Instance(
+            label=label, contract=contract, span=span, because=because, by=by, generation=self.generation, word=word
+        )
+
+    def makers(self, need: Pending) -> list[Contract]:
+        """The contracts that give a metric, without whoever reads it; those first that give it as they are."""
+        reader = self.roster.get(need.label)
+        found = [each for each in pool(self.catalogue, need.need) if reader is None or each is not reader.contract]
+        config = self.request.config
+        now = [
+            contract
+            for contract in found
+            if any(
+                stands(contract, table.guard, config.get(contract.name, {}))
+                for table in giving(contract, need.name, literal=True)
+            )
+        ]
+        return now or found
+
+    def span(self, label: str) -> Span:
+        """Where an instance was asked for, or the one that brought it."""
+        instance = self.roster.get(label)
+        return self.request.span if instance is None else instance.span
+
+    def place(self, need: Pending) -> Span:
+        """Where a need stands."""
+        instance = self.roster.get(need.label)
+        assert instance is not None
+        return instance.contract.source.key(*need.clause.split("."), need.word if need.metric else need.name)
+
+    # ----------------------------------------------------------------------------------------------- at the fixed point
+
+    def settle(self, mark: Mark | None = None) -> None:
+        """Say which needs nothing meets, and who meets only its own; of what came since a moment, or of all."""
+        for need in self._unmet[mark.unmet if mark else 0 :]:
+            if not self.met(need):
+                self.unmet(need, self.place(need))
+        for instance in self.roster.since(mark.instances if mark else 0):
+            for name, wanted in sorted(instance.contract.needs.capabilities.items()):
+                if answers(instance.contract, name, wanted) and self.roster.providers(name, wanted) == [instance]:
+                    span = instance.contract.source.key("needs", "capabilities", name)
+                    facts = {"plugin": instance.contract.name, "need": name}
+                    diagnostic = Diagnostic(code="W-SELF-NEED", facts=facts, spans=(span,), clause="needs.capabilities")
+                    self.say(diagnostic, "self", instance.contract.name, name)
+
+    def unmet(self, need: Pending, place: Span) -> None:
+        """E-NEED-UNMET: nothing meets what is needed at a place of the contract."""
+        name, wanted = need.name, need.wanted
+        instance = self.roster.get(need.label)
+        assert instance is not None
+        near = () if need.metric else self.catalogue.mentioning(name)
+        providers = [contract for contract in near if answers(contract, name)]
+        automatic = [contract for contract in providers if is_automatic(contract)]
+        named = listed(contract.name for contract in providers if answers(contract, name, wanted))
+        others = [
+            language().phrase("text", "provides", plugin=contract.name, version=str(version_of(contract, name)))
+            for contract in automatic
+        ]
+        notes = (self.roster.chain(need.label, name), *self.broken(name))
+        variant = "metric" if need.metric else "named" if named else "range" if others else ""
+        facts = {
+            "plugin": instance.contract.name,
+            "need": f"`{name}`" + (f" {wanted}" if wanted != "*" else ""),
+            "mountpoint": self.request.mountpoint,
+            "near": nearest(name, self.catalogue.names()),
+            "others": ", ".join(others),
+            "named": named,
+            "wanted": wanted,
+        }
+        spans = (instance.span, place)
+        self.say(
+            Diagnostic(code="E-NEED-UNMET", facts=facts, spans=spans, clause=need.clause, notes=notes, variant=variant),
+            *("unmet", need.label, name),
+        )
+
+    def broken(self, name: str) -> tuple[str, ...]:
+        """Why the contracts of a name cannot be had."""
+        entries = self.catalogue.entries.get(name, ())
+        notes: tuple[str, ...] = ()
+        for entry in entries:
+            faults = [each.message for each in entry.diagnostics if each.level == "error"]
+            notes += tuple(language().phrase("note", "broken", path=entry.path, why=fault) for fault in faults[:1])
+        if len(entries) > 1:
+            notes += (language().phrase("note", "twice", paths=listed(entry.path for entry in entries)),)
+        return notes
+
+
+def _doubts(choice: Choice, need: Need, span: Span) -> Iterable[Diagnostic]:
+    """What a user should know about a plugin that chose itself."""
+    chosen, speaks = choice.contract, language()
+    if len(choice.ties) > 1:
+        facts = {"providers": listed(choice.ties), "need": need.name, "chosen": chosen.name}
+        yield Diagnostic(code="W-PROVIDER-TIE", facts=facts, spans=(span,))
+    if need.name != chosen.name and score(chosen) <= speaks.low:
+        words = [word for word in speaks.words["status"] if word in chosen.status]
+        poor = [word for word in words if int(speaks.words["status"][word]["score"]) < 0]
+        facts = {"plugin": chosen.name, "need": need.name, "words": listed(poor)}
+        yield Diagnostic(code="W-STATUS-LOW", facts=facts, spans=(span,), clause="status")
+    tables = list(giving(chosen, need.name, literal=True)) if need.metric else []
+    if tables and all(table.quality and speaks.says("quality", table.quality, "warns") for table in tables):
+        facts = {"plugin": chosen.name, "metric": need.name}
+        clause = "provides.metrics.quality"
+        yield Diagnostic(code="W-QUALITY-ESTIMATED", facts=facts, spans=(span,), clause=clause)

@@ -1,0 +1,56 @@
+"""Conflicts: instances that cannot be in one backend, by the clause `conflicts` of one of them.
+
+Never against itself: who provides a capability and conflicts with it wants to be its only provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meter.contracts.candidates import answers
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.instances import Instance
+from meter.contracts.language import language
+from meter.contracts.model import Contract
+from meter.contracts.roster import Roster
+
+
+def opponent(contract: Contract, roster: Roster) -> str:
+    """The least label of an instance that a contract cannot be beside; the empty text where there is none."""
+    found = [other.label for name, wanted in contract.conflicts.items() for other in roster.providers(name, wanted)]
+    found += [
+        other.label
+        for other in roster.stating("conflicts")
+        if any(answers(contract, name, wanted) for name, wanted in other.contract.conflicts.items())
+    ]
+    return min(found, default="")
+
+
+def conflicts(roster: Roster, among: frozenset[str] | None = None) -> Iterator[Diagnostic]:
+    """E-CONFLICT for each two instances that conflict, said once for the two.
+
+    Args: with `among` only pairs of which at least one label is in it.
+    """
+    pairs: dict[tuple[str, str], tuple[Instance, Instance, str]] = {}
+    for instance in sorted(roster.stating("conflicts"), key=lambda each: each.label):
+        for name, wanted in sorted(instance.contract.conflicts.items()):
+            for other in sorted(roster.providers(name, wanted), key=lambda each: each.label):
+                labels = (instance.label, other.label)
+                if other is instance or (among is not None and among.isdisjoint(labels)):
+                    continue
+                first, second = sorted(labels)
+                pairs.setdefault((first, second), (instance, other, name))
+    for instance, other, name in pairs.values():
+        yield _conflict(instance, other, name, roster)
+
+
+def _conflict(instance: Instance, other: Instance, name: str, roster: Roster) -> Diagnostic:
+    facts = {"first": instance.label, "second": other.label, "name": name}
+    provides = other.span._replace(label=language().phrase("text", "conflict", name=name))
+    places = [instance.span, *([provides] if other.span != instance.span else [])]
+    places.append(instance.contract.source.key("conflicts", name))
+    variant = "exclusive" if answers(instance.contract, name) else ""
+    notes = tuple(roster.chain(each.label) for each in (instance, other) if each.by)
+    return Diagnostic(
+        code="E-CONFLICT", facts=facts, spans=tuple(places), clause="conflicts", notes=notes, variant=variant
+    )

@@ -1,0 +1,85 @@
+"""The roster: the instances of a backend in the making, found by label, by what they provide and by what they give.
+
+What was put in last can be taken out again, so that something can be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from meter.contracts.candidates import answers, giving, is_template
+from meter.contracts.instances import Instance
+from meter.contracts.language import language
+from meter.contracts.model import Contract
+
+
+class Roster:
+    """Instances by label, in the order in which they were put in."""
+
+    def __init__(self) -> None:
+        self._instances: dict[str, Instance] = {}
+        self._by: dict[tuple[str, str], list[Instance]] = {}
+
+    def __len__(self) -> int:
+        return len(self._instances)
+
+    def __iter__(self) -> Iterator[Instance]:
+        return iter(self._instances.values())
+
+    def get(self, label: str) -> Instance | None:
+        """The instance of a label, where there is one."""
+        return self._instances.get(label)
+
+    def add(self, instance: Instance) -> None:
+        """Put an instance in."""
+        self._instances[instance.label] = instance
+        for key in _keys(instance.contract):
+            self._by.setdefault(key, []).append(instance)
+
+    def since(self, mark: int) -> list[Instance]:
+        """Those that were put in after the roster had `mark` instances."""
+        return list(islice(reversed(self._instances.values()), len(self) - mark))[::-1]
+
+    def cut(self, mark: int) -> None:
+        """Take out again whatever was put in after the roster had `mark` instances."""
+        while len(self) > mark:
+            _, instance = self._instances.popitem()
+            for key in _keys(instance.contract):
+                self._by[key].pop()  # it was the last one in each of them, too
+
+    def providers(self, name: str, wanted: str = "*") -> list[Instance]:
+        """Those that provide a plugin or capability in a range."""
+        return [each for each in self._by.get(("name", name), ()) if answers(each.contract, name, wanted)]
+
+    def givers(self, metric: str) -> list[Instance]:
+        """Those of which some table gives a metric of that name, literally or by a template that could make it."""
+        templates = (
+            each for each in self._by.get(("", "template"), ()) if any(giving(each.contract, metric, literal=False))
+        )
+        return list({each.label: each for each in (*self._by.get(("metric", metric), ()), *templates)}.values())
+
+    def chain(self, label: str, *ends: str) -> str:
+        """Why something is there, in words: the instances from the asked one on, and what the last one leads to."""
+        links = list(reversed(ends))
+        while (instance := self.get(label)) is not None:
+            links.append(label)
+            label = instance.by
+        return language().phrase("note", "chain", links=" -> ".join(reversed(links)))
+
+    def stating(self, clause: str) -> list[Instance]:
+        """Those whose contracts have one of the clauses that reach out to other instances."""
+        return list(self._by.get(("", clause), ()))
+
+
+def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Under what an instance of a contract is found."""
+    yield from (("name", name) for name in {contract.name, *contract.provides.capabilities})
+    metrics = {clause.name for clause in contract.provides.metrics}
+    metrics |= {rule.gives.name for rule in contract.needs.metrics if rule.gives is not None}
+    yield from (("metric", metric) for metric in metrics)
+    if any(map(is_template, metrics)):
+        yield "", "template"
+    for clause in ("alias", "config_for", "conflicts"):
+        if getattr(contract, clause):
+            yield "", clause
