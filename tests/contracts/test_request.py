@@ -1,5 +1,6 @@
 """Requests: what a mount file or the words of a command line ask for."""
 
+import shlex
 import tomllib
 
 import pytest
@@ -12,6 +13,7 @@ from meter.contracts.host import Assumed
 from meter.contracts.model import Source
 from meter.contracts.reader import parse_toml
 from meter.contracts.request import Request, from_document, from_words
+from meter.contracts.spans import COMMAND_LINE
 from tests.contracts.build import FILE, at, catalogue, output, request, requests, shown, source
 from tests.strategies import steady
 
@@ -25,6 +27,17 @@ def words(*texts: str, mountpoint: str = "/host") -> Request:
     assert found is not None, [d.message for d in diagnostics]
     assert not diagnostics
     return found
+
+
+def told(found: Request) -> list[str]:
+    """The instances of a request with their options, in one text each."""
+    out = []
+    for asked in found.plugins:
+        options = found.config.get(asked.label, {})
+        given = ",".join(f"{name}={text}" for name, value in sorted(options.items()) for text in value.raw)
+        label = "" if asked.label == asked.name else f"#{asked.label}"
+        out.append(asked.name + label + (f"{{{given}}}" if given else ""))
+    return out
 
 
 class TestWords:
@@ -46,9 +59,12 @@ class TestWords:
             ("CPU", "E-NAME"),
             ("cpu#", "E-NAME"),
             ("cpu#a#b", "E-NAME"),
-            ("", "E-NAME"),
             ("1cpu", "E-NAME"),
-            ("cpu\n", "E-NAME"),
+            ("cpu#0", "E-NAME"),  # numbers are given, not asked for
+            ("cpu#a.b", "E-NAME"),
+            ("é", "E-NAME"),
+            ("a/b", "E-NAME"),
+            ("_a", "E-NAME"),
         ],
     )
     def test_words_that_are_not_understood(self, text: str, code: str) -> None:
@@ -57,6 +73,81 @@ class TestWords:
         assert found is None
         assert diagnostic.code == code
         assert shown(diagnostic)["spans"][0]["column"] == len("meter mount /host ") + 1
+
+    @pytest.mark.parametrize(
+        ("line", "asked"),
+        [
+            ("a a=5 b c a b=c", ["a#0{a=5}", "b", "c", "a#1{b=c}"]),
+            ("a x=1 b x=1 a x=2 b x=2", ["a#0{x=1}", "b#1{x=1}", "a#2{x=2}", "b#3{x=2}"]),  # one count for all
+            ("a#a a", ["a", "a#0"]),  # a label given by hand stays
+            ("a#one x=1 a#two x=1", ["a#one{x=1}", "a#two{x=1}"]),
+            ("a", ["a"]),
+        ],
+    )
+    def test_instances_without_a_label_are_numbered(self, line: str, asked: list[str]) -> None:
+        """Where a plugin is asked for several times, each time with other options."""
+        assert told(words(*line.split())) == asked
+        again, diagnostics = requests(f"[mounts.'/host']\nplugins = {words(*line.split()).plugins[0].text.split()}")
+        assert not diagnostics  # a mount file holds what was made of the words
+        assert told(again["/host"])[0] == asked[0].partition("{")[0]
+
+    @pytest.mark.parametrize(
+        ("line", "code", "pointed"),
+        [
+            ("a a", "E-DUPLICATE", "a"),  # nothing tells them apart: a slip
+            ("a x=1 a x=1", "E-DUPLICATE", "a"),
+            ("a#one c a#one", "E-LABEL-CLASH", "'a#one'"),
+            ("a#one b#one", "E-LABEL-CLASH", "'b#one'"),
+            ("a#b b", "E-LABEL-CLASH", "b"),
+        ],
+    )
+    def test_a_label_is_given_once(self, line: str, code: str, pointed: str) -> None:
+        """The second is pointed at, the first shown."""
+        found, (diagnostic,) = from_words("/host", line.split(), BEFORE)
+        assert found is None
+        assert (diagnostic.code, len(diagnostic.spans)) == (code, 2)
+        assert at(shown(diagnostic), shlex.join([*BEFORE, *line.split()]), file=COMMAND_LINE) == pointed
+        assert diagnostic.spans[1].column < diagnostic.spans[0].column
+
+    @pytest.mark.parametrize(
+        ("line", "asked"),
+        [
+            ("", []),
+            ("  a  a=5  b c   ", ["a{a=5}", "b", "c"]),
+            ("  a b=3,a=5 b , c , a=5,b=3 ", ["a{a=5,b=3}", "b", "c{a=5,b=3}"]),
+            ("a a=5, b=3", ["a{a=5,b=3}"]),
+            ("a k=x=y,l=", ["a{k=x=y,l=}"]),  # the first = separates
+            ("a k=*{a=b,c=d e},l=1", ["a{k=*{a=b,c=d e},l=1}"]),  # braces hold a selector together
+            ("a k='v, w' l=\"it's\"", ["a{k=v, w,l=it's}"]),
+            ("a a=5,ax=a,ax/bx=8", ["a{a=5,ax=a,ax/bx=8}"]),
+            ("a#one,", None),
+            ("a,b", None),
+        ],
+    )
+    def test_a_line_may_come_as_one_word(self, line: str, asked: list[str] | None) -> None:
+        """Out of a variable, say: blanks and commas separate."""
+        found, diagnostics = from_words("/host", [line], BEFORE)
+        if asked is None:
+            assert [diagnostic.code for diagnostic in diagnostics] == ["E-NAME"]
+        else:
+            assert found is not None
+            assert told(found) == asked
+
+    @pytest.mark.parametrize(
+        ("line", "variant", "pointed"),
+        [
+            ("a =", "", "="),
+            ("a k=v,w", "comma", "w"),
+            ("a k=1,k=2", "twice", "k=2"),
+            ("a=5 a b", "first", "a=5"),
+            ("a k={v", "open", "'a k={v'"),
+        ],
+    )
+    def test_options_of_a_line(self, line: str, variant: str, pointed: str) -> None:
+        """Nothing of a line is guessed; the piece is pointed at."""
+        _, (diagnostic,) = from_words("/host", [line], BEFORE)
+        assert (diagnostic.code, diagnostic.variant) == ("E-OPTION", variant)
+        assert at(shown(diagnostic), shlex.join([*BEFORE, line]), file=COMMAND_LINE) == pointed
 
     def test_an_option_name(self) -> None:
         """Behind a plugin a word with `=` has to name an option."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
 from meter.contracts import keynames
+from meter.contracts import words as words_
 from meter.contracts.diagnostics import Diagnostic, nearest
 from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.edits import Edit, clear, renamed
@@ -17,8 +17,6 @@ from meter.contracts.model import Source
 from meter.contracts.options import describe
 from meter.contracts.selectors import METRIC
 from meter.contracts.spans import Span, Words
-
-_WORD: Final = re.compile(r"([a-z][a-z0-9_.-]*)(?:#([a-z][a-z0-9_.-]*))?")
 
 At = tuple[str | int, ...]
 
@@ -94,10 +92,11 @@ def check_mountpoint(mountpoint: str, span: Span) -> Diagnostic | None:
 
 
 def _asked(text: str, span: Span) -> Asked | Diagnostic:
-    found = _WORD.fullmatch(text)
-    if found is None:
+    """An instance that a mount file names."""
+    named = words_.split_name(text, numbers=True)
+    if named is None:
         return _fault("E-NAME", span, name=text)
-    return Asked(text=text, name=found[1], label=found[2] or found[1], span=span)
+    return Asked(text=text, name=named[0], label=named[1], span=span)
 
 
 @frozen(kw_only=True)
@@ -109,44 +108,26 @@ class Told:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def read_words(words: Sequence[str], place: Callable[..., Span]) -> Told:
+def read_words(words: Sequence[str], place: words_.Place) -> Told:
     """What words as `PLUGIN[#LABEL] [OPTION=VALUE]…` ask for; an option belongs to the plugin before it.
 
     Args: `place` is where a word stands, by its index, or its characters from a start to a stop.
     """
-    found: list[Diagnostic] = []
-    plugins: list[Asked] = []
-    config: dict[str, dict[str, list[_Word]]] = {}
-    for index, word in enumerate(words):
-        span = place(index)
-        name, equals, value = word.partition("=")
-        if not equals:
-            asked = _asked(word, span)
-            if isinstance(asked, Diagnostic):
-                found.append(asked)
-            else:
-                plugins.append(asked)
-                config.setdefault(asked.label, {})
-        elif not plugins:
-            found.append(_fault("E-OPTION", span, "first", word=word))
-        elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            found.append(_fault("E-OPTION", span, word=word))
-        else:
-            spans = place(index, 0, len(name)), place(index, len(name) + 1, len(word))
-            config[plugins[-1].label].setdefault(name, []).append(_Word(value, *spans))
-    givens = {
-        label: {
+    spoken, found = words_.parse(words, place)
+    plugins = tuple(Asked(text=each.text, name=each.name, label=each.label, span=each.span) for each in spoken)
+    config = {
+        each.label: {
             name: Given(
                 raw=tuple(word.value for word in values),
                 words=True,
                 keys=tuple(word.name_span for word in values),
                 locate=_word_place(values),
             )
-            for name, values in options.items()
+            for name, values in each.options.items()
         }
-        for label, options in config.items()
+        for each in spoken
     }
-    return Told(plugins=tuple(plugins), config=givens, diagnostics=tuple(found))
+    return Told(plugins=plugins, config=config, diagnostics=tuple(found))
 
 
 def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> tuple[Request | None, list[Diagnostic]]:
@@ -170,15 +151,7 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
     return Request(mountpoint=mountpoint, plugins=told.plugins, config=told.config, span=span), diagnostics
 
 
-class _Word(NamedTuple):
-    """A word `option=value` of a command line: the value, and where the two stand."""
-
-    value: str
-    name_span: Span
-    value_span: Span
-
-
-def _word_place(values: list[_Word]) -> Callable[[At], Span]:
+def _word_place(values: Sequence[words_.Value]) -> Callable[[At], Span]:
     def locate(at: At) -> Span:
         place = at[0] if at else 0
         if isinstance(place, str):
