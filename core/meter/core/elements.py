@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from meter.contracts.rules import PLACEHOLDER
 from meter.core.breach import ContractBreach
 from meter.core.readings import BoundSourceContext, Declared, Readings
+from meter.core.silence import Silence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,7 @@ class SourceElement:
         self.context = BoundSourceContext(declared, sysroot)
         self.readings = Readings(declared)
         self.interval_ns = interval_ns
+        self.silence: Silence | None = Silence(declared.intervals())
         self.live = False
         self.polls = 0
         self.missed = 0

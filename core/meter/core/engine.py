@@ -27,6 +27,7 @@ from meter.core.keys import KeyClash
 from meter.core.loading import ExportMissing, load
 from meter.core.plugin import Context, Gone, Retry
 from meter.core.readings import Declared
+from meter.core.silence import INTERVALS
 from meter.core.vault import SecretMissing, Vault
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from meter.core.batch import Anchor, Batch, Block
     from meter.core.readings import Row
+    from meter.core.silence import Silence
 
 HAND_OVER_NS: Final = 250_000_000
 """Rows wait at most this long for others of fast sources before they go to the pipeline together.
@@ -414,6 +416,8 @@ class Engine:
         try:
             source.source.poll(readings)
             rows = readings.take()
+            if source.silence is not None:
+                self._listen(source, source.silence, rows)
         except Retry:
             readings.drop()
             source.retries += 1
@@ -428,6 +432,16 @@ class Engine:
         self._polling = ""
         if rows:
             self._rows.append((source.label, rows))
+
+    def _listen(self, source: SourceElement, silence: Silence, rows: list[Row]) -> None:
+        """Name what a source declares and does not give. It is not left out: what it gives is right."""
+        if overdue := silence.poll(source.readings.ts, rows, source.readings.idle):
+            self.failed = True
+            facts = {"metrics": ", ".join(f"`{name}`" for name in overdue), "intervals": str(INTERVALS)}
+            breach = ContractBreach(source.label, "provides.metrics", "silent", **facts)
+            self.fault("E-BREACH", source.label, breach.clause, variant="silent", why=breach.detail)
+        if silence.over:
+            source.silence = None
 
     def _last_rows(self, source: SourceElement) -> list[Row]:
         """What a source gave in the poll in which it said `Gone`."""

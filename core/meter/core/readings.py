@@ -90,6 +90,10 @@ class Declared:
         self._keys: dict[tuple[object, ...], Key] = {}
         self._columns: dict[tuple[Key, ...], Columns] = {}
 
+    def intervals(self) -> dict[str, int]:
+        """Each declared metric with the time between two of its rows, in nanoseconds."""
+        return {name: max(each.interval for each in variants) for name, variants in sorted(self._variants.items())}
+
     def key(
         self,
         metric: str,
@@ -242,7 +246,7 @@ class Readings:
     nanoseconds. The engine calls `begin`, lets the source poll, and calls `take`, or `drop` where the poll failed.
     """
 
-    __slots__ = ("_declared", "_disjoint", "_emitted", "_groups", "_last", "_rows", "since", "ts")
+    __slots__ = ("_declared", "_disjoint", "_emitted", "_groups", "_last", "_rows", "idle", "since", "ts")
 
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
@@ -250,6 +254,8 @@ class Readings:
         self._last: int | None = None
         self.ts = 0
         self.since = 0
+        self.idle: frozenset[str] = frozenset()
+        """The metrics of which the source has said in this poll that there is nothing to measure."""
         self._clear()
 
     def emit(
@@ -296,6 +302,15 @@ class Readings:
         if keys:
             self._rows.append(Row(columns, self.ts, self.since if since is None else self._span(since), values))
 
+    def nothing(self, *metrics: str) -> None:
+        """Say that these metrics, or all where none is named, have nothing to measure on this host now.
+
+        What the options name is not there yet, or the hardware does not have it. A source that gives none of a metric
+        that it declares for three intervals, and does not say this, has broken its contract. What is there and cannot
+        be read is missing, and not nothing.
+        """
+        self.idle = frozenset(metrics or self._declared.intervals())
+
     def columns(self, specs: Iterable[ColumnSpec]) -> Columns:
         """Declare the columns of a row while polling, where the set of series has changed.
 
@@ -306,6 +321,7 @@ class Readings:
     def begin(self, ts: int) -> None:
         """A poll starts at `ts`; what an unfinished poll left is forgotten."""
         self._clear()
+        self.idle = frozenset()
         self.ts = ts
         self.since = ts if self._last is None else self._last
 

@@ -98,6 +98,8 @@ class Disk(Source):
         cells = _cells(Changes.between(before, after))
         cells += [*lines.blind.values()] * len(_COUNTERS)
         cells += limits
+        if not cells:
+            out.nothing()
         out.row(self._columns, cells)
         for name in self._asked:
             if name not in lines.names and name not in lines.blind:

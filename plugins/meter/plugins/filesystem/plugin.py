@@ -79,6 +79,8 @@ class Filesystem(Source):
                 raise Retry(f"{_PATH}: {error.strerror}") from error
             # What was unmounted before it was asked gives the space of the file system below it.
             if text == self._text:
+                if not cells:
+                    out.nothing()
                 out.row(self._columns, cells)
                 return
             self._take(text, out.columns)

@@ -117,7 +117,10 @@ class Network(Source):
         self._last, self._shown = now, shown
         changes = Changes.between(before, after)
         cells = changes.blank(changes.counts, _AGAIN, _OTHER)
-        out.row(self._columns, cells + [*lines.blind.values()] * len(_COUNTERS))
+        cells += [*lines.blind.values()] * len(_COUNTERS)
+        if not cells:
+            out.nothing()
+        out.row(self._columns, cells)
         for name in self._asked:
             if name not in lines.names and name not in lines.blind:
                 reason = Missing(self._why_absent(name))

@@ -64,6 +64,10 @@ class Thermal(Source):
             cells.append(self._degrees(name, zone.temperature))
             if zone.critical is not None:
                 cells.append(self._degrees(name, zone.critical))
+        if all(zone.critical is None for zone in self._zones.values()):
+            out.nothing("hw.temperature.limit")
+        if not self._zones:
+            out.nothing()
         out.row(self._columns, cells)
 
     def stop(self) -> None:

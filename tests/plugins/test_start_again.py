@@ -1,0 +1,124 @@
+"""Every built-in plugin can be started again after a stop, as if it were new: nothing is used up at the first start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from meter.contracts.check import check
+from meter.contracts.host import Assumed
+from meter.contracts.request import from_words
+from meter.core.discovery import discover
+from meter.core.engine import Engine
+from tests.core.liars import Still
+
+if TYPE_CHECKING:
+    from meter.core.engine import Fault
+
+SINK: Final = ("jsonl", "path=sink.jsonl")
+TIME: Final = "metrics=system.cpu.time"
+SENTENCES: Final[dict[str, tuple[str, ...]]] = {
+    "accumulate": ("cpu", "accumulate", *SINK),
+    "aggregate": ("cpu", "aggregate", TIME, "function=sum", "over=cpu.mode", *SINK),
+    "annotate": ("cpu", "annotate", "attributes=site=lab", *SINK),
+    "collect": ("random", "collect"),
+    "console": ("random", "console"),
+    "convert": ("cpu", "convert", TIME, "unit=ms", *SINK),
+    "cpu": ("cpu", *SINK),
+    "csv": ("random", "csv", "path=host.csv"),
+    "dedupe": ("load", "dedupe", *SINK),
+    "difference": ("cpu", "accumulate", "difference", "metrics=*{kind=counter}", *SINK),
+    "disk": ("disk", *SINK),
+    "filesystem": ("filesystem", *SINK),
+    "jsonl": ("random", *SINK),
+    "kernel": ("kernel", *SINK),
+    "load": ("load", *SINK),
+    "memory": ("memory", *SINK),
+    "network": ("network", "connections=true", *SINK),
+    "paging": ("paging", *SINK),
+    "pressure": ("pressure", *SINK),
+    "process": ("process", *SINK),
+    "random": ("random", *SINK),
+    "rate": ("cpu", "rate", TIME, *SINK),
+    "select": ("cpu", "load", "select", "drop=system.cpu.load_average.*", *SINK),
+    "thermal": ("thermal", *SINK),
+    "uptime": ("uptime", *SINK),
+}
+"""A small backend for each plugin."""
+MADE: Final = {
+    "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp\n",
+    "sys/class/thermal/thermal_zone0/temp": "48000\n",
+    **dict.fromkeys(
+        ("proc/pressure/cpu", "proc/pressure/memory", "proc/pressure/io"),
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n",
+    ),
+}
+"""What not every host has."""
+
+
+def test_every_plugin_is_tried() -> None:
+    """A new plugin cannot be forgotten."""
+    assert list(SENTENCES) == sorted(discover(installed=False).catalogue.entries)
+
+
+class Kept(Engine):
+    """An engine that takes the plugins that an earlier one has made, as a host does that starts a backend again."""
+
+    def __init__(self, kept: dict[str, Any], *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.kept = kept
+
+    def _construct(self, entry: dict[str, Any]) -> Any:
+        if entry["instance"] not in self.kept:
+            self.kept[entry["instance"]] = super()._construct(entry)
+        return self.kept[entry["instance"]]
+
+
+def sysroot(name: str, folder: Path) -> Path | None:
+    """A made /proc and /sys for what not every host has, else the real one."""
+    if name not in ("thermal", "pressure"):
+        return None
+    for path, text in MADE.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+def cycle(engine: Engine, clock: Still) -> tuple[int, list[Fault]]:
+    """Start, poll three times, stop; rows that were polled, and faults."""
+    engine.start()
+    engine.poll_now()
+    for _ in range(2):
+        engine.tick(clock.advance(1000))
+    clock.advance(1000)
+    engine.go()
+    return engine.stop().rows, engine.faults
+
+
+@pytest.mark.parametrize("name", list(SENTENCES))
+def test_start_stop_start(name: str, tmp_path: Path) -> None:
+    """The second start of the same object polls, filters and delivers as the first one did, without a fault."""
+    words = list(SENTENCES[name])
+    if name == "process":
+        words.insert(1, f"pid={os.getpid()}")
+    request, wrong = from_words("/again", words, ["meter", "mount", "/again"])
+    assert request is not None, wrong
+    catalogue = discover(installed=False).catalogue
+    plan = check(request, catalogue, Assumed()).require().document
+    contracts = {each["plugin"]: catalogue.entries[each["plugin"]][0].path for each in plan["plugins"]}
+    kept: dict[str, Any] = {}
+    clock = Still()
+    root = sysroot(name, tmp_path / "root")
+    runs, lines = [], []
+    for _ in range(2):
+        runs.append(cycle(Kept(kept, plan, contracts, folder=tmp_path, sysroot=root, clock=clock), clock))
+        lines.append(sum(path.read_bytes().count(b"\n") for path in tmp_path.glob("*.*")))
+
+    assert [faults for _, faults in runs] == [[], []]
+    assert runs[1][0] == runs[0][0] > 0
+    assert sorted(kept) == sorted(plan["order"])
+    if "path" in " ".join(words):
+        assert lines[1] > lines[0] > 0, "the output has delivered what came in the second run, too"
