@@ -35,6 +35,10 @@ class Script(Source):
         """The place of what a path names: an argument's name, or the value that has none."""
         return self._find(path, name=True)
 
+    def mentions(self, *path: str | int) -> tuple[Span, ...]:
+        """Where the name of an option stands: once."""
+        return (self.key(*path),)
+
     def value(self, *path: str | int) -> Span:
         """The place of the value at a path."""
         return self._find(path, name=False)
