@@ -106,11 +106,7 @@ def settings(contract: Contract, given: Mapping[str, Given], names: Iterable[str
         if option is None or (name not in given and option.default is ABSENT):
             continue
         try:
-            raw: Any = option.default
-            if name in given:
-                value = given[name]
-                raw = options.from_words(option, list(value.raw)) if value.words else value.raw
-            found[name] = options.canonical(option, raw)
+            found[name] = given[name].value(option) if name in given else options.canonical(option, option.default)
         except options.OptionError:
             continue
     return found

@@ -67,7 +67,7 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     if not _failed(found):
         found += strangers(request, {instance.label for instance in resolved.instances})
     for instance in resolved.instances:
-        found += configure(instance, request.config.get(instance.label, {}))
+        found += configure(instance, request.config.get(instance.label, {}), resolved.hands.get(instance.label, {}))
         found += degraded(instance, host)
     if not _failed(found):
         found += missing_instances(resolved.instances, request)

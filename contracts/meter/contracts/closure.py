@@ -16,10 +16,11 @@ from meter.contracts.candidates import Choice, Need, Rejected, answers, choose, 
 from meter.contracts.catalogue import Catalogue, is_automatic, score
 from meter.contracts.conflicts import opponent
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.handed import offers
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
-from meter.contracts.model import Contract
+from meter.contracts.model import Contract, Guard
 from meter.contracts.request import Asked, Request
 from meter.contracts.roster import Roster
 from meter.contracts.spans import Span
@@ -186,8 +187,7 @@ class Closure:
             if rule.metric.startswith("${"):
                 continue
             selector = selectors.parse(rule.metric)
-            given = self.request.config.get(instance.label, {})
-            if selector.literal and not selector.excludes and stands(contract, rule.when, given):
+            if selector.literal and not selector.excludes and self.stands(contract, rule.when, instance.label):
                 found.append(Pending(True, True, selector.glob, "*", instance.label, word, "needs.metrics"))
         return found
 
@@ -196,10 +196,18 @@ class Closure:
         if not need.metric:
             return bool(self.roster.providers(need.name, need.wanted))
         return any(
-            any(stands(other.contract, each.guard, self.request.config.get(other.label, {})) for each in tables)
+            self.stands(other.contract, table.guard, other.label)
             for other in self.roster.givers(need.name)
-            if other.label != need.label and (tables := giving(other.contract, need.name, literal=False))
+            if other.label != need.label
+            for table in giving(other.contract, need.name, literal=False)
         )
+
+    def stands(self, contract: Contract, guard: Guard, label: str) -> bool:
+        """Whether a guard would hold, by the request, by what others hand over, or by default."""
+        if not guard:
+            return True
+        given = {option: each.given for option, each in reversed(list(offers(self.roster, label, contract)))}
+        return stands(contract, guard, {**given, **self.request.config.get(label, {})})
 
     def meet(self, need: Pending) -> None:
         """Take the best candidate for a need in; where there is none, the need waits for the end."""
@@ -227,14 +235,10 @@ class Closure:
         """The contracts that give a metric, without whoever reads it; those first that give it as they are."""
         reader = self.roster.get(need.label)
         found = [each for each in pool(self.catalogue, need.need) if reader is None or each is not reader.contract]
-        config = self.request.config
         now = [
-            contract
-            for contract in found
-            if any(
-                stands(contract, table.guard, config.get(contract.name, {}))
-                for table in giving(contract, need.name, literal=True)
-            )
+            each
+            for each in found
+            if any(self.stands(each, table.guard, each.name) for table in giving(each, need.name, literal=True))
         ]
         return now or found
 

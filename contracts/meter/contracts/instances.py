@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from attrs import define, evolve, field, frozen
 
@@ -22,6 +23,8 @@ from meter.contracts.spans import Span
 from meter.contracts.variants import Domain, Variant, parts_of
 from meter.contracts.written import written
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+"""No configuration."""
 CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
 """The placeholder of an option's value."""
 
@@ -83,8 +86,26 @@ class Instance:
         return name in (self.label, self.contract.name) or name in self.contract.provides.capabilities
 
 
-def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic]:
-    """Put the request's values and the defaults into an instance; emits and rules follow from them."""
+class Handed(NamedTuple):
+    """A value that a contract hands to an option of another instance: who does, and by which clause."""
+
+    given: Given
+    giver: Instance
+    clause: str
+
+    @property
+    def origin(self) -> str:
+        """Where the value comes from, as the plan says it."""
+        return f"{self.clause} of `{self.giver.label}`"
+
+
+def configure(
+    instance: Instance, given: Mapping[str, Given], handed: Mapping[str, Handed] = NOTHING
+) -> list[Diagnostic]:
+    """Put the request's values, those of other contracts and the defaults in; emits and rules follow from them.
+
+    Args: `handed` is what other contracts want; a request that says something else is refused.
+    """
     contract = instance.contract
     found: list[Diagnostic] = []
     for name in sorted(given):
@@ -115,6 +136,11 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
                         code=problem.code, facts=facts, spans=spans, clause=f"config.{name}", variant=problem.variant
                     )
                 )
+            else:
+                found += _other(instance, option, name, value, handed.get(name))
+        elif name in handed:
+            instance.config[name] = handed[name].given.value(option)
+            instance.origins[name] = handed[name].origin
         elif option.default is ABSENT:
             summary = f": {option.summary}" if option.summary else ""
             facts = {"instance": instance.label, "option": name, "type": option.type, "summary": summary}
@@ -138,6 +164,16 @@ def configure(instance: Instance, given: Mapping[str, Given]) -> list[Diagnostic
     for compiled in instance.rules:
         found += _names_of(instance, compiled, given)
     return found
+
+
+def _other(instance: Instance, option: Option, name: str, value: Given, each: Handed | None) -> Iterator[Diagnostic]:
+    """E-CONFIG-CLASH: the request wants another value than a contract."""
+    if each is None or each.given.value(option) == instance.config[name]:
+        return
+    facts = {"option": name, "instance": instance.label, "giver": each.giver.label}
+    facts |= {"got": value.shown(option), "wanted": each.given.shown(option)}
+    spans = (value.locate(()), each.given.locate(()))
+    yield Diagnostic(code="E-CONFIG-CLASH", facts=facts, spans=spans, clause=each.clause, variant="request")
 
 
 def unkept(

@@ -327,6 +327,10 @@ class _Reader:
         if not satisfies(parse_version(speaks.interface), contract.interface):
             facts = {"wanted": contract.interface, "got": speaks.interface}
             self.say("E-INTERFACE", self.source.value("interface"), "interface", **facts)
+        if contract.alias:
+            from meter.contracts import aliases  # few contracts have one
+
+            self.found += [evolve(each, clause="alias") for each in aliases.told(contract).diagnostics]
         sound = {name for name, option in contract.config.items() if self.option(contract, name, option)}
         for place, clause in enumerate(contract.provides.metrics):
             self.parts(place, clause)

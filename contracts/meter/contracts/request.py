@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from meter.contracts import keynames
+from meter.contracts import keynames, options, references
 from meter.contracts import words as words_
 from meter.contracts.diagnostics import Diagnostic, nearest
 from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import language
-from meter.contracts.model import Source
-from meter.contracts.options import describe
+from meter.contracts.model import Option, Source
 from meter.contracts.selectors import METRIC
 from meter.contracts.spans import Span, Words
 
@@ -40,6 +39,19 @@ class Given:
     keys: tuple[Span, ...] = field(eq=False)
     locate: Callable[[At], Span] = field(eq=False, repr=False)
 
+    def value(self, option: Option) -> Any:
+        """The canonical value for an option.
+
+        Raises: options.OptionError, it is none.
+        """
+        return options.canonical(option, options.from_words(option, list(self.raw)) if self.words else self.raw)
+
+    def shown(self, option: Option) -> str:
+        """The value in a message; of a secret only what kind of value it is."""
+        raw = list(self.raw) if self.words else self.raw
+        one = raw[0] if self.words and len(raw) == 1 else raw
+        return (options.kind_of if references.is_secret(option.type) else options.describe)(one)
+
 
 @frozen(kw_only=True)
 class Request:
@@ -63,9 +75,9 @@ class Request:
     def digest(self) -> str:
         """The same for equal requests, wherever they were written."""
         config = {
-            label: {name: ["words", *given.raw] if given.words else given.raw for name, given in options.items()}
-            for label, options in self.config.items()
-            if options
+            label: {name: ["words", *given.raw] if given.words else given.raw for name, given in table.items()}
+            for label, table in self.config.items()
+            if table
         }
         material = [
             self.mountpoint, [asked.text for asked in self.plugins], config, self.prefer, self.durability, self.order,
@@ -190,7 +202,7 @@ def _renamed(source: Source, path: At, new: str) -> Edit | None:
 
 def _type(source: Source, path: At, clause: str, got: Any, type_: str, example: str) -> Diagnostic:
     wanted = language().phrase("type", type_, "wanted")
-    facts = {"subject": f"`{source.file}`", "got": describe(got), "wanted": wanted, "example": example}
+    facts = {"subject": f"`{source.file}`", "got": options.describe(got), "wanted": wanted, "example": example}
     return _fault("E-CLAUSE-TYPE", source.value(*path), "example", **facts, clause=clause)
 
 
@@ -218,7 +230,7 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
     durability = body.get("durability")
     if isinstance(durability, str) and durability not in language().values("durability"):
         values = language().values("durability")
-        facts = {"subject": f"`{source.file}`", "got": describe(durability), "values": ", ".join(values)}
+        facts = {"subject": f"`{source.file}`", "got": options.describe(durability), "values": ", ".join(values)}
         facts |= {"near": nearest(durability, values), "clause": "durability"}
         span, word = source.value(*base, "durability"), clear(durability, values)
         edit = renamed(span, durability, word) if word else None
@@ -236,8 +248,8 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
     if found:
         return None, found
     config = {
-        label: {name: _given(raw, source, (*base, "config", label, name)) for name, raw in sorted(options.items())}
-        for label, options in sorted(body.get("config", {}).items())
+        label: {name: _given(raw, source, (*base, "config", label, name)) for name, raw in sorted(table.items())}
+        for label, table in sorted(body.get("config", {}).items())
     }
     request = Request(
         mountpoint=mountpoint,

@@ -10,6 +10,7 @@ from meter.contracts.catalogue import Catalogue, is_automatic
 from meter.contracts.closure import Closure
 from meter.contracts.conflicts import conflicts
 from meter.contracts.diagnostics import Diagnostic, listed
+from meter.contracts.handed import Hands, handed
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
@@ -18,9 +19,10 @@ from meter.contracts.request import Request
 
 @frozen(kw_only=True)
 class Resolved:
-    """Instances by rank of asking, candidates that were not taken, diagnostics."""
+    """Instances by rank of asking, what contracts hand to them, candidates that were not taken, diagnostics."""
 
     instances: tuple[Instance, ...]
+    hands: Hands
     rejected: tuple[Rejected, ...]
     diagnostics: tuple[Diagnostic, ...]
 
@@ -34,7 +36,11 @@ def resolve(request: Request, catalogue: Catalogue, host: Host) -> Resolved:
     for diagnostic in conflicts(closure.roster):
         closure.say(diagnostic)
     _roles(closure)
+    hands, faults = handed(closure.roster, closure.roster)
+    for diagnostic in faults:
+        closure.say(diagnostic)
     return Resolved(
+        hands=hands,
         instances=tuple(sorted(closure.roster, key=lambda instance: instance.rank)),
         rejected=tuple(sorted(set(closure.rejected))),
         diagnostics=closure.found,

@@ -142,10 +142,14 @@ class _Origins:
         label = plugin["instance"]
         found = []
         for name, value in plugin["config"].items():
-            asked = plugin["origins"][name] == "asked"
+            given = plugin["origins"][name]
+            asked = given == "asked"
             at = ("mounts", self._mountpoint, "config", label, name) if asked else ("config", name, "default")
             place = self._place(self._path if asked else contract, at)
-            origin = "asked" if asked else "default" if place or not _is_read(contract) else "implied"
+            if given not in ("asked", "default"):  # handed over by another contract
+                origin, place = given, None
+            else:
+                origin = "asked" if asked else "default" if place or not _is_read(contract) else "implied"
             type_ = plugin["types"][name]
             shown = {"option": name, "value": value, "text": written(value, type_), "type": type_, "origin": origin}
             found.append({**shown, "file": place[0] if place else None, "line": place[1] if place else None})
@@ -305,6 +309,8 @@ class _Page:
                 origin = f"{each['file']}:{line}" if line else "asked"
             elif each["origin"] == "implied":
                 origin = f"default of every {plugin['placement']}"
+            elif each["origin"] != "default":
+                origin = each["origin"]
             else:
                 origin = f"default, line {line} of the contract" if line else "default of the contract"
             yield from self._folded(f"{_INDENT}{render.visible(each['option'])} = ", f"{each['text']}  ({origin})", 8)
