@@ -57,19 +57,25 @@ class Catalogue:
 
 def is_listed(contract: Contract) -> bool:
     """Whether `meter plugin list` shows it."""
-    return not any(language().words["status"][word].get("listed") == "no" for word in contract.status)
+    return not _any_says(contract, "listed")
 
 
 def is_automatic(contract: Contract) -> bool:
     """Whether it may be chosen without being named."""
-    return not any(language().words["status"][word].get("automatic") == "no" for word in contract.status)
+    return not _any_says(contract, "automatic")
 
 
 def is_of_spans(contract: Contract) -> bool:
     """Whether it says what was used in a span of time."""
-    return not any(language().words["status"][word].get("spans") == "no" for word in contract.status)
+    return not _any_says(contract, "spans")
 
 
 def score(contract: Contract) -> int:
     """The sum of the scores of its status words; a word counts once."""
-    return sum(int(language().words["status"][word]["score"]) for word in set(contract.status))
+    return sum(map(language().score, set(contract.status)))
+
+
+def _any_says(contract: Contract, key: str) -> bool:
+    """Whether a status word says no to something; a number says nothing."""
+    words = language().words["status"]
+    return any(words[word].get(key) == "no" for word in contract.status if word in words)

@@ -317,8 +317,7 @@ def _doubts(choice: Choice, need: Need, span: Span) -> Iterable[Diagnostic]:
         facts = {"providers": listed(choice.ties), "need": need.name, "chosen": chosen.name}
         yield Diagnostic(code="W-PROVIDER-TIE", facts=facts, spans=(span,))
     if need.name != chosen.name and score(chosen) <= speaks.low:
-        words = [word for word in speaks.words["status"] if word in chosen.status]
-        poor = [word for word in words if int(speaks.words["status"][word]["score"]) < 0]
+        poor = sorted({word for word in chosen.status if speaks.score(word) < 0})
         facts = {"plugin": chosen.name, "need": need.name, "words": listed(poor)}
         yield Diagnostic(code="W-STATUS-LOW", facts=facts, spans=(span,), clause="status")
     tables = list(giving(chosen, need.name, literal=True)) if need.metric else []

@@ -34,6 +34,7 @@ class Clause:
     obligatory: str
     default: Any
     values: tuple[str, ...]
+    numbers: bool
     placements: tuple[str, ...]
     stage: str
     variance: str
@@ -105,6 +106,11 @@ class Language:
     def rank(self, family: str, word: str) -> int:
         """The place of a word in its family."""
         return self.values(family).index(word)
+
+    def score(self, word: str) -> int:
+        """What a status word weighs; a number weighs itself."""
+        says = self.words["status"].get(word)
+        return int(word if says is None else says["score"])
 
     def worst_quality(self, *qualities: str) -> str:
         """The worst of some qualities."""
@@ -185,6 +191,7 @@ def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str,
         obligatory=body["obligatory"],
         default=tomllib.loads(f"x = {body['default']}")["x"] if "default" in body else ABSENT,
         values=tuple(values),
+        numbers=body.get("numbers") == "yes",
         placements=tuple(body.get("placements", "").split()),
         stage=body["stage"],
         variance=body["variance"],

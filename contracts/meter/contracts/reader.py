@@ -33,6 +33,7 @@ DEEPEST: Final = 32
 """Tables and lists nested deeper than this are refused; what walks a document need not fear for its stack."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
 _MARK: Final = re.compile(r"(?m)^# ?")
@@ -289,7 +290,7 @@ class _Reader:
     def scalar(self, clause: Clause, item: str, path: Path, raw: Any) -> Any:
         """One scalar along a type; the word that is wrong has its own code where there is one."""
         if item == "enum":
-            if raw in clause.values if isinstance(raw, str) else False:
+            if isinstance(raw, str) and (raw in clause.values or (clause.numbers and _WHOLE.fullmatch(raw))):
                 return raw
             self.no_word(clause, path, raw)
             return raw
