@@ -33,9 +33,10 @@ _SCALAR: Final = re.compile(
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _ESCAPED: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
-_Range = tuple[int, int]
-_Part = tuple[str, _Range]
-_START: Final[_Range] = (0, 1)
+Range = tuple[int, int]
+"""From one character of a text to another one, the last excluded."""
+_Part = tuple[str, Range]
+_START: Final[Range] = (0, 1)
 
 
 class Span(NamedTuple):
@@ -61,29 +62,32 @@ class Span(NamedTuple):
         return value
 
 
-class _Node:
-    """A key of the document: where it and its value stand, and the keys or items below it."""
+class Node:
+    """A key of a document: where it and its value stand, and the keys or items below it.
+
+    The value of a table with a header is its header; a table that is only led through has none.
+    """
 
     __slots__ = ("children", "key", "mentions", "tables", "value")
 
-    def __init__(self, key: _Range, value: _Range | None = None) -> None:
+    def __init__(self, key: Range, value: Range | None = None) -> None:
         self.key = key
         self.value = value
-        self.mentions: list[_Range] = []
+        self.mentions: list[Range] = []
         """Everywhere the key is written: in each header and dotted key that leads through it."""
-        self.children: dict[str | int, _Node] = {}
+        self.children: dict[str | int, Node] = {}
         self.tables = False
         """Whether it is an array made of `[[headers]]`."""
 
-    def latest(self) -> _Node:
+    def latest(self) -> Node:
         """The table that a header's path goes on in: for an array of tables its last one."""
         return self.children[len(self.children) - 1] if self.tables else self
 
-    def child(self, part: _Part) -> _Node:
+    def child(self, part: _Part) -> Node:
         """The child of that name, made if there is none; it keeps the place where it was mentioned first."""
         name, range_ = part
         if name not in self.children:
-            self.children[name] = _Node(range_)
+            self.children[name] = Node(range_)
         self.children[name].mentions.append(range_)
         return self.children[name]
 
@@ -105,7 +109,7 @@ class Locator:
         self._file = file
         self._first_line = first_line
         self._lines = [0, *(newline.end() for newline in re.finditer("\n", text))]
-        self._root = _Scanner(text).document()
+        self._root = scan(text).root
 
     def key(self, *path: str | int) -> Span:
         """The key at a path, without the dots and brackets around it.
@@ -126,7 +130,7 @@ class Locator:
         node, found = self._find(path)
         return tuple(map(self._span, node.mentions)) if found else ()
 
-    def _find(self, path: tuple[str | int, ...]) -> tuple[_Node, bool]:
+    def _find(self, path: tuple[str | int, ...]) -> tuple[Node, bool]:
         node = self._root
         for part in path:
             child = node.children.get(part)
@@ -135,7 +139,7 @@ class Locator:
             node = child
         return node, True
 
-    def _span(self, range_: _Range) -> Span:
+    def _span(self, range_: Range) -> Span:
         start, end = range_
         row = bisect_right(self._lines, start) - 1
         return Span(
@@ -182,37 +186,59 @@ def _quoted_at(word: str, index: int, *, quoted: bool) -> int:
     return 1 + index + 4 * word[:index].count("'") + (2 if word[index] == "'" else 0)
 
 
+class Statement(NamedTuple):
+    """A header or a pair of a key and its value, from its first character to its last one, without comment."""
+
+    range: Range
+    header: bool
+
+
+class Document(NamedTuple):
+    """The tree of all keys of a text, and its headers and pairs in their order."""
+
+    root: Node
+    statements: tuple[Statement, ...]
+
+
+def scan(text: str) -> Document:
+    """Where everything stands in a TOML 1.0 text; of another text it is a guess."""
+    return _Scanner(text).document()
+
+
 class _Scanner:
     """One pass over a text; its methods take a position and give the one behind what they read."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._root = _Node(_START, _START)
+        self._root = Node(_START, _START)
 
-    def document(self) -> _Node:
+    def document(self) -> Document:
         """The tree of all keys."""
+        statements: list[Statement] = []
         table = self._root
         at = self._skip(0)
         while at < len(self._text):
-            if self._text[at] == "[":
+            header = self._text[at] == "["
+            if header:
                 table, end = self._header(at)
             else:
                 end = self._pair(table, at)
+            statements.append(Statement((at, end), header))
             if end == at:
                 end = self._text.find("\n", at)
             if end < 0:
                 break
             at = self._skip(end)
-        return self._root
+        return Document(self._root, tuple(statements))
 
-    def _header(self, at: int) -> tuple[_Node, int]:
+    def _header(self, at: int) -> tuple[Node, int]:
         brackets = 2 if self._text.startswith("[[", at) else 1
         parts, end = self._parts(at + brackets)
         if self._text.startswith("]" * brackets, end):
             end += brackets
         header = (at, end)
         if not parts:
-            return _Node(header, header), end
+            return Node(header, header), end
         table = self._descend(self._root, parts[:-1])
         node = table.child(parts[-1])
         if brackets == 1:
@@ -222,10 +248,10 @@ class _Scanner:
             node.tables = True
             node.value = header
             node.children.clear()
-        item = node.children[len(node.children)] = _Node(header, header)
+        item = node.children[len(node.children)] = Node(header, header)
         return item, end
 
-    def _pair(self, table: _Node, at: int) -> int:
+    def _pair(self, table: Node, at: int) -> int:
         """`key = value`; gives `at` itself where there is none."""
         parts, end = self._parts(at)
         if not parts or not self._text.startswith("=", end):
@@ -243,12 +269,12 @@ class _Scanner:
             at = self._space(at + 1)
         return parts, at
 
-    def _descend(self, table: _Node, parts: list[_Part]) -> _Node:
+    def _descend(self, table: Node, parts: list[_Part]) -> Node:
         for part in parts:
             table = table.child(part).latest()
         return table
 
-    def _value(self, node: _Node, at: int) -> int:
+    def _value(self, node: Node, at: int) -> int:
         match self._text[at : at + 1]:
             case "[":
                 end = self._array(node, at + 1)
@@ -260,10 +286,10 @@ class _Scanner:
         node.value = (at, end)
         return end
 
-    def _array(self, node: _Node, at: int) -> int:
+    def _array(self, node: Node, at: int) -> int:
         index = 0
         while (at := self._skip(at)) < len(self._text) and self._text[at] != "]":
-            item = _Node((at, at))
+            item = Node((at, at))
             end = self._value(item, at)
             if end == at:  # a comma; or what no array has, which is stepped over
                 at += 1
@@ -274,7 +300,7 @@ class _Scanner:
             at = end
         return min(at + 1, len(self._text))
 
-    def _inline_table(self, node: _Node, at: int) -> int:
+    def _inline_table(self, node: Node, at: int) -> int:
         while (at := self._skip(at)) < len(self._text) and self._text[at] != "}":
             at = max(at + 1, self._pair(node, at))
         return min(at + 1, len(self._text))
