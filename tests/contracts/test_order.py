@@ -81,7 +81,8 @@ class TestClauses:
     def test_itself_in_the_request(self) -> None:
         """`order` may not repeat a label."""
         document = one(run("probe a sink", PROBE, plain("a"), SINK, more='order = [["a", "a"]]'), "E-SELF-ORDER")
-        assert pointed(document, "probe a sink", 'order = [["a", "a"]]') == '[["a", "a"]]'
+        assert pointed(document, "probe a sink", 'order = [["a", "a"]]') == '"a"'
+        assert document["spans"][0]["column"] == len('order = [["a", "')
 
     @pytest.mark.parametrize(
         ("words", "clause", "more"),

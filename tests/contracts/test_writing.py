@@ -27,7 +27,7 @@ FORMS = {
     "top": '# c\nmounts."/host".plugins = ["cpu", "csv"]\nmounts."/b".plugins = ["d"]\n[x-a]\nb = 1\n',
     "out of order": '[mounts."/host".config.csv]\npath = "x"\n[mounts."/b"]\nplugins = []\n' + HOST + "[x-y]\nz = 1\n",
     "config header": HOST + '[mounts."/host".config]\ncsv.path = "x"\n',
-    "indented": '[mounts]\n  [mounts."/host"]\n  plugins = ["cpu", "csv"]\n    [mounts."/host".config.csv]\n    path = "x"\n',
+    "indented": "[mounts]\n  [mounts.'/host']\n  plugins = ['cpu', 'csv']\n  [mounts.'/host'.config.csv]\n  path = 1",
     "lines": '[mounts."/host"]\nplugins = [\n  "cpu", # one\n  # of files\n  "csv" # two\n]\n',
 }
 MOUNT: Path = ("mounts", "/host")

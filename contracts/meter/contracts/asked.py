@@ -11,6 +11,7 @@ from meter.contracts.closure import Closure
 from meter.contracts.diagnostics import Diagnostic, nearest
 from meter.contracts.edits import clear, renamed, within
 from meter.contracts.instances import Instance
+from meter.contracts.mending import left_out
 from meter.contracts.request import Asked
 
 
@@ -50,7 +51,8 @@ def _ask(closure: Closure, asked: Asked, position: int) -> None:
     first, second = sorted((taken, instance), key=lambda each: each.position)
     if taken.contract is contract:
         facts = {"name": asked.text, "plugin": asked.name}
-        closure.say(Diagnostic(code="E-DUPLICATE", facts=facts, spans=(second.span, first.span)))
+        edit = left_out(closure.request, asked.text, second.position)
+        closure.say(Diagnostic(code="E-DUPLICATE", facts=facts, spans=(second.span, first.span), edit=edit))
     else:
         closure.clash(first, second.contract, asked.label, second.span)
 

@@ -79,7 +79,7 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
         return _end(found)
     by_label = {instance.label: instance for instance in resolved.instances}
     chain = [by_label[label] for label in ordered.order]
-    flowed = flow(chain, catalogue, request.config)
+    flowed = flow(chain, catalogue, request)
     found += flowed.diagnostics
     for instance in chain:
         found += presence(instance, request, host)

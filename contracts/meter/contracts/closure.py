@@ -20,6 +20,7 @@ from meter.contracts.handed import offers
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
+from meter.contracts.mending import cut
 from meter.contracts.model import Contract, Guard
 from meter.contracts.request import Asked, Request
 from meter.contracts.roster import Roster
@@ -265,7 +266,10 @@ class Closure:
                 if answers(instance.contract, name, wanted) and self.roster.providers(name, wanted) == [instance]:
                     span = instance.contract.source.key("needs", "capabilities", name)
                     facts = {"plugin": instance.contract.name, "need": name}
-                    diagnostic = Diagnostic(code="W-SELF-NEED", facts=facts, spans=(span,), clause="needs.capabilities")
+                    edit = cut(instance.contract, name, "needs", "capabilities", name)
+                    diagnostic = Diagnostic(
+                        code="W-SELF-NEED", facts=facts, spans=(span,), clause="needs.capabilities", edit=edit
+                    )
                     self.say(diagnostic, "self", instance.contract.name, name)
 
     def unmet(self, need: Pending, place: Span) -> None:

@@ -17,11 +17,13 @@ from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
+from meter.contracts.edits import Edit
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
+from meter.contracts.mending import Mender, Trouble
 from meter.contracts.order import commensurable, worst_quality
-from meter.contracts.request import Given
-from meter.contracts.rules import Applied, Fault, apply, faults, give, merged
+from meter.contracts.request import Request
+from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged
 from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
@@ -62,7 +64,8 @@ Wrong = dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]]
 @frozen
 class _Walk:
     catalogue: Catalogue
-    config: Mapping[str, Mapping[str, Given]]
+    request: Request
+    labels: frozenset[str]
     found: list[Diagnostic] = field(factory=list)
     unknown: set[str] = field(factory=set)
     read: set[tuple[str, str]] = field(factory=set)
@@ -79,10 +82,14 @@ class _Walk:
         clause: str,
         notes: tuple[str, ...] = (),
         variant: str = "",
+        edit: Edit | None = None,
+        /,
         **facts: str,
     ) -> None:
         place = tuple(spans)
-        diagnostic = Diagnostic(code=code, facts=facts, spans=place, clause=clause, notes=notes, variant=variant)
+        diagnostic = Diagnostic(
+            code=code, facts=facts, spans=place, clause=clause, notes=notes, variant=variant, edit=edit
+        )
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 
@@ -126,7 +133,7 @@ class _Walk:
             if new.metric not in doubtful and not self.unit(instance, compiled, new):
                 doubtful.add(new.metric)
         for (rule, item, _, _), group in wrong.items():
-            self.fault(instance, instance.rules[rule], item, group)
+            self.fault(instance, instance.rules[rule], item, group, live)
         for rule, pairs in merging.items():
             if not self.drops(instance, instance.rules[rule], pairs):
                 doubtful |= {variant.metric for variant in given[rule]}
@@ -191,7 +198,7 @@ class _Walk:
         """Where the user wrote what is dropped, else the instance."""
         clause = instance.contract.needs.metrics[compiled.place].gives
         option = CONFIG.fullmatch(clause.drop) if clause is not None and isinstance(clause.drop, str) else None
-        given = self.config.get(instance.label, {}).get(option[1]) if option is not None else None
+        given = self.request.config.get(instance.label, {}).get(option[1]) if option is not None else None
         if given is None:
             return instance.span
         words = list(given.raw) if given.words or isinstance(given.raw, list) else []
@@ -237,22 +244,10 @@ class _Walk:
         """Whether a part is known and what its rule demands; what it is not is put into `wrong`."""
         if hit.part.metric in self.unknown:
             return False
-        if fault := self.wrong(compiled, hit.part):
+        if fault := misfit(compiled.rule, hit.part):
             wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
             return False
         return self.requires(instance, compiled, hit.part)
-
-    def wrong(self, compiled: Compiled, part: Variant) -> Fault | None:
-        """The first demand that a part does not meet."""
-        rule = compiled.rule
-        for fault in faults(rule, part, commensurable):
-            return fault
-        # No factor leads from one to the other, and what a temperature rose by has not the summand of a temperature.
-        converts = rule.converts and language().says("kind", part.kind, "state")
-        units = language().units
-        if rule.unit and not converts and units.parse(rule.unit).offset != units.parse(part.unit).offset:
-            return Fault("unit", part.unit, (rule.unit,))
-        return None
 
     def unit(self, instance: Instance, compiled: Compiled, new: Variant) -> bool:
         """Whether the unit of a new metric is one."""
@@ -261,7 +256,7 @@ class _Walk:
         except UnitError:
             span = instance.contract.source.value("needs", "metrics", compiled.place, "gives", "unit")
             self.say(
-                "E-FLOW-UNIT", (instance.span, span), "needs.metrics.gives.unit", variant="template",
+                "E-FLOW-UNIT", (instance.span, span), "needs.metrics.gives.unit", (), "template",
                 instance=instance.label, metric=f"`{new.metric}`", got=new.unit,
             )  # fmt: skip
             return False
@@ -269,7 +264,7 @@ class _Walk:
 
     def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
         """Where the selector stands that took something: the user's item, else the instance."""
-        given = self.config.get(instance.label, {}).get(compiled.option)
+        given = self.request.config.get(instance.label, {}).get(compiled.option)
         if given is None:
             return instance.span
         many = given.words or isinstance(given.raw, list)
@@ -280,14 +275,21 @@ class _Walk:
         for constraint in compiled.require:
             if instance.keeps(constraint, part.interval) is False:
                 span = instance.contract.source.value("needs", "metrics", compiled.place, "require")
-                given = self.config.get(instance.label, {})
+                given = self.request.config.get(instance.label, {})
                 diagnostic = unkept(instance, constraint, span, given, "needs.metrics.require", part.interval)
                 if diagnostic not in self.found:
                     self.found.append(diagnostic)
                 return False
         return True
 
-    def fault(self, instance: Instance, compiled: Compiled, item: int, group: Sequence[tuple[Fault, Variant]]) -> None:
+    def fault(
+        self,
+        instance: Instance,
+        compiled: Compiled,
+        item: int,
+        group: Sequence[tuple[Fault, Variant]],
+        live: Sequence[Variant],
+    ) -> None:
         """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
@@ -299,10 +301,15 @@ class _Walk:
         metric = listed(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         facts = {"instance": instance.label, "metric": metric}
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
+        edit = None
+        if fault.clause in ("unit", "kind"):
+            trouble = Trouble(instance, compiled, item, fault.clause, fault.wanted, frozenset(parts), live, self.labels)
+            mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
+            edit = mender.filtered(trouble)
         if fault.clause == "unit":
             facts |= {"got": part.unit, "wanted": fault.wanted[0]}
             variant = "offset" if commensurable(part.unit, fault.wanted[0]) else ""
-            self.say("E-FLOW-UNIT", spans, clause, notes, variant, **facts)
+            self.say("E-FLOW-UNIT", spans, clause, notes, variant, edit, **facts)
         elif fault.clause in ("type", "kind"):
             wanted = " or ".join(f"`{word}`" for word in fault.wanted)
             facts |= {
@@ -313,7 +320,8 @@ class _Walk:
             }
             facts["filter"] = self.way(fault)
             variant = "filter" if facts["filter"] else ""
-            self.say("E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE", spans, clause, notes, variant, **facts)
+            code = "E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE"
+            self.say(code, spans, clause, notes, variant, edit, **facts)
         elif fault.clause in ("gives.attributes", "gives.merge"):
             variant = "added" if fault.clause == "gives.attributes" else "merge"
             facts |= {"wanted": fault.wanted[0], "words": listed(fault.wanted)}
@@ -417,7 +425,7 @@ class _Walk:
             first, second = clash.givers
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
-                variant=clash.variant,
+                (), clash.variant,
                 metric=metric, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
             )  # fmt: skip
 
@@ -432,6 +440,18 @@ class _Walk:
         for label, metrics in ends.items():
             instance = self.made[label, metrics[0]]
             self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
+
+
+def misfit(rule: Rule, part: Variant) -> Fault | None:
+    """The first demand of a rule that a part does not meet."""
+    for fault in faults(rule, part, commensurable):
+        return fault
+    # No factor leads from one to the other, and what a temperature rose by has not the summand of a temperature.
+    converts = rule.converts and language().says("kind", part.kind, "state")
+    units = language().units
+    if rule.unit and not converts and units.parse(rule.unit).offset != units.parse(part.unit).offset:
+        return Fault("unit", part.unit, (rule.unit,))
+    return None
 
 
 def _both(one: Merging, other: Merging) -> str:
@@ -466,9 +486,9 @@ def _says(variant: Variant) -> str:
     )
 
 
-def flow(instances: Sequence[Instance], catalogue: Catalogue, config: Mapping[str, Mapping[str, Given]]) -> Flow:
+def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) -> Flow:
     """Follow every metric along an ordered chain."""
-    walk = _Walk(catalogue, config)
+    walk = _Walk(catalogue, request, frozenset(instance.label for instance in instances))
     live: list[Variant] = []
     schema: dict[str, tuple[Variant, ...]] = {}
     for instance in instances:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.language import ABSENT, language
 from meter.contracts.spans import Locator, Span
+from meter.contracts.writing import Writer
 
 
 class Source:
@@ -46,6 +47,10 @@ class Source:
     def mentions(self, *path: str | int) -> tuple[Span, ...]:
         """Everywhere that a key is written."""
         return self._locate.mentions(*path)
+
+    def writer(self) -> Writer:
+        """What makes changes of the text."""
+        return Writer(self._located, self.file, self._first_line)
 
 
 Guard = dict[str, Any]

@@ -20,6 +20,7 @@ from attrs import frozen
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
+from meter.contracts.mending import cut, ordered, unordered
 from meter.contracts.request import Request
 from meter.contracts.rings import shortest_ring
 from meter.contracts.rules import WorstQuality, apply, give, named
@@ -215,53 +216,12 @@ def _late(maker: Instance, reader: Instance, metric: str) -> Diagnostic:
 
 def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[Edge], list[Diagnostic]]:
     """Edges of `ordering` and of the request's `order`; all strong."""
-    edges: list[Edge] = []
-    found: list[Diagnostic] = []
-    called: dict[str, list[Instance]] = {}
-    for instance in instances:
-        for name in {instance.label, instance.contract.name, *instance.contract.provides.capabilities}:
-            called.setdefault(name, []).append(instance)
-    for instance in instances:
-        for clause, targets in (
-            ("before", instance.contract.ordering.before),
-            ("after", instance.contract.ordering.after),
-        ):
-            for place, target in enumerate(targets):
-                span = instance.contract.source.value("ordering", clause, place)
-                if target == instance.contract.name:
-                    facts = {"plugin": instance.contract.name, "relation": clause, "target": target}
-                    found.append(
-                        Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause=f"ordering.{clause}")
-                    )
-                    continue
-                for other in called.get(target, ()):
-                    if other is instance:
-                        continue
-                    first, then = (instance, other) if clause == "before" else (other, instance)
-                    because = f"clause: ordering.{clause} of `{instance.contract.name}`"
-                    edges.append(Edge(first.label, then.label, because, strong=True, span=span))
-    labels = {instance.label for instance in instances}
-    span = request.order_span or request.span
-    for chain in request.order:
-        found += [
-            Diagnostic(
-                code="W-ORDER-INERT",
-                facts={"label": label, "mountpoint": request.mountpoint},
-                spans=(span,),
-                clause="order",
-            )
-            for label in chain
-            if label not in labels
-        ]
-        for earlier, later in itertools.pairwise(label for label in chain if label in labels):
-            if earlier == later:
-                facts = {"plugin": earlier, "relation": "before", "target": later}
-                found.append(Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause="order"))
-            else:
-                edges.append(Edge(earlier, later, "asked: order", strong=True, span=span))
+    edges, found = _clause_edges(instances)
+    further, others = _order_edges(request, {instance.label for instance in instances})
     by_label = {instance.label: instance for instance in instances}
+    found += others
     kept = []
-    for edge in edges:
+    for edge in (*edges, *further):
         first, then = by_label[edge.first], by_label[edge.then]
         if rank(first) <= rank(then):
             kept.append(edge)
@@ -278,6 +238,58 @@ def asked_edges(instances: Sequence[Instance], request: Request) -> tuple[list[E
             Diagnostic(code="E-ORDER-PLACEMENT", facts=facts, spans=spans, clause=clause, notes=(edge.because,))
         )
     return kept, found
+
+
+def _clause_edges(instances: Sequence[Instance]) -> tuple[list[Edge], list[Diagnostic]]:
+    """Edges of the contracts' `ordering`, and E-SELF-ORDER."""
+    edges: list[Edge] = []
+    found: list[Diagnostic] = []
+    called: dict[str, list[Instance]] = {}
+    for instance in instances:
+        for name in {instance.label, instance.contract.name, *instance.contract.provides.capabilities}:
+            called.setdefault(name, []).append(instance)
+    for instance in instances:
+        ordering = instance.contract.ordering
+        for clause, targets in (("before", ordering.before), ("after", ordering.after)):
+            for place, target in enumerate(targets):
+                span = instance.contract.source.value("ordering", clause, place)
+                if target == instance.contract.name:
+                    facts = {"plugin": instance.contract.name, "relation": clause, "target": target}
+                    edit = cut(instance.contract, target, "ordering", clause, place)
+                    path = f"ordering.{clause}"
+                    found.append(Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause=path, edit=edit))
+                    continue
+                for other in called.get(target, ()):
+                    if other is instance:
+                        continue
+                    first, then = (instance, other) if clause == "before" else (other, instance)
+                    because = f"clause: ordering.{clause} of `{instance.contract.name}`"
+                    edges.append(Edge(first.label, then.label, because, strong=True, span=span))
+    return edges, found
+
+
+def _order_edges(request: Request, labels: set[str]) -> tuple[list[Edge], list[Diagnostic]]:
+    """Edges of the request's `order`, W-ORDER-INERT and E-SELF-ORDER."""
+    edges: list[Edge] = []
+    found: list[Diagnostic] = []
+    strangers: dict[str, list[tuple[int, int]]] = {}
+    for nth, chain in enumerate(request.order):
+        for place, label in enumerate(chain):
+            if label not in labels:
+                strangers.setdefault(label, []).append((nth, place))
+        there = [(label, request.place("order", nth, at)) for at, label in enumerate(chain) if label in labels]
+        for (earlier, _), (later, span) in itertools.pairwise(there):
+            if earlier == later:
+                facts = {"plugin": earlier, "relation": "before", "target": later}
+                found.append(Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause="order"))
+            else:
+                edges.append(Edge(earlier, later, "asked: order", strong=True, span=span))
+    for label, places in strangers.items():
+        facts = {"label": label, "mountpoint": request.mountpoint}
+        spans = tuple(request.place("order", *place) for place in places)
+        edit = unordered(request, *places[0], labels)
+        found.append(Diagnostic(code="W-ORDER-INERT", facts=facts, spans=spans, clause="order", edit=edit))
+    return edges, found
 
 
 def order(instances: Sequence[Instance], request: Request) -> Ordered:
@@ -313,7 +325,7 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
         closed = _closure(ranked, strong, place)
         for one, other in sorted({(min(pair), max(pair)) for pair in given_way}):
             if not closed[one] >> place[other] & 1 and not closed[other] >> place[one] & 1:
-                found.append(_order_asked(by_label[one], by_label[other]))
+                found.append(_order_asked(by_label[one], by_label[other], request))
     final = {(edge.first, edge.then): edge for edge in sorted(edges, key=lambda e: (e.first, e.then, e.because))}
     kept = tuple(final[pair] for pair in sorted(strong | weak))
     return Ordered(order=tuple(ranked), edges=kept, diagnostics=tuple(found))
@@ -349,11 +361,12 @@ def _closure(ordered: Sequence[str], pairs: _Pairs, place: Mapping[str, int]) ->
     return behind
 
 
-def _order_asked(one: Instance, other: Instance) -> Diagnostic:
+def _order_asked(one: Instance, other: Instance, request: Request) -> Diagnostic:
     first, second = sorted((one, other), key=lambda instance: instance.rank)
     facts = {"first": first.label, "second": second.label}
     spans = (first.span, second.span)
-    return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=spans, clause="order")
+    edit = ordered(request, first.label, second.label)
+    return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=spans, clause="order", edit=edit)
 
 
 def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Instance]) -> Diagnostic:

@@ -69,8 +69,18 @@ class Request:
     want: tuple[str, ...] = ()
     recommends: bool = True
     span: Span = field(eq=False)
-    order_span: Span | None = field(eq=False, default=None)
+    source: Source | None = field(eq=False, repr=False, default=None)
+    """The mount file; None for a command line."""
     want_spans: tuple[Span, ...] = field(eq=False, default=())
+
+    @property
+    def path(self) -> At:
+        """Where its table is in the mount file."""
+        return ("mounts", self.mountpoint)
+
+    def place(self, *path: str | int) -> Span:
+        """Where a value of its table stands; of a command line the mountpoint."""
+        return self.span if self.source is None else self.source.value(*self.path, *path)
 
     def digest(self) -> str:
         """The same for equal requests, wherever they were written."""
@@ -264,7 +274,7 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         want_spans=want_spans,
         recommends=body.get("recommends", True),
         span=source.value(*base, "plugins"),
-        order_span=source.value(*base, "order") if "order" in body else None,
+        source=source,
     )
     return request, found
 

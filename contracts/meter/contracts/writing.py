@@ -6,6 +6,7 @@ behind dotted keys. What cannot be written that way is not written: the answer i
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -106,7 +107,10 @@ class Writer:
         if depth == len(path) - 1 and not isinstance(value, Mapping):
             if header is None or not depth:
                 return None
-            return self._line_below(self._statement(header[0]), self._pair(path[depth:], value))
+            last = self._section(header[0])[-1]
+            line = self._text[self._line(last.range[0]) : last.range[0]]
+            margin = "" if line.strip() else line
+            return self._line_below(last, margin + self._pair(path[depth:], value))
         if any(isinstance(part, int) for part in path):
             return None
         table = value if isinstance(value, Mapping) else {str(path[-1]): value}
@@ -139,12 +143,8 @@ class Writer:
         """A table with a header, behind the last statement of those below the table that it belongs to."""
         lines = [f"[{'.'.join(key(str(part)) for part in path)}]"]
         lines += [self._pair((name,), value) for name, value in table.items()]
-        last = max(_places(above))
-        statements = self._document.statements
-        at = max((n for n, each in enumerate(statements) if each.range[0] <= last), default=0)
-        while at + 1 < len(statements) and not statements[at + 1].header:
-            at += 1
-        return self._line_below(statements[at], self._end.join(lines), blank=True)
+        last = self._section(max(_places(above)))[-1]
+        return self._line_below(last, self._end.join(lines), blank=True)
 
     # ------------------------------------------------------------------------------------------------------- places
 
@@ -157,6 +157,12 @@ class Writer:
     def _statement(self, at: int) -> Statement:
         """The statement that a place lies in."""
         return next(each for each in reversed(self._document.statements) if each.range[0] <= at)
+
+    def _section(self, at: int) -> list[Statement]:
+        """The statement that a place lies in, and the pairs behind it up to the next header."""
+        first = self._statement(at)
+        behind = (each for each in self._document.statements if each.range[0] > first.range[0])
+        return [first, *itertools.takewhile(lambda each: not each.header, behind)]
 
     def _line(self, at: int) -> int:
         """Where the line of a place begins."""
