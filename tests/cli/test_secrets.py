@@ -114,6 +114,19 @@ def test_one_that_is_written_out_is_refused_and_not_shown(push: Sandbox, words: 
     assert "hunter2" not in outside(push, done, *checks)
 
 
+def test_a_misspelt_option_is_mended_and_its_line_not_shown(push: Sandbox) -> None:
+    """What stands behind it is refused then, being no reference."""
+    text = (
+        '[mounts."/push"]\nplugins = ["uptime", "push"]\n[mounts."/push".config.push]\ngot = "got"\ntokn = "hunter2"\n'
+    )
+    (push.folder / "meter.toml").write_text(text)
+    done = push.meter("check", "--fix")
+    assert 'token = "hunter2"' in (push.folder / "meter.toml").read_text()
+    assert "meter.toml:5: write `token` instead of `tokn`" in done.out
+    assert done.codes == ["E-CONFIG-TYPE"]
+    assert "hunter2" not in done.out + done.errors
+
+
 def test_one_that_is_gone_at_the_start_is_told(push: Sandbox) -> None:
     """A backend in Python is started without a check of the lock; the others go on."""
     script = """

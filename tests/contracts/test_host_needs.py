@@ -82,7 +82,7 @@ class TestQuestions:
         clause = contract(source("probe", metric("probe.value", more=more))).provides.metrics[0]
         answers = {("readable", "/sys/a"): "", ("readable", "/sys/b"): "denied /sys/b"}
         assert clause.host is not None
-        assert unmet(clause.host, Recorded(answers)) == ["denied /sys/b", "unrecorded"]
+        assert unmet(clause.host, Recorded(answers)) == ["denied /sys/b", "unrecorded CAP_SYS_PTRACE"]
         assert unmet(clause.host, Assumed()) == []
 
 
@@ -105,7 +105,7 @@ class TestTold:
             ("uninstalled rich", "pip install rich"),
             ("other-version rich>=13 12.1", "pip install 'rich>=13'"),
             ("missing /sys/a", ""),
-            ("unrecorded", ""),
+            ("unrecorded /sys/a", "meter doctor --format json > host.json"),
             ("whatever somebody wrote", ""),
         ],
     )

@@ -13,6 +13,7 @@ import pytest
 import tomlkit  # noqa: F401  (imported before a test gives up its rights, which may be those to read it)
 
 from meter.contracts.diagnostics import ContractError
+from meter.contracts.host import Assumed
 from meter.contracts.spans import Span, Words
 from meter.core import lock, mounts
 from meter.core.mounts import Mounts, Ready
@@ -280,7 +281,7 @@ class TestMount:
     def test_taken_for_granted_is_not_recorded(self, world: World) -> None:
         """A plan for another machine is no plan for this one."""
         words = ["probe", "sink", "path=/no/such/folder/a.csv"]
-        world.mounts(assume=True).mount("/host", words, ["meter", "mount", "/host"])
+        world.mounts(host=Assumed()).mount("/host", words, ["meter", "mount", "/host"])
 
         assert world.file.exists()
         assert not world.lock_file.exists()

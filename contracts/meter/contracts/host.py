@@ -49,7 +49,7 @@ class Recorded:
 
     def answer(self, kind: str, argument: str) -> str:
         """The recorded answer."""
-        return self.facts.get((kind, argument), "unrecorded")
+        return self.facts.get((kind, argument), f"unrecorded {argument}")
 
 
 def reason(answer: str) -> str:

@@ -6,7 +6,7 @@ the need of one metric. Nothing here decides what becomes of a plugin or a metri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host, reason, remedy
@@ -81,5 +81,10 @@ def told_of_alternatives(alternatives: Iterable[list[str]]) -> Told:
     """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold."""
     kept = list(alternatives)
     why = " or ".join(dict.fromkeys(told(answers).why for answers in kept))
-    able = [answers for answers in kept if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
-    return Told(why, told((able or kept)[0]).help)
+    return Told(why, told(nearest_alternative(kept)).help)
+
+
+def nearest_alternative(alternatives: Sequence[list[str]]) -> list[str]:
+    """The answers of the first alternative that lacks only rights, which can be given; else of the first one."""
+    able = [answers for answers in alternatives if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
+    return (able or alternatives)[0]

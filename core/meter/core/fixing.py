@@ -12,6 +12,7 @@ import errno
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
 from meter.contracts.diagnostics import ContractError
@@ -93,6 +94,7 @@ class Fixer:
 
         Raises: ContractError (E-FILE), a file cannot be written; nothing was changed then.
         """
+        diagnostics = list(diagnostics)
         wanted = [each for each in _proposals(diagnostics) if all(map(self._writable, each.changes))]
         paths = sorted({os.path.realpath(change.file) for each in wanted for change in each.changes})
         with _guarded(paths):
@@ -104,7 +106,13 @@ class Fixer:
                 return []
             self._seen |= {state, tuple(sorted((path, texts[path]) for path in new))}
             _write(new)
-        return [_fixed(each, texts) for each in chosen]
+        hidden = {
+            (os.path.realpath(span["file"]), span["line"])
+            for diagnostic in diagnostics
+            for span in diagnostic["spans"]
+            if span.get("hidden")
+        }
+        return [_fixed(each, texts, hidden) for each in chosen]
 
     def left(self, diagnostics: Iterable[Mapping[str, Any]]) -> list[Left]:
         """Of the edits of a check those that no round makes."""
@@ -164,14 +172,16 @@ def _after(texts: Texts, changes: Iterable[Change]) -> Texts:
     return {path: applied(texts[path], some) for path, some in sorted(by_path.items())}
 
 
-def _fixed(proposal: _Proposal, texts: Texts) -> Fixed:
-    """What an edit alone changed."""
+def _fixed(proposal: _Proposal, texts: Texts, hidden: AbstractSet[tuple[str, int]]) -> Fixed:
+    """What an edit alone changed; without the lines where one of them may hold a secret."""
+    first = min(proposal.changes)
+    if any((os.path.realpath(change.file), change.line) in hidden for change in proposal.changes):
+        return Fixed(first.file, first.line, proposal.code, proposal.title, ())
     diff: list[str] = []
     for path, new in _after(texts, proposal.changes).items():
         before, after = (text.split("\n") for text in (texts[path], new))
         lines = list(difflib.unified_diff(before, after, n=0, lineterm=""))
         diff += [line.rstrip("\r") for line in lines[2:] if not line.startswith("@@")]
-    first = min(proposal.changes)
     return Fixed(first.file, first.line, proposal.code, proposal.title, tuple(diff))
 
 

@@ -20,7 +20,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
 from meter.contracts.edits import clear, renamed
-from meter.contracts.host import Assumed, Host
+from meter.contracts.host import Host
 from meter.contracts.model import Source
 from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
@@ -54,8 +54,8 @@ def io_fault(path: str, error: OSError, variant: str) -> Diagnostic:
 class Mounts:
     """One mount file with its lock.
 
-    Args: `assume` takes the host's answers for granted (`--host assume`); `shelf` has the contracts, should several
-    mount files share them, in place of `plugin_dirs`.
+    Args: `host` answers in the place of this host; then no lock is taken for an answer and none is written. `shelf` has
+    the contracts, should several mount files share them, in place of `plugin_dirs`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Mounts:
         *,
         plugin_dirs: Sequence[str] = (),
         sysroot: str | None = None,
-        assume: bool = False,
+        host: Host | None = None,
         shelf: Shelf | None = None,
     ) -> None:
         self.path = path
@@ -72,7 +72,7 @@ class Mounts:
         self.plugin_dirs = tuple(plugin_dirs)
         self.shelf = shelf
         self.sysroot = sysroot
-        self.assume = assume
+        self.host = host
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -130,8 +130,7 @@ class Mounts:
     def check(self, request: Request, catalogue: Catalogue) -> tuple[Checked, Probe]:
         """Check one request against the host."""
         probe = self.probe()
-        host: Host = Assumed() if self.assume else probe
-        return check(request, catalogue, host), probe
+        return check(request, catalogue, self.host or probe), probe
 
     def resolve(
         self,
@@ -155,7 +154,7 @@ class Mounts:
         request = requests[mountpoint]
         entry = self.entry(mountpoint)
         same_request = entry is not None and entry["request"] == request.digest()
-        if entry is not None and same_request:
+        if entry is not None and same_request and self.host is None:
             why = lock.stale(entry, folder=self.folder, sysroot=self.sysroot)
             if not why:
                 clashes = self.clashes(request, entry["plan"], requests, beside)
@@ -181,7 +180,7 @@ class Mounts:
             return None, [*found, *clashes]
         contracts = paths_of(checked, catalogue)
         ready = Ready(checked.plan.document, contracts, checked.diagnostics, rewritten=mountpoint)
-        if record and not locked and not self.assume:
+        if record and not locked and self.host is None:
             self.record(request, checked, contracts, probe)
         return ready, found
 
@@ -408,7 +407,7 @@ class Mounts:
             raise ContractError([*problems, *checked.diagnostics, *clashes])
         contracts = paths_of(checked, catalogue)
         files = {self.path: changed}
-        if not self.assume:
+        if self.host is None:
             files |= self._lock_files(again[request.mountpoint], checked, contracts, probe, changed)
         self._write(files)
         return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))

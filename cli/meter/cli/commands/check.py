@@ -12,6 +12,7 @@ from meter.cli.targets import Targets, sorted_out
 
 if TYPE_CHECKING:
     from meter.cli.fixes import Mended
+    from meter.contracts.host import Host
     from meter.core.discovery import Shelf
 
 _DIAGNOSTIC = ("code", "severity", "message", "clause", "spans", "notes", "help", "edit")
@@ -33,10 +34,10 @@ _SPAN = ("file", "line", "column", "length", "label")
 @click.option("--fix", is_flag=True, help="Change the checked files where what was meant is certain, and check again.")
 @click.option(
     "--host",
-    type=click.Choice(["probe", "assume"]),
     default="probe",
     show_default=True,
-    help="Ask this host, or take for granted what is needed of it.",
+    metavar="probe|assume|FILE",
+    help="Ask this host, take for granted what is needed, or take what `meter doctor --format json` has written.",
 )
 @common.file_option
 @common.plugin_dir_option
@@ -106,6 +107,19 @@ def _found(asked: Targets, plugin_dirs: Sequence[str], sysroot: str | None, *, l
     return Found(backends, _unique([*asked.problems, *alone, *beside, *mounted]), sound)
 
 
+def _host(asked: str) -> Host | None:
+    """Who answers for the host; None for this host itself.
+
+    Raises: ContractError, the file cannot be read or is no record of a host.
+    """
+    from meter.contracts.host import Assumed  # the contract language, which `--host probe` may do without
+    from meter.core import record
+
+    if asked == "probe":
+        return None
+    return Assumed() if asked == "assume" else record.read(asked)
+
+
 def _same_cause(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether a mount says the same of a contract as the contract beside others."""
     places = [[(span["file"], span["line"]) for span in each["spans"]] for each in (one, other)]
@@ -147,8 +161,8 @@ def _mounts(
     from meter.contracts.spans import Words
     from meter.core.mounts import Mounts
 
-    mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot, assume=host == "assume", shelf=shelf)
     try:
+        mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot, host=_host(host), shelf=shelf)
         span = None if mountpoint is None else Words(words).span(len(words) - 1)
         plans, found = mounts.check_all(mountpoint, locked=locked, span=span)
         return list(plans), list(found)

@@ -1,0 +1,101 @@
+"""What a host lets the plugins of a catalogue do: all that each contract needs is asked for, mounted or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, command, reason, remedy
+from meter.contracts.host_needs import host_faults, nearest_alternative, python_faults, unmet
+from meter.contracts.language import ABSENT, language
+from meter.contracts.model import Contract, Option
+from meter.contracts.options import canonical
+from meter.contracts.references import references
+from meter.contracts.variants import MACHINE
+
+
+@frozen(kw_only=True)
+class Lack:
+    """Something that a plugin cannot do here: everything, where no metrics are named."""
+
+    metrics: tuple[str, ...]
+    why: str
+    help: str
+    commands: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One plugin on a host: what it gives there, and what it cannot do."""
+
+    plugin: str
+    placement: str
+    gives: tuple[str, ...]
+    lacks: tuple[Lack, ...]
+
+    @property
+    def works(self) -> bool:
+        """Whether it works at all."""
+        return all(lack.metrics for lack in self.lacks)
+
+
+def examine(catalogue: Catalogue, host: Host) -> list[Finding]:
+    """What each listed plugin can do on a host, in the order of the chain, then by name."""
+    contracts = [contract for contract in catalogue.contracts() if is_listed(contract)]
+    contracts.sort(key=lambda contract: (language().rank("placement", contract.placement), contract.name))
+    return [_finding(contract, host) for contract in contracts]
+
+
+def _finding(contract: Contract, host: Host) -> Finding:
+    whole = host_faults(contract, host)
+    found = []
+    if whole:
+        why = " or ".join(dict.fromkeys(_lack(answers).why for answers in whole))
+        best = _lack(nearest_alternative(whole))
+        found.append(Lack(metrics=(), why=why, help=best.help, commands=best.commands))
+    found += [_lack(answers) for answers in [python_faults(contract, host)] if answers]
+    for _, option in sorted(contract.config.items()):
+        _ask_default(option, host)
+    told: dict[tuple[str, ...], list[str]] = {}
+    gives = []
+    for clause in contract.provides.metrics:
+        answers = unmet(clause.host, host) if clause.host is not None else []
+        if answers:
+            of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
+            shown = language().phrase("text", "metric-of", metric=clause.name, of=of) if of else f"`{clause.name}`"
+            told.setdefault(tuple(answers), []).append(shown)
+        elif clause.name:
+            gives.append(clause.name)
+    found += [_lack(answers, dict.fromkeys(metrics)) for answers, metrics in told.items()]
+    if told and not gives:  # a source that gives nothing has no use
+        found = [Lack(metrics=(), why=lack.why, help=lack.help, commands=lack.commands) for lack in found]
+    works = all(lack.metrics for lack in found)
+    names = tuple(dict.fromkeys(gives)) if works else ()
+    return Finding(plugin=contract.name, placement=contract.placement, gives=names, lacks=tuple(found))
+
+
+def _lack(answers: Iterable[str], metrics: Iterable[str] = ()) -> Lack:
+    kept = list(dict.fromkeys(answers))
+    commands = tuple(dict.fromkeys(text for answer in kept if (text := command(answer))))
+    return Lack(
+        metrics=tuple(metrics),
+        why="; ".join(map(reason, kept)),
+        help="; ".join(dict.fromkeys(map(remedy, kept))),
+        commands=commands,
+    )
+
+
+def _ask_default(option: Option, host: Host) -> None:
+    """Ask what the default of an option needs, so that a record of the host has the answer."""
+    if option.default is ABSENT:
+        return
+    value = canonical(option, option.default)
+    for _, reference in references(option.type, value):
+        kind, argument = (READ, reference.file) if reference.file else (ENVIRONMENT, reference.variable)
+        host.answer(kind, argument)
+    if option.access is not None:
+        paths = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        for path in paths:
+            host.answer(WRITE if option.access == "write" else READ, path)

@@ -1,0 +1,226 @@
+"""`meter doctor` and `meter check --host FILE`: what a host can do, told there, and checked against elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Done, Sandbox
+
+HEAD = """
+name = "{name}"
+version = "1.0.0"
+placement = "source"
+summary = "s"
+author = "a"
+licence = "BSD-3-Clause"
+"""
+METRIC = """
+[[provides.metrics]]
+name = "{name}"
+type = "f64"
+unit = "W"
+kind = "gauge"
+resource = ["{of}"]
+"""
+NEEDS = """
+[[needs.host]]
+readable = ["/sys/perf"]
+capability = ["CAP_PERFMON"]
+[[needs.host]]
+readable = ["/sys/powercap/*"]
+"""
+NO_NEED = NEEDS.replace("/sys/powercap/*", "/sys/none")
+PYTHON = '[needs.python]\n"no-such-driver" = ">=2,<3"\n'
+
+
+@pytest.fixture
+def host(sandbox: Sandbox) -> Sandbox:
+    """Plugins, and a `/sys` where one of them works, one in part, and two do not."""
+    sys, proc = sandbox.folder / "tree" / "sys", sandbox.folder / "tree" / "proc" / "self"
+    (sys / "powercap").mkdir(parents=True)
+    (sys / "powercap" / "a").touch()
+    (sys / "perf").touch()
+    proc.mkdir(parents=True)
+    (proc / "status").write_text("CapEff:\t0000000000000000\n")
+    host_ = 'host = {{ readable = ["/sys/dram"], capability = ["CAP_SYS_RAWIO"] }}\n'
+    parts = METRIC + METRIC.replace('"]\n', f'"]\n{host_}')
+    texts = {
+        "rapl": HEAD.format(name="rapl") + NEEDS + METRIC.format(name="power", of="machine"),
+        "perf": HEAD.format(name="perf") + NO_NEED + METRIC.format(name="p", of="machine"),
+        "driver": HEAD.format(name="driver") + PYTHON + METRIC.format(name="d", of="machine"),
+        "part": HEAD.format(name="part") + parts.format(name="part.power", of="dram").replace("dram", "machine", 1),
+    }  # fmt: skip
+    for name, text in texts.items():
+        sandbox.plugin(name, "", text)
+    sandbox.environment |= {"METER_SYSROOT": str(sandbox.folder / "tree"), "METER_PLUGIN_DIR": "plugins"}
+    return sandbox
+
+
+def finding(done: Done, plugin: str) -> Any:
+    """What the JSON form says of a plugin."""
+    return next(each for each in done.json["plugins"] if each["plugin"] == plugin)
+
+
+def record(host: Sandbox) -> Path:
+    """Write down the host."""
+    path = host.folder / "host.json"
+    path.write_bytes(host.meter("doctor", "--format", "json").ok().raw)
+    return path
+
+
+def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
+    """Commands stand in lines of their own; hardware that is not there has none."""
+    done = host.meter("doctor").ok()
+    lines = done.out.splitlines()
+    capability = "the process does not have the capability"
+    drive = lines.index("driver does not work here: the Python distribution `no-such-driver>=2,<3` is not installed")
+    assert lines[drive + 1] == "  $ pip install 'no-such-driver>=2,<3'"
+    text = " ".join(" ".join(lines).split())
+    assert f"perf does not work here: {capability} CAP_PERFMON or `{host.folder}/tree/sys/none` does not exist" in text
+    assert "--ambient-caps=+perfmon" in text
+    assert f"part gives no `part.power` of dram: `{host.folder}/tree/sys/dram` does not exist; {capability}" in text
+    assert " rapl," in text.partition("can be measured")[0]
+    assert "can be measured: demo.random, part.power, power cpu does not" in text
+    assert not done.errors
+
+
+def test_the_json_form_has_the_same(host: Sandbox) -> None:
+    """Of each plugin whether it works, and of each lack its metrics, reason, help and commands."""
+    done = host.meter("doctor", "--format", "json").ok()
+    assert [finding(done, name)["works"] for name in ("rapl", "perf", "driver", "part")] == [
+        "yes",
+        "no",
+        "no",
+        "partly",
+    ]
+    assert finding(done, "part")["metrics"] == ["part.power"]
+    [lack] = finding(done, "part")["lacks"]
+    assert lack["metrics"] == ["`part.power` of dram"]
+    assert lack["commands"] == [command for command in lack["commands"] if "+sys_rawio" in command] != []
+    assert finding(done, "driver")["lacks"][0]["commands"] == ["pip install 'no-such-driver>=2,<3'"]
+    assert finding(done, "driver")["metrics"] == []
+    assert {"question": "capability", "argument": "CAP_PERFMON", "answer": "unprivileged CAP_PERFMON"} in done.json[
+        "facts"
+    ]
+    facts = [(each["question"], each["argument"]) for each in done.json["facts"]]
+    assert facts == sorted(set(facts))
+
+
+def test_a_source_that_could_give_nothing_does_not_work(host: Sandbox) -> None:
+    """Its metrics are all that there is to it."""
+    more = 'host = { readable = ["/sys/none"] }\n'
+    host.plugin("dark", "", HEAD.format(name="dark") + METRIC.format(name="dark", of="machine") + more)
+    assert finding(host.meter("doctor", "--format", "json").ok(), "dark")["works"] == "no"
+
+
+def test_a_record_answers_elsewhere(host: Sandbox) -> None:
+    """What was refused here is refused there, and what was sound is."""
+    host.meter("mount", "/host", "rapl", "csv", "path=host.csv").ok()
+    record(host)
+    host.environment.pop("METER_SYSROOT")
+    assert host.meter("check").codes == ["E-HOST"]
+    assert host.meter("check", "--host", "host.json").ok().out == "/host: ok, rapl -> csv\n"
+
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["perf", "console"]\n')
+    done = host.meter("check", "--host", "host.json")
+    assert done.codes == ["E-HOST"]
+    assert "does not have the capability CAP_PERFMON" in done.errors
+
+
+def test_a_valid_lock_of_this_host_is_no_answer_for_another(host: Sandbox) -> None:
+    """The mount is checked against the record though nothing has changed here."""
+    host.meter("mount", "/host", "rapl", "csv", "path=host.csv").ok()
+    before = (host.folder / "meter.lock").read_bytes()
+    path = record(host)
+    document = json.loads(path.read_bytes())
+    for fact in document["facts"]:
+        if fact["argument"] == "/sys/powercap/*":
+            fact["answer"] = "missing /sys/powercap/*"
+    path.write_text(json.dumps(document))
+    done = host.meter("check", "--host", str(path))
+    assert (done.code, done.codes) == (1, ["E-HOST"])
+    assert "`/sys/powercap/*` does not exist" in done.errors
+    assert (host.folder / "meter.lock").read_bytes() == before
+
+
+def test_what_was_not_recorded_does_not_hold(host: Sandbox) -> None:
+    """With the command that records it; answers for the mounts are recorded with those for the plugins."""
+    record(host)
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["rapl", "csv"]\nconfig.csv.path = "x.csv"\n')
+    done = host.meter("check", "--host", "host.json")
+    assert done.codes == ["E-PATH"]
+    assert "whether `x.csv` can be had was not recorded" in done.errors
+    assert "meter doctor --format json > host.json" in done.errors
+    record(host)
+    assert host.meter("check", "--host", "host.json").ok()
+
+
+def test_degraded_metrics_are_told_by_the_record(host: Sandbox) -> None:
+    """As on the host itself."""
+    record(host)
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["part", "console"]\n')
+    host.environment.pop("METER_SYSROOT")
+    done = host.meter("check", "--host", "host.json")
+    assert (done.code, done.codes) == (0, ["W-HOST-DEGRADED"])
+
+
+def test_broken_contracts_are_said_and_the_others_examined(host: Sandbox) -> None:
+    """Nothing hides behind a plugin that cannot be read."""
+    host.plugin("broken", "", 'name = "broken"\n')
+    done = host.meter("doctor")
+    assert done.code == 1
+    assert "E-CLAUSE-MISSING" in done.codes
+    assert "driver does not work here" in done.out
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "no such file or directory"),
+        (b"{", "it is no JSON"),
+        (b"\xff", "it is no JSON"),
+        (b"[" * 100_000, "it is no JSON"),
+        (b"[]", "it is no record of a host"),
+        (b'{"format": "meter-check/1", "facts": []}', "it is no record of a host"),
+        (b'{"format": "meter-host/1", "facts": {}}', "it is no record of a host"),
+        (b'{"format": "meter-host/1", "facts": [{"question": "readable"}]}', "it is no record of a host"),
+        (b'{"format": "meter-host/1", "facts": [{"question": "a", "argument": "b", "answer": 1}]}', "it is no record"),
+        (
+            (
+                b'{"format": "meter-host/1", "facts": [{"question": "a", "argument": "b", "answer": ""},'
+                b'{"question": "a", "argument": "b", "answer": "missing b"}]}'
+            ),
+            "it has two answers to the question a `b`",
+        ),
+    ],
+)
+def test_a_file_that_is_no_record(host: Sandbox, content: bytes | None, why: str) -> None:
+    """It is named, with what writes one; nothing is checked against it."""
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["rapl", "console"]\n')
+    if content is not None:
+        (host.folder / "bad.json").write_bytes(content)
+    done = host.meter("check", "--host", "bad.json")
+    assert (done.code, done.codes) == (5, ["E-FILE"])
+    assert f"cannot read `bad.json`: {why}" in done.errors
+    assert "meter doctor --format json > bad.json" in done.errors
+
+
+def test_a_mount_file_that_cannot_be_read_is_said(host: Sandbox) -> None:
+    """The plugins are examined all the same."""
+    (host.folder / "meter.toml").write_text("[")
+    done = host.meter("doctor")
+    assert (done.code, done.codes) == (5, ["E-FILE"])
+    assert "driver does not work here" in done.out
+    assert host.meter("doctor", "--file", "none.toml").codes == ["E-FILE"]
+
+
+def test_no_plugin_is_imported(host: Sandbox) -> None:
+    """Their code may do anything."""
+    (host.folder / "plugins" / "rapl" / "plugin.py").write_text("raise SystemExit(9)\n")
+    host.meter("doctor").ok()
