@@ -109,7 +109,7 @@ class Fixer:
         hidden = {
             (os.path.realpath(span["file"]), span["line"])
             for diagnostic in diagnostics
-            for span in diagnostic["spans"]
+            for span in diagnostic.get("spans", ())
             if span.get("hidden")
         }
         return [_fixed(each, texts, hidden) for each in chosen]
