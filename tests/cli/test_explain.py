@@ -343,3 +343,16 @@ def test_completion_offers_mountpoints_and_instances(sandbox: Sandbox) -> None:
     assert offered("meter explain ") == offered("meter graph /h") == {"plain,/host"}
     assert offered("meter explain /host c") == {"plain,cpu", "plain,csv"}
     assert offered("meter explain /none c") == set()
+
+
+def test_what_is_optional_and_left_out_is_told(sandbox: Sandbox) -> None:
+    """With the reason, behind the instances that are there."""
+    lacking = SOURCE.replace("[[prov", '[[needs.host]]\nreadable = ["/no/such/device"]\n[[prov', 1)
+    folder = sandbox.plugin("gpu", contract=lacking.format(name="gpu"))
+    request = 'plugins = ["uptime", "csv"]\noptional = ["gpu"]\nconfig.csv.path = "e.csv"\n'
+    (sandbox.folder / "meter.toml").write_text(f'[mounts."/e"]\n{request}')
+    done = sandbox.meter("explain", "/e", "--plugin-dir", folder).ok()
+    assert "left out: gpu, optional; `/no/such/device` does not exist" in done.out
+    done = sandbox.meter("explain", "/e", "--plugin-dir", folder, "--format", "json").ok()
+    [row] = done.json["backends"][0]["left_out"]
+    assert (row["instance"], row["because"]) == ("gpu", "optional")

@@ -205,6 +205,12 @@ class TestGuards:
         assert ordered(run("rapl double sink", *texts)) == ["rapl", "tdp", "double", "sink"]
         assert ordered(run("rapl double sink", *texts, more="config.rapl.dram = true")) == ["rapl", "double", "sink"]
 
+    def test_who_could_give_it_and_does_not(self) -> None:
+        """Is there once; the flow says what is missing."""
+        reader = filter_("double", rule("hw.energy", 'gives = { name = "x" }'))
+        guarded = source("rapl", metric("rapl.value"), self.GIVES, more=self.OPTION)
+        assert codes(run("rapl double sink", guarded, reader, SINK)) == ["E-FLOW-EMPTY"]
+
     def test_what_is_excluded_is_not_needed(self) -> None:
         """`!name` takes away: it pulls nothing in, and there may be nothing to take away."""
         keep = filter_("keep", rule("!hw.energy"))

@@ -506,6 +506,25 @@ class TestResolve:
         assert chosen(mounted) == chosen(ready.plan) == ["probe", "weak", "sink"]
         assert chosen(world.mount("/other", "probe", "sink").plan) == ["probe", "better", "sink"]
 
+    def test_what_was_left_out_comes_back(self, world: World) -> None:
+        """An optional plugin is there, with what it needs, once the host carries it; nothing has to be asked for again.
+
+        It is found without the folder of plugins, too, which is named at the mount only.
+        """
+        device = world.place / "device"
+        host = f'[[needs.host]]\nreadable = ["{device}"]\n[needs.capabilities]\ndriver = "*"\n'
+        world.contract("gpu", PROBE.replace('"probe', '"gpu').replace("[[", f"{host}[[", 1))
+        world.contract("driver", PROBE.replace('"probe', '"driver'))
+        world.file.write_text(f'{world.file.read_text()}optional = ["gpu"]\n')
+        before = world.mounts().refresh("/host", Span("", 1, 1))
+        assert [diagnostic.code for diagnostic in before.diagnostics] == ["W-HOST-DEGRADED"]
+        assert before.plan["order"] == ["probe", "sink"]
+        device.touch()
+        (ready,) = Mounts(str(world.file)).ready(["/host"])
+
+        assert ready.plan["order"] == ["probe", "gpu", "driver", "sink"]
+        assert ready.rewritten == "/host"
+
     @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/4", "file": "", "mounts": {"/host": 1}}'])
     def test_a_broken_lock_is_made_anew(self, world: World, data: bytes) -> None:
         """Nothing of it is needed."""

@@ -6,6 +6,8 @@ depend on the order of the words.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from meter.contracts.candidates import Need
 from meter.contracts.closure import Closure
 from meter.contracts.diagnostics import Diagnostic, nearest
@@ -15,9 +17,13 @@ from meter.contracts.mending import left_out
 from meter.contracts.request import Asked
 
 
-def ask(closure: Closure) -> None:
-    """Put in what the request asks for."""
-    words = list(enumerate(closure.request.plugins))
+def ask(closure: Closure, without: Collection[str]) -> None:
+    """Put in what the request asks for.
+
+    Args: `without` are labels of what is optional and left out.
+    """
+    request = closure.request
+    words = list(enumerate((*request.plugins, *(asked for asked in request.optional if asked.label not in without))))
     capabilities = [word for word in words if word[1].name not in closure.catalogue.entries]
     for position, asked in words:
         if asked.name in closure.catalogue.entries:

@@ -17,7 +17,7 @@ from meter.contracts.host import Host
 from meter.contracts.host_needs import carries, host_fault
 from meter.contracts.instances import holds_when
 from meter.contracts.language import ABSENT, language
-from meter.contracts.model import Contract, Guard
+from meter.contracts.model import Contract, Guard, MetricHost
 from meter.contracts.request import Given
 from meter.contracts.versions import Version, parse_version, satisfies
 
@@ -66,20 +66,27 @@ def answers(contract: Contract, name: str, wanted: str = "*") -> bool:
 
 
 class Giving(NamedTuple):
-    """A table of a contract that gives a metric: the guard under which it exists, and the quality that it states."""
+    """A table of a contract that gives a metric: when it exists, its quality, what it needs of the host."""
 
     guard: Guard
     quality: str
+    host: MetricHost | None = None
 
 
 def giving(contract: Contract, metric: str, *, literal: bool) -> Iterator[Giving]:
     """The tables of a contract that give a metric of that name; also by a template, unless it has to be `literal`."""
     for clause in contract.provides.metrics:
         if _makes(clause.name, metric, literal=literal):
-            yield Giving(clause.when, clause.quality)
+            yield Giving(clause.when, clause.quality, clause.host)
     for rule in contract.needs.metrics:
         if rule.gives is not None and _makes(rule.gives.name, metric, literal=literal):
             yield Giving(rule.when, rule.gives.quality or "")
+
+
+def metrics_of(contract: Contract) -> set[str]:
+    """The names of the metrics that a contract gives; some may hold placeholders."""
+    given = {rule.gives.name for rule in contract.needs.metrics if rule.gives is not None}
+    return given | {clause.name for clause in contract.provides.metrics}
 
 
 def _makes(template: str, metric: str, *, literal: bool) -> bool:

@@ -7,8 +7,9 @@ of a stage are said at once, and a stage begins only on what the one before foun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
@@ -24,6 +25,7 @@ from meter.contracts.presence import degraded, presence
 from meter.contracts.promises import promises
 from meter.contracts.request import Request
 from meter.contracts.resolve import resolve
+from meter.contracts.wanted import wanted
 
 
 @frozen(kw_only=True)
@@ -63,9 +65,10 @@ def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
 
 def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     resolved = resolve(request, catalogue, host)
+    request = evolve(request, order=_ordered(request, {each.label for each in resolved.left_out}))
     found = list(resolved.diagnostics)
     if not _failed(found):
-        found += strangers(request, {instance.label for instance in resolved.instances})
+        found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
     for instance in resolved.instances:
         found += configure(instance, request.config.get(instance.label, {}), resolved.hands.get(instance.label, {}))
         found += degraded(instance, host)
@@ -84,7 +87,14 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     for instance in chain:
         found += presence(instance, request, host)
     found += promises(chain, request)
+    if not _failed(found):
+        found += wanted(request, chain, flowed.schema)
     if _failed(found):
         return _end(found)
-    plan = plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved.rejected)
+    plan = plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved)
     return _end(found, plan)
+
+
+def _ordered(request: Request, without: AbstractSet[str]) -> tuple[tuple[str, ...], ...]:
+    """The order that a request asks for, without what is optional and left out."""
+    return tuple(tuple(label for label in chain if label not in without) for chain in request.order)

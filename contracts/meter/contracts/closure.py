@@ -12,12 +12,25 @@ from typing import NamedTuple
 
 from meter.contracts import selectors
 from meter.contracts.aliases import members
-from meter.contracts.candidates import Choice, Need, Rejected, answers, choose, giving, pool, stands, version_of
+from meter.contracts.candidates import (
+    Choice,
+    Giving,
+    Need,
+    Rejected,
+    answers,
+    choose,
+    giving,
+    metrics_of,
+    pool,
+    stands,
+    version_of,
+)
 from meter.contracts.catalogue import Catalogue, is_automatic, score
 from meter.contracts.conflicts import opponent
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.handed import offers
 from meter.contracts.host import Host
+from meter.contracts.host_needs import unmet
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.mending import cut
@@ -197,11 +210,16 @@ class Closure:
         if not need.metric:
             return bool(self.roster.providers(need.name, need.wanted))
         return any(
-            self.stands(other.contract, table.guard, other.label)
+            self.gives(other.contract, table, other.label)
             for other in self.roster.givers(need.name)
             if other.label != need.label
             for table in giving(other.contract, need.name, literal=False)
         )
+
+    def gives(self, contract: Contract, table: Giving, label: str) -> bool:
+        """Whether a table that gives a metric will exist, and this host lets it."""
+        here = table.host is None or not unmet(table.host, self.host)
+        return here and self.stands(contract, table.guard, label)
 
     def stands(self, contract: Contract, guard: Guard, label: str) -> bool:
         """Whether a guard would hold, by the request, by what others hand over, or by default."""
@@ -220,16 +238,27 @@ class Closure:
         label = contract.name if need.metric else need.name
         taken = self.roster.get(label)
         if taken is not None:
-            self.clash(taken, contract, label, self.place(need))
+            if taken.contract is not contract:  # else it is there and does not give the metric now: the flow says why
+                self.clash(taken, contract, label, self.place(need))
             return
-        because = f"needed by `{need.label}` for `{need.name}`"
-        self.add(self.brought(label, contract, because, need.label, need.word))
+        because = f"needed by `{need.label}` for `{need.name}`" if need.label else f"wanted for `{need.name}`"
+        self.bring(label, contract, because, need)
 
-    def brought(self, label: str, contract: Contract, because: str, by: str, word: int) -> Instance:
-        """An instance that another one brings."""
-        span = self.span(by)
-        return Instance(
-            label=label, contract=contract, span=span, because=because, by=by, generation=self.generation, word=word
+    def bring(self, label: str, contract: Contract, because: str, need: Pending) -> None:
+        """Take an instance in that something there needs, or the request wants."""
+        brings = self.roster.get(need.label)
+        span = self.place(need) if brings is None else brings.span
+        self.add(
+            Instance(
+                label=label,
+                contract=contract,
+                span=span,
+                because=because,
+                by=need.label,
+                need=need.name,
+                generation=self.generation,
+                word=need.word,
+            )
         )
 
     def makers(self, need: Pending) -> list[Contract]:
@@ -239,19 +268,15 @@ class Closure:
         now = [
             each
             for each in found
-            if any(self.stands(each, table.guard, each.name) for table in giving(each, need.name, literal=True))
+            if any(self.gives(each, table, each.name) for table in giving(each, need.name, literal=True))
         ]
         return now or found
 
-    def span(self, label: str) -> Span:
-        """Where an instance was asked for, or the one that brought it."""
-        instance = self.roster.get(label)
-        return self.request.span if instance is None else instance.span
-
     def place(self, need: Pending) -> Span:
-        """Where a need stands."""
+        """Where a need stands: in a contract, or in the request."""
         instance = self.roster.get(need.label)
-        assert instance is not None
+        if instance is None:
+            return self.request.want_spans[need.word]
         return instance.contract.source.key(*need.clause.split("."), need.word if need.metric else need.name)
 
     # ----------------------------------------------------------------------------------------------- at the fixed point
@@ -276,7 +301,6 @@ class Closure:
         """E-NEED-UNMET: nothing meets what is needed at a place of the contract."""
         name, wanted = need.name, need.wanted
         instance = self.roster.get(need.label)
-        assert instance is not None
         near = () if need.metric else self.catalogue.mentioning(name)
         providers = [contract for contract in near if answers(contract, name)]
         automatic = [contract for contract in providers if is_automatic(contract)]
@@ -285,22 +309,29 @@ class Closure:
             language().phrase("text", "provides", plugin=contract.name, version=str(version_of(contract, name)))
             for contract in automatic
         ]
-        notes = (self.roster.chain(need.label, name), *self.broken(name))
-        variant = "metric" if need.metric else "named" if named else "range" if others else ""
+        notes = (*([self.roster.chain(need.label, name)] if instance else []), *self.broken(name))
+        variant = "named" if named else "range" if others else ""
+        if need.metric:
+            variant = "metric" if instance else "want"
         facts = {
-            "plugin": instance.contract.name,
+            "plugin": instance.contract.name if instance else "",
             "need": f"`{name}`" + (f" {wanted}" if wanted != "*" else ""),
             "mountpoint": self.request.mountpoint,
-            "near": nearest(name, self.catalogue.names()),
+            "near": nearest(name, self.metrics() if need.metric else self.catalogue.names()),
             "others": ", ".join(others),
             "named": named,
             "wanted": wanted,
         }
-        spans = (instance.span, place)
+        spans = (instance.span, place) if instance else (place,)
         self.say(
             Diagnostic(code="E-NEED-UNMET", facts=facts, spans=spans, clause=need.clause, notes=notes, variant=variant),
             *("unmet", need.label, name),
         )
+
+    def metrics(self) -> set[str]:
+        """The names of metrics that plugins give."""
+        names = {name for contract in self.catalogue.contracts() for name in metrics_of(contract)}
+        return {name for name in names if "${" not in name}
 
     def broken(self, name: str) -> tuple[str, ...]:
         """Why the contracts of a name cannot be had."""

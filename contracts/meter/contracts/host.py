@@ -70,10 +70,11 @@ def command(answer: str) -> str:
 
 
 def remedy(answer: str, variant: str = "") -> str:
-    """What mends it; as after the answer that nothing is there, where it has no section."""
+    """What mends it, in the variant where there is one; as after the answer that nothing is there without a section."""
     key, facts = _parts(answer)
     known = key if key in language().words["host"] else "missing"
-    variant = variant or ("proc" if facts["path"].startswith("/proc/") else "")
+    if f"help.{variant}" not in language().words["host"][known]:
+        variant = "proc" if facts["path"].startswith("/proc/") else ""
     return language().phrase("host", known, "help", variant, **facts, command=command(answer))
 
 

@@ -71,20 +71,42 @@ def host_fault(contract: Contract, host: Host) -> str:
     return "; ".join(found)
 
 
-def told(answers: Iterable[str]) -> Told:
-    """Answers that all stand in the way, in words; what mends each of them."""
+def told(answers: Iterable[str], variant: str = "") -> Told:
+    """Answers that all stand in the way, in words; what mends each of them, in a variant where there is one."""
     kept = list(dict.fromkeys(answers))
-    return Told("; ".join(map(reason, kept)), "; ".join(dict.fromkeys(map(remedy, kept))))
+    return Told("; ".join(map(reason, kept)), "; ".join(dict.fromkeys(remedy(answer, variant) for answer in kept)))
 
 
-def told_of_alternatives(alternatives: Iterable[list[str]]) -> Told:
+def told_of_alternatives(alternatives: Iterable[list[str]], variant: str = "") -> Told:
     """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold."""
     kept = list(alternatives)
     why = " or ".join(dict.fromkeys(told(answers).why for answers in kept))
-    return Told(why, told(nearest_alternative(kept)).help)
+    return Told(why, told(nearest_alternative(kept), variant).help)
 
 
 def nearest_alternative(alternatives: Sequence[list[str]]) -> list[str]:
     """The answers of the first alternative that lacks only rights, which can be given; else of the first one."""
     able = [answers for answers in alternatives if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
     return (able or alternatives)[0]
+
+
+class Lacking(NamedTuple):
+    """What a plugin lacks on a host, in words, and where its contract needs it."""
+
+    told: Told
+    path: tuple[str | int, ...]
+
+
+def lacking(contract: Contract, host: Host) -> Lacking | None:
+    """Why a host cannot carry a plugin that is optional, or lets it give none of its metrics; `None` where it can."""
+    if alternatives := host_faults(contract, host):
+        return Lacking(told_of_alternatives(alternatives, "optional"), ("needs", "host"))
+    if faults := python_faults(contract, host):
+        return Lacking(told(faults, "optional"), ("needs", "python"))
+    tables = [clause.host for clause in contract.provides.metrics if clause.host is not None]
+    denied = [unmet(table, host) for table in tables]
+    if not tables or len(tables) < len(contract.provides.metrics) or not all(denied):
+        return None
+    return Lacking(
+        told((answer for answers in denied for answer in answers), "optional"), ("provides", "metrics", 0, "host")
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -44,8 +44,8 @@ class Compiled:
 class Instance:
     """One plugin in the backend; the stages fill in what they find.
 
-    `by` is the instance that brought it, empty for what was asked. What an alias brings stands right behind it: it has
-    the rank of `anchor`, the first one of the group, and its place in the group, `behind`.
+    `by` is the instance that brought it, empty for what was asked, `need` what it was brought for. What an alias brings
+    stands right behind it: it has the rank of `anchor`, the first one of the group, and its place in it, `behind`.
     """
 
     label: str
@@ -53,6 +53,7 @@ class Instance:
     span: Span
     because: str
     by: str = ""
+    need: str = ""
     position: int = 1 << 30
     generation: int = 0
     word: int = 0
@@ -384,11 +385,11 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
         yield Diagnostic(code="E-KEY-NAME", facts=facts, spans=(*spans, place), clause=path, variant=variant)
 
 
-def strangers(request: Request, labels: set[str]) -> list[Diagnostic]:
-    """E-CONFIG-CLASH for configuration of instances that are not there."""
+def strangers(request: Request, labels: set[str], considered: Collection[str] = ()) -> list[Diagnostic]:
+    """E-CONFIG-CLASH for configuration of instances that are not there, and were not `considered` either."""
     found = []
     for label in sorted(request.config):
-        if label in labels:
+        if label in labels or label in considered:
             continue
         facts = {"label": label, "mountpoint": request.mountpoint}
         facts |= {"near": nearest(label, labels), "instances": listed(sorted(labels))}

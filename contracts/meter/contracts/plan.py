@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from meter.contracts.candidates import Rejected
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.order import Edge, commensurable
 from meter.contracts.promises import claims_of
+from meter.contracts.resolve import Resolved
 from meter.contracts.rules import apply
 from meter.contracts.variants import Variant
 
@@ -41,9 +41,10 @@ def make(
     instances: Sequence[Instance],
     edges: Iterable[Edge],
     schema: Mapping[str, Sequence[Variant]],
-    rejected: Iterable[Rejected],
+    resolved: Resolved,
 ) -> Plan:
     """Write down an ordered, checked backend."""
+    there = {instance.contract.name for instance in instances}
     words = language().words
     return Plan(
         {
@@ -84,7 +85,13 @@ def make(
                 for instance in sorted(instances, key=lambda each: each.label)
                 for claim, _ in claims_of(instance)
             ],
-            "rejected": [{"plugin": each.plugin, "for": each.need, "why": each.why} for each in sorted(rejected)],
+            "rejected": [{"plugin": each.plugin, "for": each.need, "why": each.why} for each in resolved.rejected],
+            "left_out": [
+                {"instance": e.label, "plugin": e.plugin, "because": e.because, "why": e.diagnostic.facts["why"]}
+                for e in resolved.left_out
+            ],
+            # Who checks this backend again looks at these plugins, and at no others that are new in the catalogue.
+            "considered": sorted(resolved.considered - there),
             "qualities": list(words["quality"]),
             "additive": sorted(kind for kind, word in words["kind"].items() if word["additive"] == "yes"),
             "resources": {kind: says.get("parent", "") for kind, says in words["resource"].items()},

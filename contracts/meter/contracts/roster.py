@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from meter.contracts.candidates import answers, giving, is_template
+from meter.contracts.candidates import answers, giving, is_template, metrics_of
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
@@ -30,6 +30,10 @@ class Roster:
     def get(self, label: str) -> Instance | None:
         """The instance of a label, where there is one."""
         return self._instances.get(label)
+
+    def sorted(self) -> list[Instance]:
+        """The instances by label."""
+        return sorted(self, key=lambda instance: instance.label)
 
     def add(self, instance: Instance) -> None:
         """Put an instance in."""
@@ -61,11 +65,18 @@ class Roster:
 
     def chain(self, label: str, *ends: str) -> str:
         """Why something is there, in words: the instances from the asked one on, and what the last one leads to."""
-        links = list(reversed(ends))
+        group = self.line(label)
+        wanted = bool(group) and not group[0].by and group[0].need
+        links = [*([wanted] if wanted else []), *(instance.label for instance in group), *ends]
+        return language().phrase("note", "chain", "text", "want" if wanted else "", links=" -> ".join(links))
+
+    def line(self, label: str) -> list[Instance]:
+        """An instance behind those that brought it: the asked one first."""
+        found = []
         while (instance := self.get(label)) is not None:
-            links.append(label)
+            found.append(instance)
             label = instance.by
-        return language().phrase("note", "chain", links=" -> ".join(reversed(links)))
+        return found[::-1]
 
     def stating(self, clause: str) -> list[Instance]:
         """Those whose contracts have one of the clauses that reach out to other instances."""
@@ -75,8 +86,7 @@ class Roster:
 def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
     """Under what an instance of a contract is found."""
     yield from (("name", name) for name in {contract.name, *contract.provides.capabilities})
-    metrics = {clause.name for clause in contract.provides.metrics}
-    metrics |= {rule.gives.name for rule in contract.needs.metrics if rule.gives is not None}
+    metrics = metrics_of(contract)
     yield from (("metric", metric) for metric in metrics)
     if any(map(is_template, metrics)):
         yield "", "template"

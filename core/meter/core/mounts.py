@@ -167,7 +167,7 @@ class Mounts:
         catalogue, problems = self.catalogue()
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
-            catalogue = catalogue.only(names)
+            catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
         checked, probe = self.check(request, catalogue)
         found = [*problems, *checked.diagnostics]
         if checked.plan is None:
@@ -486,9 +486,10 @@ def _place_of(request: Request, label: str) -> Span:
 
 
 def paths_of(checked: Checked, catalogue: Catalogue) -> dict[str, str]:
-    """For each plugin of a plan the path of its contract."""
+    """For each plugin of a plan, and each that was considered for it, the path of its contract."""
     assert checked.plan is not None
-    names = {plugin["plugin"] for plugin in checked.plan.document["plugins"]}
+    plan = checked.plan.document
+    names = {plugin["plugin"] for plugin in plan["plugins"]}.union(plan["considered"])
     return {name: os.path.abspath(catalogue.entries[name][0].path) for name in sorted(names)}
 
 

@@ -119,6 +119,7 @@ def _document(found: recorded.Recorded, path: str) -> dict[str, Any]:
             for plugin in plan["plugins"]
         ],
         "rejected": [_candidate(each) for each in others.get("", ())],
+        "left_out": plan["left_out"],
         "additive": plan["additive"],
     }
 
@@ -212,6 +213,10 @@ class _Page:
         if only is None and backend["rejected"]:
             yield ""
             yield from self._rejected(backend["rejected"], "")
+        if only is None and backend["left_out"]:
+            yield ""
+            for each in backend["left_out"]:
+                yield from self._folded("", f"left out: {each['instance']}, {each['because']}; {each['why']}", 2)
 
     def _overview(self, backend: Mapping[str, Any]) -> Iterator[str]:
         """Why each instance is there, and why it stands behind those before it."""
