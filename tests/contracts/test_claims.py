@@ -86,7 +86,7 @@ def test_two_instances_with_ports_of_their_own() -> None:
 
 def test_only_different_mounts_meet() -> None:
     """What one backend claims twice is the check's business, not that of two plans."""
-    plan = {"claims": [{"instance": "csv", "claim": "file:x"}, {"instance": "b", "claim": "file:x"}]}
+    plan = {"claims": [{"instance": label, "claim": "file:x", "option": "path"} for label in ("csv", "b")]}
 
     assert list(meetings({"/a": plan})) == []
     assert len(list(meetings({"/a": plan, "/b": plan}))) == 4

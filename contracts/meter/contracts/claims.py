@@ -19,10 +19,10 @@ _PATHS: Final = frozenset({"file", "unix"})
 
 
 class Meeting(NamedTuple):
-    """Two claims of different mounts that cannot both be had: mountpoint, instance and claim of each."""
+    """Two claims of different mounts that cannot both be had: mountpoint, instance, claim and option of each."""
 
-    first: tuple[str, str, str]
-    second: tuple[str, str, str]
+    first: tuple[str, str, str, str]
+    second: tuple[str, str, str, str]
 
 
 def meet(one: str, other: str) -> bool:
@@ -43,7 +43,7 @@ def meet(one: str, other: str) -> bool:
 def meetings(plans: Mapping[str, Mapping[str, Any]]) -> Iterator[Meeting]:
     """The claims of different backends that meet; plans by mountpoint."""
     claims = [
-        (mountpoint, row["instance"], row["claim"])
+        (mountpoint, row["instance"], row["claim"], row["option"])
         for mountpoint, plan in sorted(plans.items())
         for row in plan["claims"]
     ]

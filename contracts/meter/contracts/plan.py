@@ -81,9 +81,9 @@ def make(
             },
             "hops": hops(instances, schema),
             "claims": [
-                {"instance": instance.label, "claim": claim}
+                {"instance": instance.label, "claim": claim, "option": option}
                 for instance in sorted(instances, key=lambda each: each.label)
-                for claim, _ in claims_of(instance)
+                for claim, option in claims_of(instance)
             ],
             "rejected": [{"plugin": each.plugin, "for": each.need, "why": each.why} for each in resolved.rejected],
             "left_out": [

@@ -206,7 +206,7 @@ class Mounts:
             if mine not in (one[0], other[0]):
                 continue
             first, second = (one, other) if other[0] == mine else (other, one)
-            places = [_place_of(requests.get(each[0], request), each[1]) for each in (first, second)]
+            places = [_place_of(requests.get(each[0], request), each[1], each[3]) for each in (first, second)]
             shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
             return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts")]
         return []
@@ -480,8 +480,11 @@ class Mounts:
             raise ContractError([io_fault(self.path, error, "unwritable")]) from error
 
 
-def _place_of(request: Request, label: str) -> Span:
-    """Where an instance was asked for; the request where it was pulled in."""
+def _place_of(request: Request, label: str, option: str) -> Span:
+    """Where an option was given, else where the instance was asked for; the request where it was pulled in."""
+    given = request.config.get(label, {}).get(option)
+    if given is not None:
+        return given.locate(())
     return next((asked.span for asked in request.plugins if asked.label == label), request.span)
 
 
