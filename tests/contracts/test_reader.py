@@ -385,10 +385,8 @@ class TestDigest:
             ('version = "1.2.3"', 'version = "2.0.0"'),
             ('summary = "Which"', 'summary = "What"'),
             ('summary = "Energy"\n', ""),
-            ('"maintained", ', ""),
             ('"BSD-3-Clause"', '"MIT"'),
             ('x-note = { any = ["thing"] }\n', ""),
-            (">=1,<2", ">=1"),
         ],
     )
     def test_prose_does_not_count(self, old: str, new: str) -> None:
@@ -411,6 +409,8 @@ class TestDigest:
             ("plugin:Full", "plugin:Other"),
             ('quality = "estimated"', ""),
             ("deep = true", "deep = false"),
+            ('"maintained", ', ""),  # another choice at the next mount
+            (">=1,<2", ">=1"),
         ],
     )
     def test_meaning_counts(self, old: str, new: str) -> None:

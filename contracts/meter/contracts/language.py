@@ -38,6 +38,7 @@ class Clause:
     placements: tuple[str, ...]
     stage: str
     variance: str
+    lattice: str
     codes: tuple[str, ...]
     description: str
     passes: str
@@ -181,6 +182,9 @@ def load(source: str) -> Language:
     )
 
 
+_LATTICES: Final = {"list": "members", "map": "entries"}
+
+
 def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Clause:
     values = body.get("values", "").split()
     if values[:1] == ["section"]:
@@ -195,6 +199,7 @@ def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str,
         placements=tuple(body.get("placements", "").split()),
         stage=body["stage"],
         variance=body["variance"],
+        lattice=body.get("lattice") or _LATTICES.get(body["type"].partition("<")[0], "one"),
         codes=tuple(body["codes"].split()),
         description=body["description"],
         passes=body["example.pass"],

@@ -160,6 +160,23 @@ def _in_script(span: Span, block: Script) -> Span:
     return span._replace(line=span.line + block.line - 1, column=span.column + marks)
 
 
+def recall(document: dict[str, Any], source: Source) -> Contract | None:
+    """A contract out of clauses that were read before, such as a lock keeps, as far as this meter knows them.
+
+    Whether it could be mounted is not asked: it is there to be compared. None where a clause is of another type, or an
+    obligatory one is not there. The document is changed.
+    """
+    reader = _Reader(document, source, "plugin")
+    body = reader.clauses()
+    clauses = language().clauses
+    for diagnostic in reader.found:
+        tolerable = diagnostic.level == "warning" or diagnostic.code == "E-CLAUSE-UNKNOWN"
+        lists = diagnostic.code == "E-CLAUSE-MISSING" and clauses[tuple(diagnostic.clause.split("."))].type == "tables"
+        if not tolerable and not lists:
+            return None
+    return build(Contract, {**body, "source": source, "body": body})
+
+
 def _missing_contract(file: str) -> Diagnostic:
     return Diagnostic(code="E-CONTRACT-MISSING", facts={"path": file}, spans=(Span(file, 1, 1),))
 
@@ -187,10 +204,14 @@ class _Reader:
         facts = {"subject": self.subject, "clause": clause, **facts}
         self.found.append(Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant, edit=edit))
 
-    def read(self) -> ReadContract:
+    def clauses(self) -> dict[str, Any]:
+        """The whole document along its clauses; of use where nothing was found to be wrong."""
         if self.placement is not None:
             _imply(self.document, _implied(self.placement))
-        body = self.table((), (), self.document)
+        return self.table((), (), self.document)
+
+    def read(self) -> ReadContract:
+        body = self.clauses()
         if self.failed:
             return ReadContract(None, tuple(self.found))
         body["exports"] = {"plugin": f"{self.stem}:Plugin", **body["exports"]}

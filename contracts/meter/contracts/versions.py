@@ -41,6 +41,11 @@ class Version:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def final(self) -> bool:
+        """Whether it is a release, no version before one."""
+        return self.pre == _FINAL
+
 
 _FINAL: Final = ((2, 0, ""),)
 """Sorts behind every pre-release."""
@@ -70,12 +75,43 @@ def satisfies(version: Version, wanted: str) -> bool:
 
     Raises: ValueError, the range is malformed.
     """
+    return all(_OPERATORS[op](version, limit) for op, limit in _comparisons(wanted))
+
+
+@lru_cache(maxsize=4096)
+def covers(outer: str, inner: str) -> bool:
+    """Whether every version of one range lies in another one, too.
+
+    Between any two versions there is taken to be a third: `>=1.0.1-0` does not cover `>1.0.0`, though it does.
+
+    Raises: ValueError, a range is malformed.
+    """
+    comparisons = {wanted: _comparisons(wanted) for wanted in (outer, inner)}
+    limits = sorted({limit for of in comparisons.values() for _, limit in of})
+    # Comparisons change their answer at limits only: one version below the first limit, at it, above it, and so on.
+    spots = range(max(1, 2 * len(limits) + 1))
+
+    def lies(spot: int, wanted: str) -> bool:
+        return all(_OPERATORS[op](spot, 2 * limits.index(limit) + 1) for op, limit in comparisons[wanted])
+
+    return all(lies(spot, outer) for spot in spots if lies(spot, inner))
+
+
+def stands_for(new: Version, old: Version) -> bool:
+    """Whether a version may be taken where an older one was: not lower, and of the same major one."""
+    return new >= old and kept(new) == kept(old)
+
+
+def kept(version: Version) -> tuple[int, int]:
+    """What has to stay the same while nothing breaks: the first number, and before 1.0.0 the second one as well."""
+    major, minor, _ = version.release
+    return (major, 0) if major else (0, minor)
+
+
+def _comparisons(wanted: str) -> list[tuple[str, Version]]:
     if wanted.strip() == "*":
-        return True
-    result = True
-    for part in wanted.split(","):
-        found = _COMPARISON.fullmatch(part.strip())
-        if found is None:
-            raise ValueError(wanted)
-        result &= _OPERATORS[found[1]](version, parse_version(found[2], short=True))
-    return result
+        return []
+    found = [_COMPARISON.fullmatch(part.strip()) for part in wanted.split(",")]
+    if None in found:
+        raise ValueError(wanted)
+    return [(each[1], parse_version(each[2], short=True)) for each in found if each is not None]
