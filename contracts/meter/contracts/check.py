@@ -6,7 +6,7 @@ of a stage are said at once, and a stage begins only on what the one before foun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 
 from attrs import evolve, frozen
@@ -23,8 +23,10 @@ from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.presence import degraded, presence
 from meter.contracts.promises import promises
+from meter.contracts.recommended import Dropped, Key
 from meter.contracts.request import Request
-from meter.contracts.resolve import resolve
+from meter.contracts.resolve import Resolution, Resolved
+from meter.contracts.trials import soundest
 from meter.contracts.wanted import wanted
 
 
@@ -64,35 +66,86 @@ def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
 
 
 def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
-    resolved = resolve(request, catalogue, host)
-    request = evolve(request, order=_ordered(request, {each.label for each in resolved.left_out}))
-    found = list(resolved.diagnostics)
-    if not _failed(found):
-        found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
-    for instance in resolved.instances:
-        found += configure(instance, request.config.get(instance.label, {}), resolved.hands.get(instance.label, {}))
-        found += degraded(instance, host)
-    if not _failed(found):
-        found += missing_instances(resolved.instances, request)
-    if _failed(found):
-        return _end(found)
-    ordered = order(resolved.instances, request)
-    found += ordered.diagnostics
-    if _failed(found):
-        return _end(found)
-    by_label = {instance.label: instance for instance in resolved.instances}
-    chain = [by_label[label] for label in ordered.order]
-    flowed = flow(chain, catalogue, request)
-    found += flowed.diagnostics
-    for instance in chain:
-        found += presence(instance, request, host)
-    found += promises(chain, request)
-    if not _failed(found):
-        found += wanted(request, chain, flowed.schema)
-    if _failed(found):
-        return _end(found)
-    plan = plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved)
-    return _end(found, plan)
+    resolution = Resolution(request, catalogue, host)
+    resolved = resolution.base()
+    if not resolution.recommends or _failed(resolved.diagnostics):
+        return _Stages(request, catalogue, host, resolved).end()
+    whole = resolution.whole()
+    base = _Stages(request, catalogue, host, evolve(resolved, labels=whole.labels) if whole.taken else whole)
+    if not whole.taken or base.failed:
+        return base.end()
+
+    def attempt(only: Collection[Key] | None, dropped: Dropped) -> _Stages:
+        return _Stages(request, catalogue, host, resolution.whole(only, dropped), base.found)
+
+    return soundest(attempt).end()
+
+
+class _Stages:
+    """The stages behind resolution, each only on what the one before found sound.
+
+    `harm` is what stands against it beside what is `known`: errors, and numbers that depend on the order asked.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        catalogue: Catalogue,
+        host: Host,
+        resolved: Resolved,
+        known: Sequence[Diagnostic] = (),
+    ) -> None:
+        there = {instance.label for instance in resolved.instances}
+        self.request = evolve(request, order=_ordered(request, resolved.labels - there))
+        self.catalogue = catalogue
+        self.host = host
+        self.resolved = resolved
+        self.found = list(resolved.diagnostics)
+        self._plan = self._run()
+        self.taken = resolved.taken
+        self.size = len(there)
+        self.harm = [
+            each for each in self.found if each not in known and (each.level == "error" or each.code == "W-ORDER-ASKED")
+        ]
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error."""
+        return _failed(self.found)
+
+    def end(self) -> Checked:
+        """The plan, where nothing is wrong, and everything that was said."""
+        return _end(self.found, None if self._plan is None else self._plan())
+
+    def _run(self) -> Callable[[], Plan] | None:
+        """All stages; what makes the plan, where there is one."""
+        request, resolved, host, found = self.request, self.resolved, self.host, self.found
+        if not self.failed:
+            found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
+        for instance in resolved.instances:
+            given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
+            found += configure(instance, given, hands)
+            found += degraded(instance, host)
+        if not self.failed:
+            found += missing_instances(resolved.instances, request)
+        if self.failed:
+            return None
+        ordered = order(resolved.instances, request)
+        found += ordered.diagnostics
+        if self.failed:
+            return None
+        by_label = {instance.label: instance for instance in resolved.instances}
+        chain = [by_label[label] for label in ordered.order]
+        flowed = flow(chain, self.catalogue, request)
+        found += flowed.diagnostics
+        for instance in chain:
+            found += presence(instance, request, host)
+        found += promises(chain, request)
+        if not self.failed:
+            found += wanted(request, chain, flowed.schema)
+        if self.failed:
+            return None
+        return lambda: plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved)
 
 
 def _ordered(request: Request, without: AbstractSet[str]) -> tuple[tuple[str, ...], ...]:

@@ -64,6 +64,7 @@ class Mark(NamedTuple):
     said: int
     rejected: int
     unmet: int
+    generation: int
 
 
 class Closure:
@@ -96,7 +97,7 @@ class Closure:
 
     def mark(self) -> Mark:
         """This moment."""
-        return Mark(len(self.roster), len(self._said), len(self.rejected), len(self._unmet))
+        return Mark(len(self.roster), len(self._said), len(self.rejected), len(self._unmet), self.generation)
 
     def cut(self, mark: Mark) -> None:
         """Take back everything since a moment."""
@@ -104,6 +105,7 @@ class Closure:
         while len(self._said) > mark.said:
             self._said.popitem()
         del self.rejected[mark.rejected :], self._unmet[mark.unmet :]
+        self.generation = mark.generation
 
     # -------------------------------------------------------------------------------------------------------- instances
 

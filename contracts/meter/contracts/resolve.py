@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from meter.contracts.asked import ask
 from meter.contracts.candidates import Rejected
@@ -17,6 +17,7 @@ from meter.contracts.host import Host
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.optional import LeftOut, left_out
+from meter.contracts.recommended import NONE, Dropped, Key, Recommended, Taken, recommend
 from meter.contracts.request import Request
 
 
@@ -24,47 +25,85 @@ from meter.contracts.request import Request
 class Resolved:
     """Instances by rank of asking, what contracts hand to them, what is not there, diagnostics.
 
-    `considered` are the plugins, and `labels` the instances, that were there at some time while it was found out.
+    `taken` are recommendations that were followed. `considered` are the plugins, and `labels` the instances, that were
+    there at some time while it was found out.
     """
 
     instances: tuple[Instance, ...]
     hands: Hands
     rejected: tuple[Rejected, ...]
     left_out: tuple[LeftOut, ...]
+    taken: tuple[Taken, ...]
     considered: frozenset[str]
     labels: frozenset[str]
     diagnostics: tuple[Diagnostic, ...]
 
 
-def resolve(request: Request, catalogue: Catalogue, host: Host) -> Resolved:
-    """The instances that a request asks for, and those that they need."""
-    considered: set[str] = set()
-    labels: set[str] = set()
-    out: dict[str, LeftOut] = {}
-    while True:
-        closure = _closed(request, catalogue, host, out)
-        considered |= {instance.contract.name for instance in closure.roster}
-        labels |= {instance.label for instance in closure.roster}
-        if not (lost := left_out(closure)):
-            break
-        out |= lost
-    for each in out.values():
-        closure.say(each.diagnostic)
-    for diagnostic in conflicts(closure.roster):
-        closure.say(diagnostic)
-    _roles(closure)
-    hands, faults = handed(closure.roster, closure.roster)
-    for diagnostic in faults:
-        closure.say(diagnostic)
-    return Resolved(
-        instances=tuple(sorted(closure.roster, key=lambda instance: instance.rank)),
-        hands=hands,
-        rejected=tuple(sorted(set(closure.rejected))),
-        left_out=tuple(out[label] for label in sorted(out)),
-        considered=frozenset(considered),
-        labels=frozenset(labels),
-        diagnostics=closure.found,
-    )
+class Resolution:
+    """What a request asks for and all that this needs, found once; then with recommendations, as often as is tried."""
+
+    def __init__(self, request: Request, catalogue: Catalogue, host: Host) -> None:
+        self.considered: set[str] = set()
+        self.labels: set[str] = set()
+        out: dict[str, LeftOut] = {}
+        while True:
+            closure = _closed(request, catalogue, host, out)
+            self._remember(closure)
+            if not (lost := left_out(closure)):
+                break
+            out |= lost
+        for each in out.values():
+            closure.say(each.diagnostic)
+        for diagnostic in conflicts(closure.roster):
+            closure.say(diagnostic)
+        _roles(closure)
+        for diagnostic in handed(closure.roster, closure.roster)[1]:
+            closure.say(diagnostic)
+        self._closure = closure
+        self._out = tuple(out[label] for label in sorted(out))
+
+    @property
+    def recommends(self) -> bool:
+        """Whether anything is recommended by what is there."""
+        return self._closure.request.recommends and bool(self._closure.roster.stating("recommends"))
+
+    def base(self) -> Resolved:
+        """What is asked for and needed, and nothing else."""
+        return self._resolved(Recommended((), (), frozenset(), frozenset()))
+
+    def whole(self, only: Collection[Key] | None = None, dropped: Dropped = NONE) -> Resolved:
+        """The same with what is recommended, as far as resolution has nothing against it.
+
+        Args: `only` these are followed, all where it is `None`; `dropped` are known to do harm, with plugin and reason.
+        """
+        mark = self._closure.mark()
+        try:
+            without = {each.plugin for each in self._out}
+            return self._resolved(recommend(self._closure, only, dropped, without))
+        finally:
+            self._closure.cut(mark)
+
+    def _remember(self, closure: Closure) -> None:
+        self.considered |= {instance.contract.name for instance in closure.roster}
+        self.labels |= {instance.label for instance in closure.roster}
+
+    def _resolved(self, followed: Recommended) -> Resolved:
+        closure = self._closure
+        self._remember(closure)
+        self.considered |= followed.considered
+        self.labels |= followed.labels
+        # Copies, as the stages write down in them what they find, and there may be another try.
+        instances = [evolve(instance, config={}, origins={}) for instance in closure.roster]
+        return Resolved(
+            instances=tuple(sorted(instances, key=lambda instance: instance.rank)),
+            hands=handed(closure.roster, closure.roster)[0],
+            rejected=tuple(sorted(set(closure.rejected))),
+            left_out=(*self._out, *followed.left_out),
+            taken=followed.taken,
+            considered=frozenset(self.considered),
+            labels=frozenset(self.labels),
+            diagnostics=closure.found,
+        )
 
 
 def _closed(request: Request, catalogue: Catalogue, host: Host, without: Collection[str]) -> Closure:

@@ -90,6 +90,6 @@ def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
     yield from (("metric", metric) for metric in metrics)
     if any(map(is_template, metrics)):
         yield "", "template"
-    for clause in ("alias", "config_for", "conflicts"):
+    for clause in ("alias", "config_for", "conflicts", "recommends"):
         if getattr(contract, clause):
             yield "", clause
