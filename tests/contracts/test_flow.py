@@ -203,12 +203,20 @@ class TestDemands:
 class TestEmpty:
     """What a person names has to mean something."""
 
-    @pytest.mark.parametrize("item", ["hw.enrgy", "*{kind=counter}", "!gpu.*", "hw.energy{domain=gpu}"])
-    def test_an_item_of_the_request(self, item: str) -> None:
-        """It is pointed at, also an exclusion; what is there is listed."""
+    @pytest.mark.parametrize(
+        ("item", "place"),
+        [
+            ("hw.enrgy", '"hw.enrgy"'),
+            ("*{kind=counter}", '"*{kind=counter}"'),
+            ("!gpu.*", "gpu.*"),
+            ("hw.energy{domain=gpu}", "gpu"),
+        ],
+    )
+    def test_an_item_of_the_request(self, item: str, place: str) -> None:
+        """The word that nothing has is pointed at, also in an exclusion; what is there is listed."""
         more = f'config.sink.metrics = ["*", "{item}"]\n'
         document = one(run("hw sink", SOURCE, SINK, more=more), "E-FLOW-EMPTY")
-        assert pointed(document, "hw sink", more) == f'"{item}"'
+        assert pointed(document, "hw sink", more) == place
         assert "`hw.energy`" in document["help"]
 
     def test_near_misses_say_what_differs(self) -> None:

@@ -177,13 +177,13 @@ class TestPlaces:
             ('metric = "${config.metrics}"', 'metric = "a b"', "E-CLAUSE-TYPE", '"a b"'),
             ('metric = "${config.metrics}"', 'metric = "*{unit=joules}"', "E-CLAUSE-TYPE", '"*{unit=joules}"'),
             ('metric = "${config.metrics}"', 'metric = "*{kind=gague}"', "E-CLAUSE-TYPE", '"*{kind=gague}"'),
-            ('how = ["a"]', 'how = ["c"]', "E-CONFIG-RANGE", '["c"]'),
+            ('how = ["a"]', 'how = ["c"]', "E-CONFIG-RANGE", '"c"'),
             ("config.window >= 2", "config.windw >= 2", "E-CONFIG-UNKNOWN", '"config.windw >= 2 * interval"'),
             ("keeps = false", "keep = false", "E-CLAUSE-UNKNOWN", "keep"),
             ('values = ["a", "b"], ', "", "E-CLAUSE-MISSING", "how"),
             ('type = "duration"', 'type = "duration", access = "read"', "E-CLAUSE-TYPE", '"read"'),
             ('default = "1min"', 'default = "1min", max = "1s", min = "1h"', "E-CONFIG-RANGE", '"1h"'),
-            ('default = ["*"]', 'default = ["*{unit=joules}"]', "E-CONFIG-TYPE", '"*{unit=joules}"'),
+            ('default = ["*"]', 'default = ["*{unit=joules}"]', "E-CONFIG-TYPE", "joules"),
         ],
     )
     def test_rules_point_as_well(self, old: str, new: str, code: str, pointed: str) -> None:

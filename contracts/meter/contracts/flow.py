@@ -14,10 +14,11 @@ from typing import NamedTuple
 from attrs import field, frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.corrected import corrected
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
-from meter.contracts.edits import Edit
+from meter.contracts.edits import Edit, clear, renamed, within
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.mending import Mender, Trouble
@@ -179,7 +180,9 @@ class _Walk:
                 facts = {"word": word, "near": nearest(word, known), "known": listed(known)}
                 spans = (self.dropped(instance, compiled, word), *spans[1:])
                 clause = "needs.metrics.gives.drop"
-                self.say("E-FLOW-IDENTITY", spans, clause, (), "drop", instance=instance.label, **facts)
+                meant = clear(word, known) if spans[0] != instance.span else ""
+                edit = renamed(spans[0], word, meant) if meant else None
+                self.say("E-FLOW-IDENTITY", spans, clause, (), "drop", edit, instance=instance.label, **facts)
                 sound = False
         by_name: dict[str, list[Merging]] = {}
         for each in sorted(merging, key=lambda each: str(each.part.to_json())):
@@ -376,14 +379,20 @@ class _Walk:
             notes = (_says(named[0]),)
         absent = sorted(name for name in self.absent if matches(selector.glob, name) and name not in names)
         notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
-        near = nearest(selector.glob, names)
+        part, meant = corrected(selector, live, commensurable)
+        near = language().phrase("text", "near", names=f"`{meant}`") + " " if meant else nearest(selector.glob, names)
         some = listed(names[:6]) + (" …" if len(names) > 6 else "")
+        span, edit = self.place(instance, compiled, item), None
+        if compiled.asked:
+            edit = renamed(span, selector.text, meant) if meant else None
+            span = span if part is None else within(span, selector.text, *part)
         self.say(
             "E-FLOW-EMPTY",
-            [self.place(instance, compiled, item)],
+            [span],
             "needs.metrics.metric",
             notes,
             "" if names else "none",
+            edit,
             selector=selector.text,
             instance=instance.label,
             near=near,

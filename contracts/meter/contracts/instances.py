@@ -130,13 +130,11 @@ def configure(
                 instance.origins[name] = "asked"
             except options.OptionError as problem:
                 facts = {"option": name, "instance": instance.label, **problem.facts}
-                where = problem.narrowed(value.locate(problem.at), raw)._replace(hidden=problem.hidden)
+                span = value.locate(problem.at)
+                where = problem.narrowed(span, raw)._replace(hidden=problem.hidden)
+                fault = Diagnostic(code=problem.code, facts=facts, clause=f"config.{name}", variant=problem.variant)
                 spans = (where, contract.source.key("config", name))
-                found.append(
-                    Diagnostic(
-                        code=problem.code, facts=facts, spans=spans, clause=f"config.{name}", variant=problem.variant
-                    )
-                )
+                found.append(evolve(fault, spans=spans, edit=problem.edit(span, raw)))
             else:
                 found += _other(instance, option, name, value, handed.get(name))
         elif name in handed:

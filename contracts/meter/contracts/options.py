@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from meter.contracts import amounts, quantities, references, selectors
+from meter.contracts import amounts, quantities, references, selectors, spellings
 from meter.contracts.diagnostics import listed, nearest
-from meter.contracts.edits import within
+from meter.contracts.edits import Edit, clear, renamed, within
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
 from meter.contracts.spans import COMMAND_LINE, Span
@@ -40,7 +40,8 @@ class OptionError(ValueError):
     """A value does not fit its option; `code`, `variant` and `facts` make the diagnostic.
 
     `at` is the place inside the value; `part`, where only a part of a text is wrong, its first character, from 0, and
-    the one behind its last. Where the value may be a secret `hidden` is true: its text is shown nowhere.
+    the one behind its last. `meant` is the text that must have been meant, where that is certain. Where the value may
+    be a secret `hidden` is true: its text is shown nowhere.
     """
 
     def __init__(self, code: str, at: At = (), variant: str = "", *, hidden: bool = False, **facts: str) -> None:
@@ -51,14 +52,29 @@ class OptionError(ValueError):
         self.hidden = hidden
         self.facts = facts
         self.part: tuple[int, int] | None = None
+        self.meant = ""
 
     def narrowed(self, span: Span, raw: Any) -> Span:
         """The part of a value's place that is wrong; the whole where that is not known, or cannot be told from it."""
-        if self.part is None or span.file == COMMAND_LINE:  # there the place is that of `option=value`
-            return span
+        text = self._text(span, raw)
+        return span if self.part is None or text is None else within(span, text, *self.part)
+
+    def edit(self, span: Span, raw: Any) -> Edit | None:
+        """What mends the value at its place, where that is certain."""
+        text = self._text(span, raw)
+        if text is None or not self.meant or self.hidden:
+            return None
+        start, end = self.part or (0, len(text))
+        words = text[start:end], self.meant[start : len(self.meant) - len(text) + end]
+        return renamed(span, text, self.meant, words)
+
+    def _text(self, span: Span, raw: Any) -> str | None:
+        """The text that is wrong; None where it is no text, or the place holds more, as that of `name=value` does."""
+        if span.file == COMMAND_LINE and any(isinstance(step, str) for step in self.at):
+            return None
         for step in self.at:
             raw = raw[step]
-        return within(span, raw, *self.part)
+        return raw if isinstance(raw, str) else None
 
 
 @lru_cache(maxsize=256)
@@ -155,13 +171,10 @@ def _scalar(item: str, text: str) -> Any:
 def _checked(option: Option, item: str, raw: Any, at: At) -> Any:
     value = _read(item, raw, at)
     if item == "enum" and value not in option.values:
-        raise OptionError(
-            "E-CONFIG-RANGE",
-            at,
-            got=str(value),
-            values=listed(option.values),
-            near=nearest(value, option.values),
-        )
+        near, values = nearest(value, option.values), listed(option.values)
+        problem = OptionError("E-CONFIG-RANGE", at, got=str(value), values=values, near=near)
+        problem.meant = clear(value, option.values)
+        raise problem
     for bound, breaks in (("min", _less), ("max", _more)):
         limit = getattr(option, bound)
         if limit is ABSENT:
@@ -254,21 +267,23 @@ def _path(raw: Any, at: At) -> str:
 
 
 def _duration(raw: Any, at: At) -> int:
-    return _measured(raw, at, quantities.parse_duration, "duration")
+    return _measured(raw, at, quantities.parse_duration, spellings.duration, "duration")
 
 
 def _size(raw: Any, at: At) -> int:
-    return _measured(raw, at, quantities.parse_size, "size")
+    return _measured(raw, at, quantities.parse_size, spellings.size, "size")
 
 
-def _measured(raw: Any, at: At, parse: Callable[[str], int], item: str) -> int:
+def _measured(raw: Any, at: At, parse: Callable[[str], int], spelt: Callable[[str], str], item: str) -> int:
     """A number with its unit."""
     try:
         return parse(raw if isinstance(raw, str) else "")
     except quantities.QuantityError as error:
         bare = re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(raw))
         number = bare[0] if bare else "10"
-        raise _wrong(raw, at, item, number=number, expected=error.expected) from None
+        problem = _wrong(raw, at, item, number=number, expected=error.expected)
+        problem.meant = spelt(error.text)
+        raise problem from None
 
 
 def _quantity(raw: Any, at: At, unit: str) -> float:
@@ -279,12 +294,15 @@ def _quantity(raw: Any, at: At, unit: str) -> float:
         number = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", str(raw))
         written = number[0] if number else "10"
         near = near_unit(error.word)
-        raise _wrong(raw, at, "quantity", error.why, unit=unit, word=error.word, number=written, near=near) from None
+        problem = _wrong(raw, at, "quantity", error.why, unit=unit, word=error.word, number=written, near=near)
+        problem.meant = spellings.amount(raw) if error.why == "unit" and isinstance(raw, str) else ""
+        raise problem from None
 
 
 def near_unit(text: str) -> str:
     """A question, with a blank behind it, for the units that a text may stand for; empty where none is near."""
-    names = " or ".join(f"`{unit}`" for unit in language().units.near(text))
+    sure = spellings.unit(text)
+    names = " or ".join(f"`{unit}`" for unit in ([sure] if sure else language().units.near(text)))
     return f"{language().phrase('text', 'near', names=names)} " if names else ""
 
 
@@ -292,7 +310,9 @@ def _unit(raw: Any, at: At) -> str:
     try:
         language().units.parse(raw if isinstance(raw, str) else "")
     except UnitError as error:
-        raise _wrong(raw, at, "unit", near=near_unit(error.text)) from None
+        problem = _wrong(raw, at, "unit", near=near_unit(error.text))
+        problem.meant = spellings.unit(error.text)
+        raise problem from None
     return str(raw)
 
 
@@ -345,8 +365,37 @@ def _metric(raw: Any, at: At) -> str:
         check_selector(raw if isinstance(raw, str) else "")
     except selectors.SelectorError as error:
         why = language().phrase("text", f"selector-{error.why}", **error.facts)
-        raise _wrong(raw, at, "metric", why=why) from None
+        problem = _wrong(raw, at, "metric", why=why)
+        if word := _word_in(error):
+            problem.part = word.span()
+            problem.meant = meant_selector(error)
+        raise problem from None
     return str(raw)
+
+
+def _word_in(error: selectors.SelectorError) -> re.Match[str] | None:
+    """The word of a condition that is none of those there are."""
+    if error.why not in ("word", "unit"):
+        return None
+    return re.search(rf"(?<=[=|]){re.escape(error.facts['word'])}(?=[|,}}])", error.text)
+
+
+def meant_selector(error: selectors.SelectorError) -> str:
+    """The selector that was meant by one with a wrong word; the empty text where that is not certain."""
+    found = _word_in(error)
+    if found is None:
+        return ""
+    if error.why == "unit":
+        word = spellings.unit(found[0])
+    else:
+        family = "number" if error.facts["key"] == "type" else error.facts["key"]
+        word = clear(found[0], language().values(family))
+    new = f"{error.text[: found.start()]}{word}{error.text[found.end() :]}" if word else ""
+    try:
+        check_selector(new)
+    except selectors.SelectorError:
+        return ""
+    return new
 
 
 def check_formula(text: str) -> Formula:

@@ -21,6 +21,7 @@ from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import ABSENT, Clause, language
+from meter.contracts.meant import meant_by
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
 from meter.contracts.quantities import parse_duration
 from meter.contracts.spans import Span
@@ -297,15 +298,19 @@ class _Reader:
             }
         return {name: self.scalar(clause, item, (*path, name), entry) for name, entry in sorted(raw.items())}
 
-    def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "") -> Any:
-        """Note that a value is not of its clause's type."""
+    def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "", item: str = "") -> Any:
+        """Note that a value is not of its clause's type, or not of the type of its items."""
         said = clause.type.removesuffix("|option").partition("<")[0]
+        span = self.source.value(*path)
+        meant = meant_by(item, raw) if isinstance(raw, str) else ""
         facts = {
             "got": options.describe(raw),
             "wanted": wanted or language().phrase("type", said, "wanted"),
             "description": clause.description,
+            "near": f"{language().phrase('text', 'near', names=f'`{meant}`')} " if meant else "",
         }
-        self.say("E-CLAUSE-TYPE", self.source.value(*path), clause.name, **facts)
+        edit = renamed(span, raw, meant) if meant else None
+        self.say("E-CLAUSE-TYPE", span, clause.name, "near" if meant else "", edit, **facts)
         return raw
 
     def scalar(self, clause: Clause, item: str, path: Path, raw: Any) -> Any:
@@ -319,7 +324,7 @@ class _Reader:
             self.say("E-NAME", self.source.value(*path), clause.name, name=raw)
             return raw
         misfit = _SCALARS[item](raw)
-        return raw if misfit is None else self.wrong(clause, path, raw, misfit)
+        return raw if misfit is None else self.wrong(clause, path, raw, misfit, item)
 
     def no_word(self, clause: Clause, path: Path, raw: Any) -> None:
         """Note that a value is none of the words of its clause."""
@@ -369,9 +374,10 @@ class _Reader:
             elif not any(fnmatchcase(contract.config[use.option].type, pattern) for pattern in use.types):
                 self.misused(contract, use)
             elif use.guard is not ABSENT and use.option in sound:
-                values = use.guard if isinstance(use.guard, list) else [use.guard]
-                for value in values:
-                    self.fits(contract, use.option, value, use.path, use.clause)
+                many = isinstance(use.guard, list)
+                for place, value in enumerate(use.guard if many else [use.guard]):
+                    path = (*use.path, place) if many else use.path
+                    self.fits(contract, use.option, value, path, use.clause)
 
     def parts(self, place: int, clause: MetricClause) -> None:
         """Whether the parts of a metric are values of its attributes, and none a part of itself."""
@@ -451,7 +457,7 @@ class _Reader:
             place = self.source.value(*path, *problem.at)
             span = problem.narrowed(place, value)._replace(hidden=problem.hidden)
             facts = {"option": name, "instance": contract.name, **problem.facts}
-            self.say(problem.code, span, clause, problem.variant, **facts)
+            self.say(problem.code, span, clause, problem.variant, problem.edit(place, value), **facts)
             return False
         return True
 
