@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 GROUPS: Final = {
     "startup": "benchmarks.startup",
     "catalogue": "benchmarks.catalogue",
+    "hostile": "benchmarks.hostile",
     "exec": "benchmarks.command",
     "hosts": "benchmarks.hosts",
     "engine": "benchmarks.engine",

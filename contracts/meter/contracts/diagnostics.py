@@ -5,14 +5,17 @@ A diagnostic keeps facts, not sentences, until it leaves through `to_json`; whoe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from meter.contracts.edits import Edit
 from meter.contracts.language import fill, language
 from meter.contracts.spans import Span
+
+MANY: Final = 100
+"""So many errors of one file are told; who meets more mends the first ones first."""
 
 
 @frozen(kw_only=True)
@@ -90,6 +93,14 @@ def _lines(diagnostic: Diagnostic) -> Iterator[str]:
         yield f"  --> {span.file}:{span.line}:{span.column}"
     if diagnostic.help:
         yield f"  help: {diagnostic.help}"
+
+
+def cut_short(found: Sequence[Diagnostic], path: str) -> Sequence[Diagnostic]:
+    """What is said about a file: where it is very much, the beginning, and at the next place that there is more."""
+    if len(found) <= MANY:
+        return found
+    facts = {"path": path, "limit": str(MANY)}
+    return [*found[:MANY], Diagnostic(code="E-FILE", variant="errors", facts=facts, spans=found[MANY].spans[:1])]
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -20,6 +20,8 @@ from meter.contracts import ini, units
 ABSENT: Final = object()
 """The default of a clause that has none."""
 
+LONGEST: Final = 1000
+"""Characters of a fact in a text; of a longer one only the beginning is told."""
 _FACT: Final = re.compile(r"\$\{(\w+)\}")
 TEXTS: Final = ("message", "label", "beside", "help")
 """The texts of a diagnostic; `beside` is the label of the places behind the first."""
@@ -121,7 +123,7 @@ class Language:
         """A part of a sentence, with its facts filled in; in the variant where there is one."""
         says = self.words[family][word]
         text = says.get(f"{key}.{variant}", says.get(key, ""))
-        return _FACT.sub(lambda found: facts.get(found[1], found[0]), text)
+        return _FACT.sub(lambda found: _short(facts.get(found[1], found[0])), text)
 
     def children(self, path: tuple[str, ...]) -> Iterator[Clause]:
         """The clauses directly below a path, in the order of the file."""
@@ -133,7 +135,12 @@ def fill(text: str, facts: Mapping[str, str]) -> str:
 
     Raises: KeyError, a fact is missing.
     """
-    return _FACT.sub(lambda found: facts[found[1]], text)
+    return _FACT.sub(lambda found: _short(facts[found[1]]), text)
+
+
+def _short(fact: str) -> str:
+    """A fact as a text has it: whoever reads a sentence does not read a megabyte of name."""
+    return fact if len(fact) <= LONGEST else f"{fact[:LONGEST]}…"
 
 
 def text() -> str:

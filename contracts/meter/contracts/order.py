@@ -29,7 +29,7 @@ from meter.contracts.variants import Variant
 
 LIMIT: Final = 10_000
 """Variants that could exist; more are not followed."""
-WAYS: Final = 200_000
+WAYS: Final = 100_000
 """Reads that could happen, and pairs of them of which one takes away what the other reads; more are not followed."""
 SHOWN: Final = 12
 """Edges of a ring that are told."""

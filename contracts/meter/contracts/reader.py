@@ -18,7 +18,8 @@ from attrs import evolve
 from meter.contracts import options, selectors, tables
 from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
-from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, listed, nearest
+from meter.contracts.dotted import longest_key
 from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.meant import meant_by
@@ -36,7 +37,9 @@ DEEPEST: Final = 32
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _ENTRY: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_BLOCK: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n((?:#(?: .*)?\r?\n)*?)# ///[ \t]*\r?$")
+_BEGIN: Final = re.compile(r"(?m)^# /// meter[ \t]*\r?\n")
+_COMMENT: Final = re.compile(r"#(?: .*)?\r?\n?")
+_END: Final = re.compile(r"# ///[ \t]*\r?\n?")
 _MARK: Final = re.compile(r"(?m)^# ?")
 _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
 _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
@@ -70,6 +73,10 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
         start = data.rfind(b"\n", 0, error.start) + 1
         span = Span(file, line, len(data[start : error.start].decode("utf-8")) + 1)
         return problem("not-utf8", span)
+    deep = longest_key(text, DEEPEST)
+    if deep >= 0 or text.startswith("\ufeff"):
+        deepest = Span(file, text.count("\n", 0, deep) + 1, deep - text.rfind("\n", 0, deep)) if deep >= 0 else None
+        return problem("too-deep" if deep >= 0 else "bom", deepest, limit=str(DEEPEST))
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -126,12 +133,17 @@ class Script(NamedTuple):
 
 def script_block(text: str) -> Script | None:
     """The contract in a `# /// meter` block of a Python file."""
-    found = _BLOCK.search(text)
-    if found is None:
-        return None
-    body = _MARK.sub("", found[1])  # not splitlines, which also ends lines at characters that TOML allows
-    located = _MARK.sub(lambda mark: " " * len(mark[0]), found[1])
-    return Script(body, text.count("\n", 0, found.start(1)) + 1, located)
+    end = 0
+    while (begin := _BEGIN.search(text, end)) is not None:
+        end = begin.end()
+        while (line := _COMMENT.match(text, end)) is not None and line[0]:
+            if _END.fullmatch(line[0]):
+                block = text[begin.end() : end]
+                body = _MARK.sub("", block)  # not splitlines, which also ends lines at characters that TOML allows
+                located = _MARK.sub(lambda mark: " " * len(mark[0]), block)
+                return Script(body, text.count("\n", 0, begin.end()) + 1, located)
+            end = line.end()
+    return None
 
 
 def read(data: bytes, file: str, stem: str = "plugin") -> ReadContract:
@@ -182,6 +194,10 @@ def _missing_contract(file: str) -> Diagnostic:
     return Diagnostic(code="E-CONTRACT-MISSING", facts={"path": file}, spans=(Span(file, 1, 1),))
 
 
+class _EnoughError(Exception):
+    """A file has so many errors that the rest of it is not looked at."""
+
+
 class _Reader:
     """One walk over one document."""
 
@@ -204,6 +220,8 @@ class _Reader:
         """Note a diagnostic at a place of the document."""
         facts = {"subject": self.subject, "clause": clause, **facts}
         self.found.append(Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant, edit=edit))
+        if len(self.found) > MANY:
+            raise _EnoughError
 
     def clauses(self) -> dict[str, Any]:
         """The whole document along its clauses; of use where nothing was found to be wrong."""
@@ -212,6 +230,14 @@ class _Reader:
         return self.table((), (), self.document)
 
     def read(self) -> ReadContract:
+        """The contract of the document, or what is wrong with it."""
+        try:
+            return self.whole()
+        except _EnoughError:
+            return ReadContract(None, tuple(cut_short(self.found, self.source.file)))
+
+    def whole(self) -> ReadContract:
+        """The same, unless there is too much wrong with it."""
         body = self.clauses()
         if self.failed:
             return ReadContract(None, tuple(self.found))

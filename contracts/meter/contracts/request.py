@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from meter.contracts import keynames, options, references
 from meter.contracts import words as words_
-from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, nearest
 from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import language
@@ -194,12 +194,16 @@ def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str
             fault = _fault("E-CLAUSE-UNKNOWN", source.key(name), **facts, clause=name)
             word = clear(name, ["mounts"]) if "mounts" not in document else ""
             diagnostics.append(evolve(fault, edit=_renamed(source, (name,), word)))
+        if len(diagnostics) > MANY:
+            return {}, list(cut_short(diagnostics, source.file))
     mounts = document.get("mounts", {})
     if not isinstance(mounts, dict):
         return {}, [*diagnostics, _type(source, ("mounts",), "mounts", mounts, "table", '[mounts."/host"]')]
     for mountpoint in sorted(mounts):
         request, found = _one(mountpoint, mounts[mountpoint], source)
         diagnostics += found
+        if len(diagnostics) > MANY:
+            return {}, list(cut_short(diagnostics, source.file))
         if request is not None:
             requests[mountpoint] = request
     return requests, diagnostics

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -158,7 +159,9 @@ class Words:
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = tuple(words)
-        self.text: Final = shlex.join(self._words)
+        self._written = tuple(map(shlex.quote, self._words))
+        self._left = tuple(accumulate((len(written) + 1 for written in self._written), initial=0))
+        self.text: Final = " ".join(self._written)
 
     def span(self, index: int, start: int = 0, length: int | None = None) -> Span:
         """A word, or `length` characters of it from `start` on (counted from 0 in the word itself, without quotes).
@@ -169,8 +172,7 @@ class Words:
         if not 0 <= index < len(self._words):
             return Span(COMMAND_LINE, 1, len(self.text) + 1)
         word = self._words[index]
-        left = len(shlex.join(self._words[:index])) + (index > 0)
-        written = shlex.quote(word)
+        left, written = self._left[index], self._written[index]
         stop = len(word) if length is None else min(len(word), start + length)
         if start >= stop or (start == 0 and length is None):
             return Span(COMMAND_LINE, 1, left + 1, max(1, len(written)))
