@@ -17,15 +17,30 @@ def written(value: Any, type_: str) -> str:
     """A canonical value of an option type, in TOML: durations, sizes and quantities with their units."""
     import json  # texts and lists look the same in TOML
 
-    from meter.contracts.quantities import format_duration, format_size  # light
+    value = plain(value, type_)
+    if isinstance(value, list):
+        return "[" + ", ".join(written(each, "") for each in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {written(v, '')}" for k, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def plain(value: Any, type_: str) -> Any:
+    """A canonical value of an option type as a value of TOML; what is none, as it is."""
+    from meter.contracts.quantities import QuantityError, format_duration, format_size  # light
 
     inner = _CONTAINER.fullmatch(type_)
-    if inner and isinstance(value, list):
-        return "[" + ", ".join(written(each, inner[1]) for each in value) + "]"
-    if inner and isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {written(v, inner[1])}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return [plain(each, inner[1] if inner else "") for each in value]
+    if isinstance(value, dict):
+        return {name: plain(each, inner[1] if inner else "") for name, each in value.items()}
+    if isinstance(value, bool):
+        return value
     if type_ in ("duration", "size") and isinstance(value, int):
-        return json.dumps((format_duration if type_ == "duration" else format_size)(value))
+        try:
+            return (format_duration if type_ == "duration" else format_size)(value)
+        except QuantityError:  # beyond what there is of them
+            return value
     if (quantity := _QUANTITY.fullmatch(type_)) and isinstance(value, int | float):
-        return json.dumps(f"{repr(value).removesuffix('.0')} {quantity[1]}", ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False)
+        return f"{repr(value).removesuffix('.0')} {quantity[1]}"
+    return value

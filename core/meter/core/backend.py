@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from meter.contracts import keynames
 from meter.core import lock
+from meter.core.own_check import EXPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -179,7 +180,7 @@ class Backend:
         Raises: ContractError; nothing was written then. E-MOUNT-TAKEN, the file has another backend of this name.
         """
         if self._file is None:
-            checked, catalogue = self._checked()
+            checked, catalogue = self._checked(complete=True)
             from meter.core.mounts import paths_of  # as in _checked
 
             shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
@@ -249,9 +250,10 @@ class Backend:
             raise ContractError(found)
         return requests[self.mountpoint]
 
-    def _checked(self, *, assume: bool = False) -> tuple[Checked, Catalogue]:
+    def _checked(self, *, assume: bool = False, complete: bool = False) -> tuple[Checked, Catalogue]:
         """What the check says, which is a plan, and what it knew of.
 
+        Args: with `complete` the own code of trusted plugins may complete their configuration, as `meter mount` does.
         Raises: ContractError.
         """
         from meter.contracts.check import check  # the contract language, which running a valid lock does without
@@ -271,6 +273,12 @@ class Backend:
         checked = check(request, catalogue, host)
         if checked.plan is None or problems:
             raise ContractError([*problems, *checked.diagnostics])
+        if complete and any(EXPORT in plugin["exports"] for plugin in checked.plan.document["plugins"]):
+            from meter.core import completing  # the engine, which a check does without
+
+            checked = completing.complete(
+                request, catalogue, checked, lambda request: check(request, catalogue, host)
+            ).checked
         return checked, catalogue
 
 

@@ -175,6 +175,15 @@ def _installed() -> Iterator[tuple[str, str]]:
                 break
 
 
+def is_trusted(path: str) -> bool:
+    """Whether the code beside a contract may run when a backend is mounted: it is built-in, or was installed."""
+    real = os.path.realpath(path)
+    builtin = os.path.realpath(builtin_folder())
+    return os.path.commonpath([real, builtin]) == builtin or any(
+        os.path.realpath(installed) == real for _, installed in _installed()
+    )
+
+
 def _may_name_plugins(root: str) -> bool:
     """Whether a folder of `sys.path` could hold a distribution with plugins.
 

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.contracts import references
+from meter.core import own_check
 from meter.core.breach import ContractBreach
 from meter.core.clock import Clock, MonotonicClock
 from meter.core.elements import FilterElement, OutputElement, SourceElement, filled
@@ -239,8 +240,11 @@ class Engine:
         config = dict(entry["config"])
         for name in entry["paths"]:
             config[name] = self._absolute(config[name])
-        phase = "load"
+        phase = own_check.EXPORT
         try:
+            if own_check.EXPORT in entry["exports"] and not self._completed(entry):
+                return None
+            phase = "load"
             for name, value in config.items():
                 config[name] = references.filled(entry["types"][name], value, self._vault.look)
             made = load(entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"])
@@ -249,6 +253,36 @@ class Engine:
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
             self.raised(label, phase, error)
             return None
+
+    def _completed(self, entry: dict[str, Any]) -> bool:
+        """Whether a plugin's own code leaves its configuration as it is; says what it would change, or why it refuses.
+
+        Raises: what its code raises, ExportMissing.
+        """
+        label = entry["instance"]
+        facts = {
+            "plugin": entry["plugin"],
+            "option": "",
+            "got": "",
+            "wanted": "",
+            "mountpoint": self.plan["mountpoint"],
+        }
+        try:
+            wanted = own_check.ask(entry, self.contracts[entry["plugin"]])
+        except own_check.ConfigRefused as error:
+            self.fault("E-CONFIG-REFUSED", label, "exports", **facts, why=error.why)
+        except own_check.ConfigMismatch as error:
+            self.fault("E-EXPORT-MISMATCH", label, "exports", error.variant, **{**facts, **error.facts})
+        else:
+            if not wanted:
+                return True
+            from meter.contracts.written import written  # only a fault shows a value
+
+            name = min(wanted)
+            value = written(wanted[name], entry["types"][name])
+            self.fault("E-CONFIG-REFUSED", label, "exports", "changed", **{**facts, "option": name}, value=value)
+        self.failed = True
+        return False
 
     def _absolute(self, value: Any) -> Any:
         if isinstance(value, list):

@@ -27,8 +27,11 @@ from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.request import Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words
 from meter.core import lock
+from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Probe
+from meter.core.mount_text import over, with_mount, with_options, without_mount
+from meter.core.own_check import EXPORT
 
 
 class Ready(NamedTuple):
@@ -39,6 +42,8 @@ class Ready(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     rewritten: str = ""
     """The mountpoint where the plan was checked anew, empty where the lock held."""
+    completed: tuple[str, ...] = ()
+    """What the own code of plugins has completed, in a sentence for each option."""
 
 
 def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
@@ -178,6 +183,8 @@ class Mounts:
                 return None, drifted
         if clashes := self.clashes(request, checked.plan.document, requests, beside):
             return None, [*found, *clashes]
+        if entry is not None and same_request:
+            remembered(checked.plan.document, entry["plan"])
         contracts = paths_of(checked, catalogue)
         ready = Ready(checked.plan.document, contracts, checked.diagnostics, rewritten=mountpoint)
         if record and not locked and self.host is None:
@@ -370,6 +377,9 @@ class Mounts:
             known = requests.get(mountpoint)
             if known is None and mountpoint not in _mounted(text):
                 return self._add(text, request, body)
+            if known is not None and known.digest() != request.digest():
+                catalogue, problems = self.catalogue()
+                request = self.completed(request, catalogue, problems)[0]  # as it was when it was mounted
         if known is None or known.digest() != request.digest():
             raise ContractError([_fault("E-MOUNT-TAKEN", request.span, mountpoint=mountpoint)])
         ready, found = self.resolve(mountpoint)
@@ -393,12 +403,11 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         catalogue, problems = self.catalogue()
-        checked, probe = self.check(request, catalogue)
-        if checked.plan is None:
-            raise ContractError([*problems, *checked.diagnostics])
-        written = _body(request, catalogue, checked) if body is None else body
+        request, checked, probe, values = self.completed(request, catalogue, problems)
+        assert checked.plan is not None
+        written = _body(request, catalogue, checked) if body is None else over(body, values)
         try:
-            changed = _with_mount(text, request.mountpoint, written).encode()
+            changed = with_mount(text, request.mountpoint, written, values).encode()
         except UnicodeEncodeError as error:
             facts = {"word": str(error.object)[error.start : error.end]}
             raise ContractError([_fault("E-OPTION", request.span, "not-utf8", **facts)]) from None
@@ -410,7 +419,31 @@ class Mounts:
         if self.host is None:
             files |= self._lock_files(again[request.mountpoint], checked, contracts, probe, changed)
         self._write(files)
-        return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
+        return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
+
+    def completed(
+        self, request: Request, catalogue: Catalogue, problems: Sequence[Diagnostic]
+    ) -> tuple[Request, Checked, Probe, Mapping[str, Mapping[str, Any]]]:
+        """Check a request, and let the own code of trusted plugins complete it; with what was completed.
+
+        Raises: ContractError, the check or a plugin's own code refuses it; `problems` are said then, too.
+        """
+        checked, probe = self.check(request, catalogue)
+        if checked.plan is None:
+            raise ContractError([*problems, *checked.diagnostics])
+        if not any(EXPORT in plugin["exports"] for plugin in checked.plan.document["plugins"]):
+            return request, checked, probe, {}
+        from meter.core.completing import complete  # the engine, which few mounts need
+
+        probes = [probe]
+
+        def again(request: Request) -> Checked:
+            checked, probe = self.check(request, catalogue)
+            probes.append(probe)
+            return checked
+
+        found = complete(request, catalogue, checked, again)
+        return found.request, found.checked, probes[-1], found.values
 
     def refresh(self, mountpoint: str, span: Span) -> Ready:
         """Check a mounted backend anew and record its plan: a new contract is accepted.
@@ -427,14 +460,24 @@ class Mounts:
                 fault = check_mountpoint(mountpoint, span)
                 raise ContractError([fault] if fault else self.refused(mountpoint, text, found, span))
             catalogue, problems = self.catalogue()
-            checked, probe = self.check(request, catalogue)
-            if checked.plan is None:
-                raise ContractError([*problems, *checked.diagnostics])
+            entry = self.entry(mountpoint)
+            before = entry["plan"] if entry is not None and entry["request"] == request.digest() else None
+            request, checked, probe, values = self.completed(request, catalogue, problems)
+            assert checked.plan is not None
             if clashes := self.clashes(request, checked.plan.document, requests):
                 raise ContractError([*problems, *checked.diagnostics, *clashes])
+            if before is not None:
+                remembered(checked.plan.document, before)
             contracts = paths_of(checked, catalogue)
-            self._write(self._lock_files(request, checked, contracts, probe, self._data()))
-            return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics))
+            data = self._data()
+            files: dict[str, bytes] = {}
+            if values:
+                data = with_options(data.decode(), mountpoint, values).encode()
+                files = {self.path: data}
+                request = self._parsed(data)[1][mountpoint]
+            self._write(files | self._lock_files(request, checked, contracts, probe, data))
+            told = (*problems, *checked.diagnostics)
+            return Ready(checked.plan.document, contracts, told, completed=_told(values))
 
     def umount(self, mountpoint: str, span: Span) -> None:
         """Take a backend out of the mount file and its plan out of the lock.
@@ -448,7 +491,7 @@ class Mounts:
             text, _, _ = self.read()
             if mountpoint not in _mounted(text):
                 raise ContractError([self.unknown(mountpoint, sorted(_mounted(text)), span)])
-            changed = _without_mount(text, mountpoint).encode()
+            changed = without_mount(text, mountpoint).encode()
             document = self.lock()
             document["mounts"].pop(mountpoint, None)
             files = {self.path: changed}
@@ -517,109 +560,9 @@ def _body(request: Request, catalogue: Catalogue, checked: Checked) -> dict[str,
     return {**body, "config": config} if config else body
 
 
-def _with_mount(text: str, mountpoint: str, body: Mapping[str, Any]) -> str:
-    """The text of a mount file with one more mount behind what stands there."""
-    import tomlkit  # three bare interpreter starts; only a change needs it
+def _told(values: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    if not values:
+        return ()
+    from meter.core.completing import lines  # as in completed
 
-    table = tomlkit.table()
-    for word, value in body.items():
-        if word != "config":
-            table.add(word, value)
-    if "config" in body:
-        config = tomlkit.table(is_super_table=True)
-        for label, given in body["config"].items():
-            inner = tomlkit.table()
-            for name, value in given.items():
-                inner.add(name, value)
-            config.add(label, inner)
-        table.add("config", config)
-    whole = tomlkit.document()
-    mounts = tomlkit.table(is_super_table=True)
-    mounts.add(mountpoint, table)
-    whole.add("mounts", mounts)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    closed = "" if not text or text.endswith("\n") else newline
-    blank = newline if text.strip() else ""
-    behind = text + closed + blank + tomlkit.dumps(whole).replace("\n", newline)
-    try:
-        tomllib.loads(behind)
-    except tomllib.TOMLDecodeError:  # `mounts` is an inline table, behind which nothing can be added to it
-        inline: Any = tomlkit.parse(text)
-        inline["mounts"][mountpoint] = _inline(table.unwrap())
-        return tomlkit.dumps(inline)
-    return behind
-
-
-def _inline(value: dict[str, Any]) -> Any:
-    """A table on one line."""
-    import tomlkit  # as in _with_mount
-
-    table = tomlkit.inline_table()
-    for name, each in value.items():
-        table.append(name, _inline(each) if isinstance(each, dict) else each)
-    return table
-
-
-def _without_mount(text: str, mountpoint: str) -> str:
-    """The text of a mount file without one mount; whatever else stands in it stays as it is."""
-    wanted = tomllib.loads(text)
-    del wanted["mounts"][mountpoint]
-    cut = _cut(text, mountpoint)
-    try:
-        found = tomllib.loads(cut)
-    except tomllib.TOMLDecodeError:
-        found = {}
-    if {"mounts": {}, **found} == wanted:
-        return cut
-    import tomlkit  # as in _with_mount
-
-    # Not written as tables with headers of their own: as `meter mount` never does it.
-    document: Any = tomlkit.parse(text)
-    del document["mounts"][mountpoint]
-    return tomlkit.dumps(document)
-
-
-def _cut(text: str, mountpoint: str) -> str:
-    """A text without the lines from each header of a mount's tables to the next other header.
-
-    Comments behind the first blank line after the last pair belong to what follows.
-    """
-    kept: list[str] = []
-    tail: list[str] = []
-    inside = False
-    for line in text.splitlines(keepends=True):
-        header = _header(line)
-        if header is not None:
-            mine = mountpoint in header.get("mounts", ())
-            if inside and not mine:
-                kept += _following(tail)
-            inside, tail = mine, []
-        if not inside:
-            kept.append(line)
-        elif not line.strip() or line.lstrip().startswith("#"):
-            tail.append(line)
-        else:
-            tail = []
-    if inside:
-        following = _following(tail)
-        while kept and not following and not kept[-1].strip():
-            kept.pop()
-        kept += following
-    return "".join(kept)
-
-
-def _following(tail: list[str]) -> list[str]:
-    """Of blank lines and comments those that belong to what comes behind them."""
-    blank = next((at for at, line in enumerate(tail) if not line.strip()), len(tail))
-    rest = tail[blank + 1 :]
-    return rest if any(line.strip() for line in rest) else []
-
-
-def _header(line: str) -> dict[str, Any] | None:
-    """The tables that a line names, should it be a header."""
-    if not line.lstrip().startswith("["):
-        return None
-    try:
-        return tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
-        return None
+    return tuple(lines(values))

@@ -139,15 +139,18 @@ class _Origins:
     def options(self, plugin: Mapping[str, Any], contract: str | None) -> list[dict[str, Any]]:
         """Each option with its value, its type, where the value comes from and in which line that stands."""
         from meter.contracts.written import written  # light, but a help text needs none
+        from meter.core.completed import ORIGIN
 
         label = plugin["instance"]
         found = []
         for name, value in plugin["config"].items():
             given = plugin["origins"][name]
-            asked = given == "asked"
+            asked = given in ("asked", ORIGIN)
             at = ("mounts", self._mountpoint, "config", label, name) if asked else ("config", name, "default")
             place = self._place(self._path if asked else contract, at)
-            if given not in ("asked", "default"):  # handed over by another contract
+            if given == ORIGIN:
+                origin = "completed"
+            elif given not in ("asked", "default"):  # handed over by another contract
                 origin, place = given, None
             else:
                 origin = "asked" if asked else "default" if place or not _is_read(contract) else "implied"
@@ -312,6 +315,12 @@ class _Page:
             line = each["line"]
             if each["origin"] == "asked":
                 origin = f"{each['file']}:{line}" if line else "asked"
+            elif each["origin"] == "completed":
+                origin = (
+                    f"completed by the plugin itself, {each['file']}:{line}"
+                    if line
+                    else "completed by the plugin itself"
+                )
             elif each["origin"] == "implied":
                 origin = f"default of every {plugin['placement']}"
             elif each["origin"] != "default":

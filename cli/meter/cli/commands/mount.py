@@ -49,6 +49,8 @@ def mount(
     except ContractError as error:
         return common.fail(error.diagnostics, [*before, *words])
     common.show([diagnostic.to_json() for diagnostic in ready.diagnostics], [*before, *words])
+    for line in ready.completed:
+        common.say(render.visible(line))
     click.echo(f"{ready.plan['mountpoint']}: {hops.chain(ready.plan)}")
     return common.OK
 
