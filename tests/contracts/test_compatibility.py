@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from meter.contracts import lattices, rulebook
+from meter.contracts import lattices, releases, rulebook
 from meter.contracts.compatibility import Comparison, compare
 from meter.contracts.facts import _FACTS, MountFacts
+from meter.contracts.host import Recorded
 from meter.contracts.language import Clause, language
 from meter.contracts.rulebook import DiffRule
 from tests import vectors_compat
+from tests.contracts import build
 from tests.contracts.build import contract
 from tests.contracts.test_language import BASE, METRIC, merged, toml
 
@@ -28,6 +30,19 @@ def text(example: str) -> str:
     if above.get("placement", "source") == "source":
         below["provides"] = {"metrics": METRIC}
     return "".join(f"{key} = {toml(value)}\n" for key, value in merged(below, above).items())
+
+
+METRIC_A = 'name = "demo.a", type = "f64", unit = "1", kind = "gauge"'
+
+
+def metrics(*tables: str) -> str:
+    """A source with these metrics."""
+    return f"provides.metrics = [{', '.join(f'{{ {METRIC_A}, {table} }}' for table in tables)}]\n"
+
+
+def filter_(rule: str, more: str = "") -> str:
+    """A filter with one rule."""
+    return f'placement = "filter"\nneeds.metrics = [{{ {rule} }}]\n{more}'
 
 
 def between(old: str, new: str, mount: MountFacts | None = None) -> Comparison:
@@ -66,8 +81,8 @@ class TestClause:
 
     def test_each_outcome_has_a_rule_and_a_class(self, clause: Clause) -> None:
         """Nothing that can become of a clause is left to a rule for anything."""
-        if clause.type == "table" and clause.lattice == "one":
-            return  # only the clauses below it say something
+        if not says_something(clause):
+            return
         for outcome in rulebook.outcomes(clause):
             rule = rulebook.rule_of(clause, outcome)
             assert rule.name != rulebook.FALLBACK, outcome
@@ -115,6 +130,47 @@ class TestRule:
         assert rules(between(old, old)) == rules(between(new, new)) == []
 
 
+def without(document: Any, path: tuple[str, ...]) -> Any:
+    """A document without what stands at a clause's path, in every table of a list and under every name."""
+    if isinstance(document, list):
+        return [without(entry, path) for entry in document]
+    if not isinstance(document, dict):
+        return document
+    if len(path) == 1:
+        return {key: value for key, value in document.items() if key != path[0]}
+    return {key: without(value, path[1:]) if path[0] in ("*", key) else value for key, value in document.items()}
+
+
+UNSHOWN = [
+    # Clauses whose example is their default, and which no rule has as its own example.
+    (filter_('metric = "*", gives = { name = "x", merge = "max", drop = ["resource"] }'),
+     filter_('metric = "*", gives = { name = "x", merge = "max" }')),
+    (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { capability = ["CAP_PERFMON"] }')),
+]  # fmt: skip
+
+
+def test_no_clause_changes_in_silence() -> None:
+    """Whatever clause is stated, changed or left out, some change says so: by examples, both ways."""
+    pairs = [(says.get("example.old", ""), says.get("example.new", "")) for says in language().words["rule"].values()]
+    texts = [(text(old), text(new)) for old, new in (*pairs, *UNSHOWN)]
+    for clause in language().clauses.values():
+        whole = text(clause.passes)
+        bare = without(tomllib.loads(whole), clause.path)
+        texts.append((whole, "".join(f"{key} = {toml(value)}\n" for key, value in bare.items())))
+    said = {"contract"}  # of the version of the language there is but one
+    for one, other in texts:
+        if any(diagnostic.level == "error" for each in (one, other) for diagnostic in build.faults(each)):
+            continue  # without an obligatory clause
+        old, new = contract(one), contract(other)
+        said |= {change.clause for change in (*compare(old, new).changes, *compare(new, old).changes)}
+    assert {clause.name for clause in language().clauses.values() if says_something(clause)} - said == set()
+
+
+def says_something(clause: Clause) -> bool:
+    """Whether a clause can change by itself; of some tables only the clauses below can."""
+    return bool(rulebook.outcomes(clause)) and (clause.type != "table" or clause.lattice != "one")
+
+
 def test_every_fact_of_a_mount_is_asked_by_some_rule() -> None:
     """What nobody asks would never be known."""
     assert set(_FACTS) == {rule.here for rule in rulebook.book().values()} - {""}
@@ -148,3 +204,251 @@ def test_a_change_of_nothing_but_the_version_is_none() -> None:
     """The number is a claim, not a fact."""
     found = between("", 'version = "7.0.0"')
     assert (rules(found), found.level, found.owed, found.taken) == ([], "equal", "none", "major")
+
+
+# ----------------------------------------------------------------------------------------------------- what is the same
+
+SPAN = 'config.w = { type = "duration", default = "9s" }'
+
+SAME = [
+    ("order of metrics", metrics('resource = ["machine"]', 'resource = ["gpu"]'),
+     metrics('resource = ["gpu"]', 'resource = ["machine"]')),
+    ("two tables for two kinds", metrics('resource = ["machine", "gpu"]'),
+     metrics('resource = ["machine"]', 'resource = ["gpu"]')),
+    ("what the kind says anyway", metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], additive = false')),
+    ("the interval that is meant anyway", metrics('resource = ["gpu"]'),
+     metrics('resource = ["gpu"], interval = "${config.interval}"')),
+    ("a duration written otherwise", 'config.interval = { type = "duration", default = "1s" }',
+     'config.interval = { type = "duration", default = "1000ms" }'),
+    ("order of words", 'config.m = { type = "enum", values = ["a", "b"], default = "a" }',
+     'config.m = { type = "enum", values = ["b", "a"], default = "a" }'),
+    ("order of edges", 'ordering.before = ["x", "y"]', 'ordering.before = ["y", "x"]'),
+    ("a condition for every word", filter_('metric = "*", when = { m = ["b", "a"] }',
+     'config.m = { type = "enum", values = ["a", "b"], default = "a" }'),
+     filter_('metric = "*"', 'config.m = { type = "enum", values = ["a", "b"], default = "a" }')),
+    ("a relation from the other side", filter_('metric = "*", require = ["2 * interval <= config.w"]', SPAN),
+     filter_('metric = "*", require = ["config.w >= interval * 2"]', SPAN)),
+    ("no versions but these", 'needs.capabilities = { x = ">=1,<2" }', 'needs.capabilities = { x = "<2.0.0,>=1" }'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), [row[1:] for row in SAME], ids=[row[0] for row in SAME])
+def test_what_means_the_same_is_no_change(old: str, new: str) -> None:
+    """Neither way."""
+    assert rules(between(old, new)) == rules(between(new, old)) == []
+
+
+OPTION = 'config.fast = { type = "bool", default = false }\n'
+WIDER = 'config.m = { type = "enum", values = ["a", "b"], default = "a" }\n'
+NARROW = 'config.m = { type = "enum", values = ["a"], default = "a" }\n'
+
+GPU = metrics('resource = ["gpu"]')
+
+NEW_OPTIONS = [
+    # What is new is behind an option that no old configuration has.
+    (GPU, metrics('resource = ["gpu"]', 'resource = ["dram"], when = { fast = true }') + OPTION),
+    # What was there stays where the option has its default.
+    (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], when = { fast = false }') + OPTION),
+    # A rule for a word that no old configuration can say.
+    (filter_('metric = "*"', NARROW), filter_('metric = "*", when = { m = "b" } }, { metric = "*"', WIDER)),
+    # A selector, a name and a span become options.
+    (filter_('metric = "a.*", gives = { name = "x", interval = "10s" }'),
+     filter_('metric = "${config.sel}", gives = { name = "${config.as}", interval = "${config.span}" }',
+             'config.sel = { type = "list<metric>", default = ["a.*"] }\nconfig.as = { type = "str", default = "x" }\n'
+             'config.span = { type = "duration", default = "10s" }\n')),
+    # One metric for each item, and the default has the one that there was.
+    (metrics('resource = ["gpu"]').replace("demo.a", "demo.x"),
+     GPU.replace("demo.a", "demo.${config.of}") + 'config.of = { type = "list<str>", default = ["x"] }'),
+    # A relation that the default keeps.
+    ("", 'require = ["config.depth < 3"]\nconfig.depth = { type = "int", default = 2 }\n'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), NEW_OPTIONS)
+def test_what_only_new_configurations_see_replaces(old: str, new: str) -> None:
+    """Every old configuration means what it meant: a subtype, with nothing but options and words more."""
+    found = between(old, new)
+
+    assert found.level == "subtype", rules(found)
+    assert set(rules(found)) <= {"option-added", "words-added"}
+
+
+# ----------------------------------------------------------------------------------------------------------- in a mount
+
+F = 'placement = "filter"\n'
+X = 'ordering.before = ["x"]\n'
+
+D = 'config.d = { type = "int", default = 1 }'
+DEMANDED = 'config.d = { type = "int" }'
+
+HERE = [
+    # What an option has in the mount is the same as before, whatever the default is now.
+    (D, D.replace("1", "2"),
+     {"config": {"d": 1}}, "compatible-here"),
+    (D, D.replace("1", "2"), {"config": {}}, "behaviour"),
+    (D, "", {"config": {}}, "compatible-here"),
+    (D, "", {"config": {"d": 1}}, "breaking"),
+    (D, 'config.d = { type = "int", default = 1, min = 1 }',
+     {"config": {"d": 0}}, "breaking"),
+    (D, 'config.d = { type = "int", default = 1, min = 1 }',
+     {"config": {}}, "compatible-here"),
+    (WIDER, NARROW, {"config": {"m": "b"}}, "breaking"),
+    (WIDER, NARROW, {"config": {"m": "a"}}, "compatible-here"),
+    (D, DEMANDED, {"config": {"d": 1}}, "compatible-here"),
+    ("", DEMANDED, {"config": {}}, "breaking"),
+    # A table that the configuration does not have may change as it likes.
+    (metrics('resource = ["gpu"], when = { m = "b" }') + WIDER,
+     metrics('resource = ["gpu"], when = { m = "b" }').replace('"gauge"', '"delta"') + WIDER,
+     {"config": {}}, "compatible-here"),
+    (metrics('resource = ["gpu"], when = { m = "b" }') + WIDER,
+     metrics('resource = ["gpu"], when = { m = "b" }').replace('"gauge"', '"delta"') + WIDER,
+     {"config": {"m": "b"}}, "breaking"),
+    # Relations and deadlines are looked up in the configuration.
+    ("", 'require = ["config.interval >= 500ms"]', {"config": {}}, "compatible-here"),
+    ("", 'require = ["config.interval >= 500ms"]', {"config": {"interval": "100ms"}}, "breaking"),
+    ("", 'deadline = "500ms"', {"config": {}}, "compatible-here"),
+    ("", 'deadline = "500ms"', {"config": {"interval": "100ms"}}, "breaking"),
+    ('deadline = "100ms"', 'deadline = "500ms"', {"config": {"interval": "2s"}}, "compatible-here"),
+    # Order, neighbours, claims.
+    (F, F + X, {"order": ("example", "x")}, "compatible-here"),
+    (F, F + X, {"order": ("x", "example")}, "breaking"),
+    (F, F + X, {"order": ("example",)}, "compatible-here"),
+    (F, F + X, {"order": ("y", "example"), "others": {"y": {"y": "1.0.0", "x": "1.0"}}}, "breaking"),
+    (F, F + X, {}, "breaking"),
+    ("", 'needs.capabilities = { x = ">=1.1" }', {"others": {"y": {"x": "1.2"}}}, "compatible-here"),
+    ("", 'needs.capabilities = { x = ">=1.1" }', {"others": {"y": {"x": "1.0"}}}, "breaking"),
+    ("", 'needs.capabilities = { x = ">=1.1" }', {"others": {"y": {"x": ""}}}, "breaking"),
+    ("", 'needs.capabilities = { x = "*" }', {"others": {"y": {"x": ""}}}, "compatible-here"),
+    ('needs.capabilities = { x = ">=1" }', 'needs.capabilities = { x = ">=1.1" }', {"others": {"y": {"x": "1.1"}}},
+     "compatible-here"),
+    ("", 'conflicts = { x = "*" }', {"others": {"y": {"y": "1.0.0"}}}, "compatible-here"),
+    ("", 'conflicts = { x = "<1" }', {"others": {"y": {"x": "1.0"}}}, "compatible-here"),
+    ("", 'conflicts = { x = "*" }', {"others": {"y": {"x": "1.0"}}}, "breaking"),
+    ("", 'conflicts = { x = "<1" }', {"others": {"y": {"x": ""}}}, "breaking"),
+    ("", "config_for = { x = { d = 1 } }", {"others": {"y": {"y": ""}}}, "compatible-here"),
+    ("", "config_for = { x = { d = 1 } }", {"others": {"x": {"x": ""}}}, "breaking"),
+    ("config_for = { x = { d = 1 } }", "", {"others": {"y": {"y": ""}}}, "compatible-here"),
+    ("", 'claims = ["tcp:0.0.0.0:90"]', {"claims": ("tcp:127.0.0.1:91",), "config": {}}, "compatible-here"),
+    ("", 'claims = ["tcp:0.0.0.0:90"]', {"claims": ("tcp:127.0.0.1:90",), "config": {}}, "breaking"),
+    # The host, and this meter.
+    ("", 'needs.host = [{ readable = ["/a"] }]', {"host": Recorded({("readable", "/a"): ""})}, "compatible-here"),
+    ("", 'needs.host = [{ readable = ["/a"] }]', {"host": Recorded({})}, "breaking"),
+    (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { capability = ["CAP_PERFMON"] }'),
+     {"host": Recorded({("capability", "CAP_PERFMON"): ""})}, "compatible-here"),
+    (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { readable = ["/a"] }'), {"host": Recorded({})},
+     "breaking"),
+    ("", 'needs.python = { lib = ">=2" }', {"host": Recorded({("python", "lib>=2"): ""})}, "compatible-here"),
+    ("", 'needs.python = { lib = "*" }', {"host": Recorded({})}, "breaking"),
+    ('interface = ">=1"', 'interface = ">=1,<2"', {"interface": "1.4"}, "compatible-here"),
+    ('interface = ">=1"', 'interface = ">=1,<2"', {"interface": "2"}, "breaking"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "mount", "level"), HERE)
+def test_what_is_known_of_a_mount_decides(old: str, new: str, mount: dict[str, Any], level: str) -> None:
+    """Only a fact that shows it makes a change compatible-here; for any mount the change is none of these."""
+    assert between(old, new, MountFacts(**mount)).level == level
+    assert between(old, new).level in {"breaking", "behaviour"}
+
+
+ABC = 'resource = ["gpu"], attributes = { m = ["a", "b", "c"] }'
+
+CLASSES = [
+    ("a range that lies elsewhere", 'needs.capabilities = { x = ">=1,<2" }', 'needs.capabilities = { x = ">=2,<3" }',
+     "breaking"),
+    ("an alternative more", 'needs.host = [{ readable = ["/a"] }]',
+     'needs.host = [{ readable = ["/a"] }, { readable = ["/b"] }]', "subtype"),
+    ("an alternative less", 'needs.host = [{ readable = ["/a"] }, { readable = ["/b"] }]',
+     'needs.host = [{ readable = ["/a"] }]', "breaking"),
+    ("an alternative that needs less", 'needs.host = [{ readable = ["/a", "/b"] }]',
+     'needs.host = [{ readable = ["/a"] }]', "subtype"),
+    ("the name of an alternative", 'needs.host = [{ name = "x", readable = ["/a"] }]',
+     'needs.host = [{ name = "y", readable = ["/a"] }]', "equal"),
+    ("a set of values that lies elsewhere", metrics('resource = ["gpu"], attributes = { m = ["a", "b"] }'),
+     metrics('resource = ["gpu"], attributes = { m = ["b", "c"] }'), "behaviour"),
+    ("any text instead of some", metrics('resource = ["gpu"], attributes = { m = ["a"] }'),
+     metrics('resource = ["gpu"], attributes = { m = "str" }'), "compatible-here"),
+    ("some texts instead of any", metrics('resource = ["gpu"], attributes = { m = "str" }'),
+     metrics('resource = ["gpu"], attributes = { m = ["a"] }'), "behaviour"),
+    ("a shape more of a metric", metrics('resource = ["gpu"]'), metrics('resource = ["gpu"]', 'resource = ["dram"]'),
+     "compatible-here"),
+    ("a shape less of a metric", metrics('resource = ["gpu"]', 'resource = ["dram"]'), metrics('resource = ["gpu"]'),
+     "breaking"),
+    ("the whole of a part", metrics(ABC + ', parts = { m = { a = "b" } }'),
+     metrics(ABC + ', parts = { m = { a = "c" } }'), "breaking"),
+    ("a recommendation becomes a need", 'recommends = { x = "*" }', 'needs.capabilities = { x = "*" }', "breaking"),
+    ("a capability before 1.0", 'provides.capabilities = { x = "0.1" }', 'provides.capabilities = { x = "0.2" }',
+     "breaking"),
+    ("a rule behind others that select else", filter_('metric = "a"'), filter_('metric = "a" }, { metric = "b"'),
+     "compatible-here"),
+    ("a rule before others that select else", filter_('metric = "a"'), filter_('metric = "b" }, { metric = "a"'),
+     "compatible-here"),
+    ("rules that select else change places", filter_('metric = "a" }, { metric = "b"'),
+     filter_('metric = "b" }, { metric = "a"'), "equal"),
+    ("a rule that applies more often, before another",
+     filter_('metric = "a", when = { m = "a" } }, { metric = "a"', WIDER),
+     filter_('metric = "a", keeps = false }, { metric = "a"', WIDER), "breaking"),
+    ("any type instead of some", filter_('metric = "a", type = ["f64"]'), filter_('metric = "a"'), "subtype"),
+    ("some types instead of any", filter_('metric = "a"'), filter_('metric = "a", type = ["f64"]'), "breaking"),
+    ("an option that may be left out now", 'config.d = { type = "int" }', 'config.d = { type = "int", default = 3 }',
+     "subtype"),
+    ("words that are any text now", 'config.d = { type = "list<enum>", values = ["a"] }',
+     'config.d = { type = "list<str>" }', "subtype"),
+    ("any text that must be a word now", 'config.d = { type = "str" }', 'config.d = { type = "enum", values = ["a"] }',
+     "breaking"),
+    ("a limit in another unit", 'config.d = { type = "duration", min = "1s" }',
+     'config.d = { type = "duration", min = "1000ms" }', "equal"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "level"), [row[1:] for row in CLASSES], ids=[row[0] for row in CLASSES])
+def test_class(old: str, new: str, level: str) -> None:
+    """Cases that no example of a rule shows."""
+    found = between(old, new)
+
+    assert found.level == level, rules(found)
+
+
+# ------------------------------------------------------------------------------------------------------------- versions
+
+STEPS_TAKEN = [
+    # old, new, step, what is enough for
+    ("1.0.0", "1.0.0", "none", ["none"]),
+    ("1.0.0", "1.0.1", "patch", ["none", "patch"]),
+    ("1.0.9", "1.1.0", "minor", ["none", "patch", "minor"]),
+    ("1.9.9", "2.0.0", "major", ["none", "patch", "minor", "major"]),
+    ("1.1.0", "1.0.9", "back", []),
+    ("0.1.0", "0.1.1", "minor", ["none", "patch", "minor"]),  # before 1.0.0 each step counts as the next greater one
+    ("0.1.0", "0.2.0", "major", ["none", "patch", "minor", "major"]),
+    ("0.9.0", "1.0.0", "major", ["none", "patch", "minor", "major"]),
+    ("1.0.0-rc.1", "1.0.0-rc.2", "patch", ["none", "patch", "minor", "major"]),  # before a release nothing is promised
+    ("1.0.0-rc.1", "1.0.0", "patch", ["none", "patch", "minor", "major"]),
+    ("1.0.0", "2.0.0-rc.1", "major", ["none", "patch", "minor", "major"]),
+    ("1.0.0", "1.0.0+build", "none", ["none"]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "step", "enough"), STEPS_TAKEN)
+def test_version_step(old: str, new: str, step: str, enough: list[str]) -> None:
+    """Which step was taken, and what it covers."""
+    assert releases.step(old, new) == step
+    owed = [word for word in language().values("step") if word != "back"]
+    assert [word for word in owed if releases.enough(old, new, word)] == enough
+
+
+@pytest.mark.parametrize(
+    ("old", "owed", "new"),
+    [
+        ("1.2.3", "none", "1.2.3"),
+        ("1.2.3", "patch", "1.2.4"),
+        ("1.2.3", "minor", "1.3.0"),
+        ("1.2.3", "major", "2.0.0"),
+        ("0.2.3", "minor", "0.2.4"),
+        ("0.2.3", "major", "0.3.0"),
+        ("1.2.3-rc.1", "major", "1.2.3"),
+    ],
+)
+def test_the_version_to_take(old: str, owed: str, new: str) -> None:
+    """It is enough, and no lower one of that form would be."""
+    assert releases.next_version(old, owed) == new
+    assert releases.enough(old, new, owed)

@@ -289,7 +289,9 @@ def _default(was: Any, now: Any, old: Option, new: Option) -> Iterator[Outcome]:
 def _takes_all(old: str, new: str) -> bool:
     """Whether one type takes all that another one takes, with the same meaning."""
     (container, item), (other, wider) = options.parse_type(old), options.parse_type(new)
-    return container == other and wider in language().words["option"][item].get("taken-by", "").split()
+    return (
+        container == other and wider in language().words["option"][item.partition("(")[0]].get("taken-by", "").split()
+    )
 
 
 def _metric(table: Table) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from attrs import field, frozen
 
 from meter.contracts import options
-from meter.contracts.constraints import holds, parse_constraint
+from meter.contracts.claims import meet
 from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host
 from meter.contracts.host_needs import host_faults
 from meter.contracts.language import ABSENT, language
@@ -20,7 +20,7 @@ from meter.contracts.lattices import Outcome, Path
 from meter.contracts.model import Contract
 from meter.contracts.quantities import QuantityError, parse_duration
 from meter.contracts.versions import parse_version, satisfies
-from meter.contracts.views import PLACEHOLDER, Known
+from meter.contracts.views import PLACEHOLDER, Known, keeps
 
 
 @frozen(kw_only=True)
@@ -111,14 +111,12 @@ def _absent(case: Case) -> bool:
 
 
 def _claims(case: Case) -> bool:
-    """Whether what is claimed now is claimed by nobody else."""
+    """Whether what is claimed now can be had beside all that others claim."""
     if case.mount.claims is None or case.mount.config is None:
         return False
     known = Known.of(case.new, case.mount.config).raw
-    return (
-        PLACEHOLDER.sub(lambda found: str(known.get(found[1], found[0])), str(case.outcome.new))
-        not in case.mount.claims
-    )
+    claim = PLACEHOLDER.sub(lambda found: str(known.get(found[1], found[0])), str(case.outcome.new))
+    return not any(meet(claim, other) for other in case.mount.claims)
 
 
 def _host(case: Case) -> bool:
@@ -170,7 +168,7 @@ def _holds(case: Case) -> bool:
     """Whether the configuration keeps a constraint; one about the interval of a metric is not known."""
     if case.mount.config is None:
         return False
-    return holds(parse_constraint(case.outcome.new), Known.of(case.new, case.mount.config).canonical) is True
+    return keeps(case.new, Known.of(case.new, case.mount.config), case.outcome.new)
 
 
 _FACTS: Final[Mapping[str, Fact]] = {

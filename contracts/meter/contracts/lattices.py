@@ -208,7 +208,7 @@ def relation(text: str) -> str:
     constraint: Constraint = parse_constraint(text)
     turned = {">": "<", ">=": "<=", "<": "<", "<=": "<="}
     left, right = (
-        sorted(str(sorted((f.form, f.name, str(f.number)) for f in product)) for product in side)
+        sorted(str(sorted((f.form, f.name, str(f.number), f.dimension) for f in product)) for product in side)
         for side in (constraint.left, constraint.right)
     )
     if constraint.op.startswith(">") or (constraint.op not in turned and right < left):

@@ -248,10 +248,10 @@ def _exclusive(one: Guard, other: Guard) -> bool:
 
 def _apart(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two lists of selectors name metrics, and none in common."""
-    texts = [*one, *other]
-    if any("${" in text for text in texts):
+    try:
+        parsed = [selectors.parse(text) for text in (*one, *other)]
+    except selectors.SelectorError:  # an option, or a formula
         return False
-    parsed = [selectors.parse(text) for text in texts]
     if not all(each.literal and not each.excludes for each in parsed):
         return False
     return not {each.glob for each in parsed[: len(one)]} & {each.glob for each in parsed[len(one) :]}

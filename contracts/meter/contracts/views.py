@@ -41,6 +41,12 @@ class Known(NamedTuple):
         return cls(raw, {name: canonical(contract.config[name], value) for name, value in raw.items()})
 
 
+def keeps(contract: Contract, known: Known, constraint: str) -> bool:
+    """Whether what is known shows that a constraint holds."""
+    types = {name: option.type for name, option in contract.config.items()}
+    return holds(parse_constraint(constraint), known.canonical, None, types) is True
+
+
 class Table(NamedTuple):
     """A table of `provides.metrics` or `needs.metrics`: its place in the contract, its condition, what it says."""
 
@@ -94,7 +100,7 @@ class _Put:
 
     def constraints(self, texts: list[str]) -> list[str]:
         """The constraints that what is known does not keep already."""
-        return [text for text in texts if holds(parse_constraint(text), self.known.canonical) is not True]
+        return [text for text in texts if not keeps(self.contract, self.known, text)]
 
     def tables(self, tables: list[Body]) -> Iterator[Table]:
         """The tables that can exist, each with what is open of its condition."""
