@@ -110,12 +110,16 @@ def _code(each: Code, known: Language) -> str:
         f"({target('code', each.name)})=",
         f"### {code(each.name)}",
         "",
+        f"- level: {each.level}",
         f"- message: {escape(each.text('message'))}",
         f"- help: {escape(each.text('help'))}",
         *(f"- or: {escape(each.text('help', variant))}" for variant in each.variants("help")),
     ]
     if causes:
         lines.append("- clauses: " + ", ".join(causes))
+    if each.example or each.commands:
+        shown = _fenced(each.example) if each.example else f"```sh\n{each.commands}\n```"
+        lines += ["", "An example:", "", shown]
     return "\n".join(lines)
 
 

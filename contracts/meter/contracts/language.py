@@ -60,13 +60,18 @@ class Clause:
 
 @frozen(kw_only=True)
 class Code:
-    """A diagnostic's texts; `${fact}` is filled in when it is raised.
+    """A diagnostic's level, `error` or `warning`, and its texts; `${fact}` is filled in when it is raised.
 
-    `texts` holds them by their keys in the file: `help`, and `help.NAME` for the variant NAME.
+    `texts` holds them by their keys in the file: `help`, and `help.NAME` for the variant NAME. `example` is a mount
+    file that is refused with the code, with contracts in tables `contracts.NAME`; `commands` lines for a shell of which
+    one says it. Both are empty where the failing example of a clause shows it.
     """
 
     name: str
+    level: str
     texts: Mapping[str, str]
+    example: str = ""
+    commands: str = ""
 
     def text(self, which: str, variant: str = "") -> str:
         """One of its texts, in the variant where there is one of that text."""
@@ -76,11 +81,6 @@ class Code:
         """The variants of one of its texts, or of all."""
         keys = (key.partition(".") for key in self.texts)
         return tuple(dict.fromkeys(name for text, _, name in keys if name and which in ("", text)))
-
-    @property
-    def level(self) -> str:
-        """`error` or `warning`."""
-        return "error" if self.name.startswith("E-") else "warning"
 
 
 @frozen(kw_only=True)
@@ -174,7 +174,7 @@ def load(source: str) -> Language:
     below: dict[tuple[str, ...], dict[str, Clause]] = {}
     for path, clause in clauses.items():
         below.setdefault(path[:-1], {})[path[-1]] = clause
-    codes = {name: Code(name=name, texts=body) for name, body in families["code"].items()}
+    codes = {name: _code(name, body) for name, body in families["code"].items()}
     return Language(
         version=int(contract["language"]),
         interface=contract["interface"],
@@ -190,6 +190,13 @@ def load(source: str) -> Language:
 
 
 _LATTICES: Final = {"list": "members", "map": "entries"}
+
+
+def _code(name: str, body: dict[str, str]) -> Code:
+    others = {key: body.get(key, "").strip() for key in ("level", "example", "commands")}
+    others["commands"] = re.sub("(?m)^[|]", "", others["commands"])  # a line that keeps its blanks
+    others["level"] = others["level"] or ("error" if name.startswith("E-") else "warning")
+    return Code(name=name, texts={key: text for key, text in body.items() if key not in others}, **others)
 
 
 def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Clause:

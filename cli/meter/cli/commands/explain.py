@@ -356,9 +356,23 @@ class _Page:
             yield from self._folded(f"  {each['clause']}: ", each["description"], 4)
         if document["example"]:
             yield ""
-            yield from self._folded("refused: ", f"an example of `{document['example']['clause']}`", 4)
-            for line in document["example"]["toml"].split("\n"):
-                yield f"    {render.visible(line)}"
+            yield from self._example(document["example"])
+
+    def _example(self, example: Mapping[str, Any]) -> Iterator[str]:
+        """What shows a code, and what is said of it."""
+        head = {
+            "clause": f"refused: an example of `{example['clause']}`",
+            "mounts": "refused: an example of a mount file, with contracts of its own",
+            "commands": "an example: the last of these commands says it",
+        }
+        yield from self._folded("", head[example["form"]], 4)
+        for line in example["text"].split("\n"):
+            yield f"    {render.visible(line)}"
+        if example["plugins"]:
+            yield from self._folded("  ", "`probe` gives the gauge `probe.value`, `sink` takes everything", 4)
+        if example["says"]:
+            yield from self._folded("  says: ", example["says"]["message"], 4)
+            yield from self._folded("  help: ", example["says"]["help"] or "", 4)
 
     def _folded(self, head: str, text: str, indent: int) -> Iterator[str]:
         """A head and a text behind it, broken at blanks; further lines are indented, as far as the width allows."""
@@ -446,7 +460,7 @@ def _sentence(reason: Mapping[str, str], plugin: Mapping[str, Any], others: Mapp
 
 
 def _explain_code(code: str, format_: str) -> int:
-    from meter.contracts.examples import refused  # the contract language: only codes need it
+    from meter.contracts import examples  # the contract language: only codes need it
     from meter.contracts.language import language
 
     known = language()
@@ -458,7 +472,8 @@ def _explain_code(code: str, format_: str) -> int:
         raise click.UsageError(f"No such code {code!r}.{meant} They are in the contract reference.")
     entry = known.codes[code]
     clauses = [clause for clause in known.clauses.values() if code in clause.codes]
-    example = refused(code)
+    example = examples.example_of(code)
+    told = None if example is None else examples.said(code, example)
     document = {
         "format": "meter-explain/1",
         "code": code,
@@ -472,7 +487,15 @@ def _explain_code(code: str, format_: str) -> int:
             for name in entry.variants()
         },
         "clauses": [{"clause": clause.name, "description": clause.description} for clause in clauses],
-        "example": None if example is None else {"clause": example.name, "toml": example.fails.strip()},
+        "example": None
+        if example is None
+        else {
+            "form": example.form,
+            "clause": example.clause or None,
+            "text": example.text.strip(),
+            "plugins": sorted(examples.stated(example.text)) if example.form == "mounts" else [],
+            "says": None if told is None else {"message": told.message, "help": told.help or None},
+        },
     }
     if format_ == "json":
         common.dump_json(document)
