@@ -124,7 +124,7 @@ class TestFaults:
     def test_only_floating_point_is_scaled(self) -> None:
         """Integers in another unit would have to be rounded; in the same one they are what they are."""
         whole = HW._replace(type="u64")
-        assert [fault.clause for fault in faults(rule("*", unit="kJ"), whole, commensurable)] == ["type"]
+        assert [fault.clause for fault in faults(rule("*", unit="kJ"), whole, commensurable)] == ["unit"]
         assert not faults(rule("*", unit="J"), whole, commensurable)
 
 

@@ -224,7 +224,7 @@ class TestValues:
         with pytest.raises(ContractBreach) as caught:
             bind("f", [rule("m", unit="J")], Layout.of([key("m", unit="kJ", type_="u64")]), WORST)
 
-        assert caught.value.clause == "needs.metrics.type"
+        assert caught.value.clause == "needs.metrics.unit"
 
     def test_integers_are_scaled_for_a_rule_that_gives_floats(self) -> None:
         """It says itself that bits may go."""

@@ -140,7 +140,7 @@ class _Stages:
         found += flowed.diagnostics
         for instance in chain:
             found += presence(instance, request, host)
-        found += promises(chain, request)
+        found += promises(chain, request, self.catalogue)
         if not self.failed:
             found += wanted(request, chain, flowed.schema)
         if self.failed:

@@ -110,6 +110,19 @@ def _factor(text: str, word: str) -> Factor:
     return Factor("number", "", amounts.in_base(number, unit), unit.dimension, word)
 
 
+def bound(
+    constraint: Constraint, config: Mapping[str, Any], interval: int | None = None, types: Mapping[str, str] = {}
+) -> tuple[str, Fraction] | None:
+    """What a single option on the left is compared with: the variant of the help that says how, and the number.
+
+    None where the constraint is of another form.
+    """
+    variant = {">=": "least", "<=": "most"}.get(constraint.op)
+    single = len(constraint.left) == 1 and [factor.form for factor in constraint.left[0]] == ["config"]
+    number = _value(constraint.right, config, interval, types) if single else None
+    return None if variant is None or number is None else (variant, number)
+
+
 def holds(
     constraint: Constraint, config: Mapping[str, Any], interval: int | None = None, types: Mapping[str, str] = {}
 ) -> bool | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from attrs import field, frozen
 
-from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.catalogue import Catalogue
 from meter.contracts.corrected import corrected
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
@@ -29,6 +29,7 @@ from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
+from meter.contracts.ways import filter_for, givers
 
 
 @frozen(kw_only=True)
@@ -49,6 +50,8 @@ class Clash(NamedTuple):
     givers: tuple[str, str]
     variant: str
     shapes: tuple[str, str] = ("", "")
+    common: str = ""
+    """What a series that both could give is."""
 
 
 class Merging(NamedTuple):
@@ -75,6 +78,8 @@ class _Walk:
     clashing: dict[str, list[Clash]] = field(factory=dict)
     sources: set[str] = field(factory=set)
     absent: dict[str, str] = field(factory=dict)
+    ended: dict[str, str] = field(factory=dict)
+    """Metrics of which nothing goes on, each with the instance that was the last to get it."""
 
     def say(
         self,
@@ -144,7 +149,11 @@ class _Walk:
             return taken
         new_ones = [variant for rule, each in given.items() for variant in self.whole(instance.rules[rule], each)]
         self.clashes(instance, new_ones, passing)
-        return passing + new_ones
+        behind = passing + new_ones
+        if any(not rule.keeps for rule in rules):
+            gone = {hit.part.metric for hit in applied}.difference(variant.metric for variant in behind)
+            self.ended.update(dict.fromkeys(gone, instance.label))
+        return behind
 
     def delivered(self, instance: Instance, applied: Sequence[Applied], taken: Sequence[Variant]) -> None:
         """Whether an output can tell apart what it gets."""
@@ -309,9 +318,16 @@ class _Walk:
             trouble = Trouble(instance, compiled, item, fault.clause, fault.wanted, frozenset(parts), live, self.labels)
             mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
             edit = mender.filtered(trouble)
+        way = ""
+        if fault.clause in ("unit", "type", "kind"):
+            way = filter_for(self.catalogue, part, fault.clause, fault.wanted, commensurable)
+            facts |= {"filter": way, "selection": self.selection(instance, compiled, fault)}
         if fault.clause == "unit":
-            facts |= {"got": part.unit, "wanted": fault.wanted[0]}
-            variant = "offset" if commensurable(part.unit, fault.wanted[0]) else ""
+            facts |= {"got": part.unit, "wanted": fault.wanted[0], "type": part.type}
+            variant = "filter" if way else ""
+            if commensurable(part.unit, fault.wanted[0]):
+                variant = "offset" if part.type == "f64" else "integer"
+                facts["filter"] = filter_for(self.catalogue, part, "type", ("f64",), commensurable)
             self.say("E-FLOW-UNIT", spans, clause, notes, variant, edit, **facts)
         elif fault.clause in ("type", "kind"):
             wanted = " or ".join(f"`{word}`" for word in fault.wanted)
@@ -321,8 +337,7 @@ class _Walk:
                 "demand": fault.clause,
                 "words": "|".join(fault.wanted),
             }
-            facts["filter"] = self.way(fault)
-            variant = "filter" if facts["filter"] else ""
+            variant = "filter" if way else ""
             code = "E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE"
             self.say(code, spans, clause, notes, variant, edit, **facts)
         elif fault.clause in ("gives.attributes", "gives.merge"):
@@ -336,24 +351,22 @@ class _Walk:
             facts |= {"demand": fault.clause, "got": fault.got, "wanted": listed(fault.wanted)}
             self.say("E-FLOW-IDENTITY", spans, clause, notes, fault.clause, **facts)
 
+    def selection(self, instance: Instance, compiled: Compiled, fault: Fault) -> str:
+        """What to write so that only parts are selected that a rule takes: the option as the request is written."""
+        selector = f"*{{{fault.clause}={'|'.join(fault.wanted)}}}"
+        if not compiled.option:
+            return selector
+        if self.request.source is None:
+            return f"{compiled.option}={selector}"
+        many = isinstance(instance.config[compiled.option], list)
+        return f"config.{instance.label}.{compiled.option} = " + (f'["{selector}"]' if many else f'"{selector}"')
+
     def derivation(self, part: Variant) -> str:
         """Where a part comes from."""
         maker = self.made.get((part.origin, part.metric))
         clause = "provides.metrics" if maker and maker.emits else "needs.metrics.gives"
         facts = {"metric": part.metric, "kind": part.kind, "type": part.type, "unit": part.unit}
         return language().phrase("note", "derivation", **facts, origin=part.origin, clause=clause)
-
-    def way(self, fault: Fault) -> str:
-        """The filter that makes of a part what is wanted; the empty text where none does."""
-        for contract in self.catalogue.contracts():
-            if not is_listed(contract):
-                continue
-            for rule in contract.needs.metrics:
-                makes = getattr(rule.gives, fault.clause, None)
-                takes = getattr(rule, fault.clause)
-                if makes in fault.wanted and (not takes or fault.got in takes):
-                    return contract.name
-        return ""
 
     def empty(self, instance: Instance, live: Sequence[Variant]) -> None:
         """E-FLOW-EMPTY: each item that the user wrote has to mean something, and each metric that a rule names."""
@@ -379,6 +392,9 @@ class _Walk:
             notes = (_says(named[0]),)
         absent = sorted(name for name in self.absent if matches(selector.glob, name) and name not in names)
         notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
+        ended = sorted(name for name in self.ended if matches(selector.glob, name) and name not in names)
+        notes += tuple(language().phrase("note", "ended", metric=name, instance=self.ended[name]) for name in ended[:3])
+        there = [] if named or absent or ended else list(givers(self.catalogue, selector))
         part, meant = corrected(selector, live, commensurable)
         near = language().phrase("text", "near", names=f"`{meant}`") + " " if meant else nearest(selector.glob, names)
         some = listed(names[:6]) + (" …" if len(names) > 6 else "")
@@ -391,9 +407,11 @@ class _Walk:
             [span],
             "needs.metrics.metric",
             notes,
-            "" if names else "none",
+            "given" if there else "ended" if ended else "" if names else "none",
             edit,
             selector=selector.text,
+            givers=" or ".join(f"`{name}`" for name in there),
+            ender=" and ".join(dict.fromkeys(f"`{self.ended[name]}`" for name in ended)),
             instance=instance.label,
             near=near,
             metrics=some,
@@ -413,10 +431,9 @@ class _Walk:
                 if other != shape:
                     (one, this), (two, that) = sorted([(label, other), (instance.label, shape)])
                     found.append(Clash((one, two), "", (", ".join(this), ", ".join(that))))
-            twice = [each.origin for each in seen if variant.meets(each)] if not found else []
-            for origin in twice:
-                one, two = sorted((origin, instance.label))
-                found.append(Clash((one, two), "series"))
+            for each in [each for each in seen if variant.meets(each)] if not found else []:
+                one, two = sorted((each.origin, instance.label))
+                found.append(Clash((one, two), "series", common=_common(variant, each)))
             if found:
                 self.clashing.setdefault(metric, []).extend(found)
                 self.unknown.add(metric)
@@ -434,7 +451,7 @@ class _Walk:
             first, second = clash.givers
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
-                (), clash.variant,
+                (clash.common,) if clash.common else (), clash.variant,
                 metric=metric, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
             )  # fmt: skip
 
@@ -468,21 +485,29 @@ def _both(one: Merging, other: Merging) -> str:
     return listed(sorted({one.part.metric, other.part.metric}))
 
 
+def _attributes(attributes: Iterable[tuple[str, frozenset[str] | None]]) -> str:
+    """Attributes with their values, as a part of a note."""
+    texts = []
+    for name, values in attributes:
+        facts = {"name": name, "values": "|".join(sorted(values or ()))}
+        texts.append(language().phrase("note", "attribute", "text", "open" if values is None else "", **facts))
+    return "".join(texts)
+
+
+def _common(one: Variant, other: Variant) -> str:
+    """What a series is that could belong to both of two variants."""
+    pairs = zip(one.attributes, other.attributes, strict=True)
+    attributes = [
+        (name, theirs if mine is None else mine if theirs is None else mine & theirs)
+        for (name, mine), (_, theirs) in pairs
+    ]
+    facts = {word: "|".join(sorted(getattr(one, word) & getattr(other, word))) for word in ("resource", "consumer")}
+    return language().phrase("note", "common", **facts, attributes=_attributes(attributes))
+
+
 def _says(variant: Variant) -> str:
     """What a metric is, beside what was selected."""
-    phrase = language().phrase
-    attributes = "".join(
-        phrase(
-            "note",
-            "attribute",
-            "text",
-            "open" if values is None else "",
-            name=name,
-            values="|".join(sorted(values or ())),
-        )
-        for name, values in variant.attributes
-    )
-    return phrase(
+    return language().phrase(
         "note",
         "shape",
         metric=variant.metric,
@@ -491,7 +516,8 @@ def _says(variant: Variant) -> str:
         unit=variant.unit,
         resource="|".join(sorted(variant.resource)),
         consumer="|".join(sorted(variant.consumer)),
-        attributes=attributes,
+        attributes=_attributes(variant.attributes),
+        origin=variant.origin,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from attrs import define, evolve, field, frozen
 
 from meter.contracts import options, references, selectors
-from meter.contracts.constraints import Constraint, holds, parse_constraint
+from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.edits import clear, renamed
 from meter.contracts.language import ABSENT, language
@@ -191,6 +191,10 @@ def unkept(
         "names": " or ".join(f"`{name}`" for name in constraint.names),
     }
     variant = "" if constraint.names else "interval"
+    limit = bound(constraint, instance.config, interval, instance.types)
+    if limit is not None and instance.types.get(constraint.left[0][0].name) == "duration":
+        facts["names"] = f"`{constraint.left[0][0].name}`"
+        variant, facts["bound"] = limit[0], format_duration(round(limit[1] * 10**9))
     return Diagnostic(code="E-CONSTRAINT", facts=facts, spans=(place, span), clause=clause, variant=variant)
 
 

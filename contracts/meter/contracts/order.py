@@ -38,7 +38,8 @@ SHOWN: Final = 12
 class Edge(NamedTuple):
     """`first` comes before `then`; `because` names the clause or the metric.
 
-    The clause is at `span`, or it is the rule of `reader` at `place` in its `needs.metrics`: few edges are ever shown.
+    The clause is at `span`, or it is the rule of `reader` at `place` in its `needs.metrics`, with the item of its
+    selection: few edges are ever shown.
     """
 
     first: str
@@ -47,6 +48,7 @@ class Edge(NamedTuple):
     strong: bool
     reader: str = ""
     place: int = 0
+    item: int = -1
     span: Span | None = None
 
 
@@ -90,6 +92,7 @@ class Reach(NamedTuple):
     changes: bool
     changed: bool
     place: int
+    item: int
 
 
 class TooManyError(Exception):
@@ -131,7 +134,9 @@ def potential(instances: Iterable[Instance]) -> list[Reach]:
                     changes = given is not None and given.metric == hit.part.metric
                     removes = not rule.keeps
                     place = instance.rules[hit.rule].place
-                    reach = Reach(instance.label, variant, hit.part, literal, removes, changes, pool[variant], place)
+                    reach = Reach(
+                        instance.label, variant, hit.part, literal, removes, changes, pool[variant], place, hit.item
+                    )
                     reaches[reach] = None
                     if given is not None and given not in pool:
                         made[given] = changes and made.get(given, True)
@@ -152,7 +157,7 @@ def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple
 
     def add(first: str, then: str, because: str, reach: Reach, *, strong: bool) -> None:
         key = (first, then, strong)
-        edge = Edge(first, then, because, strong, reach.reader, reach.place)
+        edge = Edge(first, then, because, strong, reach.reader, reach.place, reach.item)
         edges[key] = min(edges.get(key, edge), edge)
 
     timely = {
@@ -316,7 +321,7 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
     # Where no edge leads back, sorting gives what the topological sort would: each time the least is free.
     follows = all(place[first] < place[then] for first, then in strong | weak)
     if not follows and (ring := shortest_ring(strong)):
-        found.append(_cycle(ring, edges, by_label))
+        found.append(_cycle(ring, edges, by_label, request))
     if any(diagnostic.level == "error" for diagnostic in found):
         return Ordered(order=(), edges=(), diagnostics=tuple(found))
     if not follows:
@@ -369,7 +374,9 @@ def _order_asked(one: Instance, other: Instance, request: Request) -> Diagnostic
     return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=spans, clause="order", edit=edit)
 
 
-def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Instance]) -> Diagnostic:
+def _cycle(
+    ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Instance], request: Request
+) -> Diagnostic:
     best: dict[tuple[str, str], Edge] = {}
     for edge in sorted(edges, key=lambda e: (not e.strong, e.because)):
         best.setdefault((edge.first, edge.then), edge)
@@ -378,7 +385,7 @@ def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, In
     spans = []
     for pair in pairs:
         edge = best[pair]
-        rule = by_label[edge.reader].contract.source.key("needs", "metrics", edge.place) if edge.reader else None
+        rule = _read(edge, by_label[edge.reader], request) if edge.reader else None
         spans.append(edge.span or rule or by_label[pair[0]].span)
     shown = (*ring, ring[0]) if len(ring) <= SHOWN else (*ring[:SHOWN], "…", ring[0])
     text = " -> ".join(f"`{label}`" if label != "…" else label for label in shown)
@@ -388,4 +395,15 @@ def _cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, In
         spans=(by_label[ring[0]].span, *spans),
         clause="ordering",
         notes=notes,
+        variant="flow" if all(best[pair].reader for pair in pairs) else "",
     )
+
+
+def _read(edge: Edge, reader: Instance, request: Request) -> Span:
+    """Where it is said what an instance reads: the item of the request's selection, else the rule of its contract."""
+    option = next((compiled.option for compiled in reader.rules if compiled.place == edge.place), "")
+    given = request.config.get(reader.label, {}).get(option)
+    if given is None:
+        return reader.contract.source.key("needs", "metrics", edge.place)
+    many = given.words or isinstance(given.raw, list)
+    return given.locate((edge.item,) if many and edge.item >= 0 else ())

@@ -5,10 +5,12 @@ Each function takes the whole chain or one instance of it and says what cannot b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
+from meter.contracts.catalogue import Catalogue, is_automatic, is_listed
 from meter.contracts.claims import meet
-from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.instances import CONFIG, Instance
 from meter.contracts.language import language
 from meter.contracts.quantities import format_duration, parse_duration
@@ -16,13 +18,13 @@ from meter.contracts.request import Request
 from meter.contracts.spans import Span
 
 
-def promises(chain: Sequence[Instance], request: Request) -> list[Diagnostic]:
+def promises(chain: Sequence[Instance], request: Request, catalogue: Catalogue) -> list[Diagnostic]:
     """Everything that an ordered chain cannot keep."""
     found: list[Diagnostic] = []
     for instance in chain:
         found += _isolation(instance)
         found += _deadline(instance)
-        found += _durability(instance, chain, request)
+        found += _durability(instance, chain, request, catalogue)
     return [*found, *_claims(chain, request)]
 
 
@@ -74,7 +76,9 @@ def clash(first: tuple[str, str, Span], second: tuple[str, str, Span], variant: 
 # --------------------------------------------------------------------------------------------------------- durability
 
 
-def _durability(instance: Instance, chain: Sequence[Instance], request: Request) -> list[Diagnostic]:
+def _durability(
+    instance: Instance, chain: Sequence[Instance], request: Request, catalogue: Catalogue
+) -> list[Diagnostic]:
     """E-DURABILITY: an output that promises less than is demanded, by itself and with what recovers it."""
     wanted = request.durability
     if wanted is None or role_of(instance) != "output":
@@ -86,8 +90,16 @@ def _durability(instance: Instance, chain: Sequence[Instance], request: Request)
     if rank("durability", got) >= rank("durability", wanted):
         return []
     facts = {"instance": instance.label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
-    span = instance.contract.source.value("durability")
-    return [Diagnostic(code="E-DURABILITY", facts=facts, spans=(instance.span, span), clause="durability")]
+    others = (
+        contract.name
+        for contract in catalogue.contracts()
+        if contract.placement == instance.contract.placement and is_automatic(contract) and is_listed(contract)
+        if rank("durability", contract.durability) >= rank("durability", wanted)
+    )
+    facts["others"] = listed(itertools.islice(others, 3))
+    spans = (instance.span, instance.contract.source.value("durability"))
+    variant = "others" if facts["others"] else ""
+    return [Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)]
 
 
 def recovering(output: Instance, chain: Sequence[Instance]) -> list[Instance]:

@@ -214,10 +214,12 @@ def _renamed(source: Source, path: At, new: str) -> Edit | None:
     return renamed(source.mentions(*path), str(path[-1]), new) if new else None
 
 
-def _type(source: Source, path: At, clause: str, got: Any, type_: str, example: str) -> Diagnostic:
+def _type(
+    source: Source, path: At, clause: str, got: Any, type_: str, example: str, variant: str = "example"
+) -> Diagnostic:
     wanted = language().phrase("type", type_, "wanted")
     facts = {"subject": f"`{source.file}`", "got": options.describe(got), "wanted": wanted, "example": example}
-    return _fault("E-CLAUSE-TYPE", source.value(*path), "example", **facts, clause=clause)
+    return _fault("E-CLAUSE-TYPE", source.value(*path), variant, **facts, clause=clause)
 
 
 def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, list[Diagnostic]]:
@@ -240,7 +242,8 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
             facts = {"subject": f"`{mountpoint}`", "description": says["description"]}
             found.append(_fault("E-CLAUSE-MISSING", source.key(*base), **facts, clause=name))
         elif name in body and not _SHAPES[says["type"]](body[name]):
-            found.append(_type(source, (*base, name), name, body[name], says["type"], says["example"]))
+            variant = "example" if says["obligatory"] == "yes" else "optional"
+            found.append(_type(source, (*base, name), name, body[name], says["type"], says["example"], variant))
     durability = body.get("durability")
     if isinstance(durability, str) and durability not in language().values("durability"):
         values = language().values("durability")

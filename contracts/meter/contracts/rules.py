@@ -172,7 +172,7 @@ def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fau
         if not same_dimension(part.unit, rule.unit):
             found.append(Fault("unit", part.unit, (rule.unit,)))
         elif part.unit != rule.unit and "f64" not in (part.type, rule.gives and rule.gives.type):
-            found.append(Fault("type", part.type, ("f64",)))
+            found.append(Fault("unit", part.unit, (rule.unit,)))  # whole numbers are not scaled
     if rule.resource and not part.resource <= set(rule.resource):
         found.append(Fault("resource", "|".join(sorted(part.resource)), rule.resource))
     if rule.consumer and not part.consumer <= set(rule.consumer):

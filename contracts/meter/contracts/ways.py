@@ -1,0 +1,83 @@
+"""Ways: which filter would make of a metric what is wanted, and which plugin gives one that is not there.
+
+For the help of a diagnostic: names to type. Whether the edit that puts a filter in mends all is tried elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.instances import CONFIG
+from meter.contracts.language import language
+from meter.contracts.model import Contract, RuleClause
+from meter.contracts.selectors import Commensurable, Selector, matches
+from meter.contracts.variants import Variant
+
+_SHAPE: Final = ("type", "unit", "kind")
+
+
+def filter_for(
+    catalogue: Catalogue, part: Variant, clause: str, wanted: tuple[str, ...], same_dimension: Commensurable
+) -> str:
+    """The filter that makes of a part one of the wanted type, kind or unit, and changes the least; empty if none does.
+
+    Args: clause, which of the three is wrong.
+    """
+    found = []
+    for contract in catalogue.contracts():
+        if not is_listed(contract) or language().words["placement"][contract.placement]["role"] != "filter":
+            continue
+        for rule in contract.needs.metrics:
+            if rule.gives is None or not _takes(rule, part, same_dimension):
+                continue
+            if _made(rule, part, clause, wanted, same_dimension):
+                found.append((_changes(rule, clause), contract.name))
+    return min(found)[1] if found else ""
+
+
+def _takes(rule: RuleClause, part: Variant, same_dimension: Commensurable) -> bool:
+    """Whether a rule takes a part, as far as its contract says."""
+    unit = rule.unit
+    return (
+        (not rule.type or part.type in rule.type)
+        and (not rule.kind or part.kind in rule.kind)
+        and (not unit or CONFIG.fullmatch(unit) is not None or same_dimension(part.unit, unit))
+        and (rule.additive is None or rule.additive == part.additive)
+    )
+
+
+def _made(rule: RuleClause, part: Variant, clause: str, wanted: tuple[str, ...], same_dimension: Commensurable) -> bool:
+    """Whether what a rule gives is what is wanted."""
+    assert rule.gives is not None
+    if clause != "unit":
+        return (getattr(rule.gives, clause) or getattr(part, clause)) in wanted
+    unit = rule.gives.unit or "${unit}"
+    if CONFIG.fullmatch(unit) is not None:  # what the user says, of the dimension that it was
+        return same_dimension(part.unit, wanted[0])
+    taken = part.unit if not rule.unit or CONFIG.fullmatch(rule.unit) else rule.unit
+    made = unit.replace("${unit}", f"({taken})" if unit != "${unit}" and "/" in taken else taken)
+    return same_dimension(made, wanted[0])
+
+
+def _changes(rule: RuleClause, clause: str) -> tuple[int, int]:
+    """How much a rule changes beside what is wrong: of series and their times, and of values."""
+    gives = rule.gives
+    assert gives is not None
+    series = (gives.drop, gives.merge, gives.interval, gives.resource, gives.consumer, gives.attributes)
+    values = [getattr(gives, name) for name in _SHAPE if name != clause]
+    return sum(map(bool, series)), sum(map(bool, values))
+
+
+def givers(catalogue: Catalogue, selector: Selector) -> Iterator[str]:
+    """Plugins that give a metric that a selector names, whatever its conditions; none where the name has wildcards."""
+    if selector.literal:
+        for contract in catalogue.mentioning(selector.glob):
+            if is_listed(contract) and any(matches(selector.glob, name) for name in _names(contract)):
+                yield contract.name
+
+
+def _names(contract: Contract) -> Iterator[str]:
+    yield from (clause.name for clause in contract.provides.metrics)
+    yield from (rule.gives.name for rule in contract.needs.metrics if rule.gives is not None)
