@@ -86,7 +86,12 @@ def _clause(clause: Clause) -> str:
     return "\n".join(lines)
 
 
-_OBLIGATORY = {"yes": "yes", "no": "no", "lint": "no, but a contract without it is warned about"}
+_OBLIGATORY = {
+    "yes": "yes",
+    "no": "no",
+    "lint": "no, but a contract without it is warned about",
+    "advised": "no, but its author is advised to state it",
+}
 
 
 def toml(value: Any) -> str:

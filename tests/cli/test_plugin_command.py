@@ -116,6 +116,16 @@ def test_check_judges_a_folder_a_file_and_a_script(sandbox: Sandbox) -> None:
     assert set(info.codes) >= {"E-CLAUSE-TYPE", "E-CLAUSE-UNKNOWN", "E-CLAUSE-MISSING"}
 
 
+def test_a_full_check_compares_the_code_with_the_contract(sandbox: Sandbox) -> None:
+    """Nothing is imported without it; with it the author learns what does not fit."""
+    sandbox.plugin("mine", "print('imported')\nfrom meter.core.plugin import Output\nclass Plugin(Output): ...\n")
+    assert sandbox.meter("plugin", "check", "plugins").ok().out == "plugins: ok\n"
+    done = sandbox.meter("plugin", "check", "plugins", "--full")
+    assert done.code == 1
+    assert done.codes == ["E-EXPORT-MISMATCH"]
+    assert "made for the role output, not for source" in " ".join(done.errors.split())
+
+
 def test_a_reader_that_goes_away_is_no_error_of_meter(sandbox: Sandbox) -> None:
     """`| head -1` gets its line and meter says nothing; where the pipe was closed early it ends with 141, as others."""
     script = """

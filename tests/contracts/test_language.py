@@ -26,7 +26,8 @@ METRIC = [{"name": "demo.a", "type": "f64", "unit": "1", "kind": "gauge", "resou
 NOT_RAISED_HERE = {
     "E-IO": "said by the command line when the world fails",
     "E-PLUGIN-RAISED": "said by the engine when code fails",
-    "E-EXPORT-MISSING": "said when the engine loads a plugin",
+    "E-EXPORT-MISSING": "said when a plugin is loaded",
+    "E-EXPORT-MISMATCH": "as E-EXPORT-MISSING",
     "E-BREACH": "said by the engine at a hop",
     "E-MOUNT-TAKEN": "said by `meter mount`",
     "E-MOUNT-UNKNOWN": "said by commands that take a mountpoint",
@@ -91,7 +92,7 @@ class TestClause:
         """A clause says its type, obligation, stage and variance, in words that there are."""
         known = set(language().words["placement"])
         assert clause.type
-        assert clause.obligatory in {"yes", "lint", "no"} | known or (*clause.path[:-1], clause.unless) in {
+        assert clause.obligatory in {"yes", "lint", "advised", "no"} | known or (*clause.path[:-1], clause.unless) in {
             each.path for each in CLAUSES
         }
         assert clause.stage in STAGES
@@ -320,8 +321,9 @@ def test_implied_clauses_are_clauses() -> None:
 
 def test_every_breach_export_and_note_is_raised_and_has_its_text() -> None:
     """A key without a section would raise KeyError in the place of the fault; a section without a key is never seen."""
-    where = {"ContractBreach": ("breach", 2), "_breach": ("breach", 1), "ExportMissing": ("export", 2)}
-    used: dict[str, set[str]] = {"breach": {"nearest"}, "export": set(), "note": set()}
+    where = {"ContractBreach": ("breach", 2), "_breach": ("breach", 1)}
+    where |= {"ExportMissing": ("export", 2), "ExportMismatch": ("mismatch", 2)}
+    used: dict[str, set[str]] = {"breach": {"nearest"}, "export": set(), "mismatch": set(), "note": set()}
     for _, text in sources():
         literals = {n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant)}
         for node in ast.walk(ast.parse(text)):
@@ -353,6 +355,8 @@ def test_words_have_descriptions() -> None:
             "note",
             "breach",
             "export",
+            "mismatch",
+            "licence",
             "edit",
             "rule",
         ):  # texts of diagnostics

@@ -81,6 +81,7 @@ class TestWords:
             ("a x=1 b x=1 a x=2 b x=2", ["a#0{x=1}", "b#1{x=1}", "a#2{x=2}", "b#3{x=2}"]),  # one count for all
             ("a#a a", ["a", "a#0"]),  # a label given by hand stays
             ("a#one x=1 a#two x=1", ["a#one{x=1}", "a#two{x=1}"]),
+            ("a x=1 a#two x=2", ["a{x=1}", "a#two{x=2}"]),  # its own name is free
             ("a", ["a"]),
         ],
     )

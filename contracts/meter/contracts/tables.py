@@ -56,7 +56,7 @@ def table(path: tuple[str, ...], placement: str | None) -> Table:
         if name in strange:
             if clause.default is not ABSENT:
                 defaults[name] = clause.default
-        elif clause.obligatory != "no" and clause.obligatory not in others:
+        elif clause.obligatory not in ("no", "advised", *others):
             asked.append(clause)
         elif clause.type == "table" and clause.default is not ABSENT:
             inner = table(clause.path, placement)

@@ -59,7 +59,7 @@ def split_name(text: str, *, numbers: bool = False) -> tuple[str, str] | None:
 def parse(words: Sequence[str], place: Place) -> tuple[list[Spoken], list[Diagnostic]]:
     """The instances that words ask for, and what is wrong with them.
 
-    Of a plugin that is asked for several times, instances without a label are numbered, through the whole line.
+    Of a plugin that is asked for several times without a label, the instances are numbered, through the whole line.
     """
     found: list[Diagnostic] = []
     spoken: list[Spoken] = []
@@ -191,8 +191,8 @@ def _unquoted(value: str) -> str:
 
 
 def _numbered(spoken: list[Spoken]) -> list[Spoken]:
-    """Instances of one plugin without a label get numbers, but not two that are the same in all."""
-    times = Counter(each.name for each in spoken)
+    """Instances that have not even their plugin's name to themselves get numbers, but not two that are alike."""
+    times = Counter(each.name for each in spoken if each.label == each.name)
     alike = Counter((each.name, repr(_values(each))) for each in spoken if "#" not in each.text)
     out = []
     number = 0

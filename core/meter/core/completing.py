@@ -23,7 +23,7 @@ from meter.core import own_check
 from meter.core.completed import mark
 from meter.core.discovery import is_trusted
 from meter.core.engine import described
-from meter.core.loading import ExportMissing
+from meter.core.loading import ExportFault
 from meter.core.own_check import EXPORT, ConfigMismatch, ConfigRefused
 
 Values = dict[str, dict[str, Any]]
@@ -95,9 +95,9 @@ def _told(plugin: Mapping[str, Any], error: BaseException) -> Diagnostic:
     if isinstance(error, ConfigMismatch):
         every = {"option": "", "got": "", "wanted": "", **error.facts}
         return Diagnostic(code="E-EXPORT-MISMATCH", variant=error.variant, facts={**facts, **every}, clause="exports")
-    if isinstance(error, ExportMissing):
-        missing = {**facts, "export": error.export, "why": error.why}
-        return Diagnostic(code="E-EXPORT-MISSING", facts=missing, clause="exports")
+    if isinstance(error, ExportFault):
+        faulty = {**facts, "export": error.export, "why": error.why}
+        return Diagnostic(code=error.code, facts=faulty, clause="exports")
     raised = {**facts, "phase": EXPORT, "why": described(error)}
     return Diagnostic(code="E-PLUGIN-RAISED", facts=raised, clause="exports")
 
@@ -117,7 +117,7 @@ def _wanted(plugin: Mapping[str, Any], contract: Contract, path: str) -> dict[st
         except options.OptionError as problem:
             diagnostic = Diagnostic(code=problem.code, facts=problem.facts, variant=problem.variant)
             got = options.kind_of(raw) if problem.hidden else options.describe(raw)
-            raise ConfigMismatch("", option=name, got=got, wanted=diagnostic.text("label")) from problem
+            raise ConfigMismatch("value", option=name, got=got, wanted=diagnostic.text("label")) from problem
         wanted[name] = raw
     return wanted
 

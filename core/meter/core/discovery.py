@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.reader import LIMIT, read
+from meter.contracts.reader import LIMIT, ReadContract, read
 from meter.contracts.spans import Span
 
 if TYPE_CHECKING:
@@ -104,17 +104,19 @@ def read_folder(target: str) -> list[Diagnostic]:
 
 def read_files(paths: Iterable[str]) -> list[Diagnostic]:
     """Every diagnostic of some contract files, each by itself."""
-    found: list[Diagnostic] = []
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                found += read(file.read(LIMIT + 1), path, stem=_suggested(path)).diagnostics
-        except FileNotFoundError:
-            spans = (Span(path, 1, 1),)
-            found.append(Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": path}, spans=spans))
-        except OSError as error:
-            found.append(unread(path, error, "plugin"))
-    return found
+    return [diagnostic for path in paths for diagnostic in read_file(path).diagnostics]
+
+
+def read_file(path: str) -> ReadContract:
+    """The contract of a file, or why there is none."""
+    try:
+        with open(path, "rb") as file:
+            return read(file.read(LIMIT + 1), path, stem=_suggested(path) if path.endswith(".py") else "plugin")
+    except FileNotFoundError:
+        spans = (Span(path, 1, 1),)
+        return ReadContract(None, (Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": path}, spans=spans),))
+    except OSError as error:
+        return ReadContract(None, (unread(path, error, "plugin"),))
 
 
 def read_together(shelf: Shelf) -> list[Diagnostic]:

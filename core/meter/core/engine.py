@@ -25,7 +25,7 @@ from meter.core.breach import ContractBreach
 from meter.core.clock import Clock, MonotonicClock
 from meter.core.elements import FilterElement, OutputElement, SourceElement, filled
 from meter.core.keys import KeyClash
-from meter.core.loading import ExportMissing, load
+from meter.core.loading import ExportFault, load_class
 from meter.core.plugin import Context, Gone, Retry
 from meter.core.readings import Declared
 from meter.core.silence import INTERVALS
@@ -187,8 +187,8 @@ class Engine:
             # What it was given is not as it needs it: nothing of its code is to blame.
             why = refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
             self.fault("E-PLUGIN-RAISED", label, variant="start", phase=phase, why=why)
-        elif isinstance(error, ExportMissing):
-            self.fault("E-EXPORT-MISSING", label, plugin=error.plugin, export=error.export, why=error.why)
+        elif isinstance(error, ExportFault):
+            self.fault(error.code, label, plugin=error.plugin, export=error.export, why=error.why)
         else:
             self.fault("E-PLUGIN-RAISED", label, phase=phase, why=described(error))
 
@@ -247,7 +247,9 @@ class Engine:
             phase = "load"
             for name, value in config.items():
                 config[name] = references.filled(entry["types"][name], value, self._vault.look)
-            made = load(entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"])
+            made = load_class(
+                entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"], entry["role"]
+            )
             phase = "__init__"
             return made(config)
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
@@ -257,7 +259,7 @@ class Engine:
     def _completed(self, entry: dict[str, Any]) -> bool:
         """Whether a plugin's own code leaves its configuration as it is; says what it would change, or why it refuses.
 
-        Raises: what its code raises, ExportMissing.
+        Raises: what its code raises, ExportMissing, ExportMismatch.
         """
         label = entry["instance"]
         facts = {

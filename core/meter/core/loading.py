@@ -1,7 +1,8 @@
 """Loading: from the place of a contract to the object that it exports.
 
-Only what is mounted is imported, and only here. Built-in plugins are modules of `meter.plugins`; every other plugin
-gets a module name of its own, so that two plugins with a `plugin.py` never meet.
+Only what is mounted is imported, and only here; what is exported has to be what the placement demands. Built-in plugins
+are modules of `meter.plugins`; every other plugin gets a module name of its own, so that two plugins with a `plugin.py`
+never meet.
 """
 
 from __future__ import annotations
@@ -10,13 +11,31 @@ import importlib
 import importlib.util
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from meter.contracts.digests import digest
+from meter.core.plugin import Filter, Output, Plugin, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BASES: Final[dict[str, tuple[type[Plugin], str]]] = {
+    "source": (Source, "poll"),
+    "filter": (Filter, "run"),
+    "output": (Output, "write"),
+}
+"""For each role the class that says what is called, and the method that a plugin has to write itself."""
 
 
-class ExportMissing(Exception):  # noqa: N818  (the word of E-EXPORT-MISSING)
-    """What a contract exports cannot be had; `what` names a section [export ...] of CONTRACT.ini, `why` is its text."""
+class ExportFault(Exception):  # noqa: N818  (a fact about a plugin, named by its codes)
+    """What a contract exports is not there, or is not what it has to be.
+
+    `code` is that of the diagnostic; `what` names a section of CONTRACT.ini, whose family is `family`, and `why` is its
+    text.
+    """
+
+    code: ClassVar[str]
+    family: ClassVar[str]
 
     def __init__(self, plugin: str, export: str, what: str, /, **facts: str) -> None:
         super().__init__(plugin, export, what, facts)
@@ -27,16 +46,30 @@ class ExportMissing(Exception):  # noqa: N818  (the word of E-EXPORT-MISSING)
 
     @property
     def why(self) -> str:
-        """Why it cannot be had, as half a sentence."""
+        """What is wrong, as half a sentence."""
         from meter.contracts.language import language  # the contract language; only a fault needs its words
 
-        return language().phrase("export", self.what, **self.facts)
+        return language().phrase(self.family, self.what, **self.facts)
 
     def __str__(self) -> str:
         from meter.contracts.language import fill, language  # as in why
 
-        message = language().codes["E-EXPORT-MISSING"].text("message")
+        message = language().codes[self.code].text("message")
         return fill(message, {"plugin": self.plugin, "export": self.export, "why": self.why})
+
+
+class ExportMissing(ExportFault):
+    """What a contract exports cannot be had."""
+
+    code = "E-EXPORT-MISSING"
+    family = "export"
+
+
+class ExportMismatch(ExportFault):
+    """What a contract exports is there, and is not what the placement demands."""
+
+    code = "E-EXPORT-MISMATCH"
+    family = "mismatch"
 
 
 def load(plugin: str, contract: str, export: str) -> Any:
@@ -50,6 +83,58 @@ def load(plugin: str, contract: str, export: str) -> Any:
         return getattr(module, attribute)
     except AttributeError:
         raise ExportMissing(plugin, export, "object", file=str(module.__file__), name=attribute) from None
+
+
+def load_class(plugin: str, contract: str, export: str, role: str) -> type[Any]:
+    """The class that a contract exports as `plugin`, for a role in the chain.
+
+    Raises: ExportMissing, ExportMismatch; whatever the plugin's own code raises on import.
+    """
+    made = load(plugin, contract, export)
+    if not isinstance(made, type):
+        raise ExportMismatch(plugin, export, "class", got=_told(made))
+    base, own = _BASES.get(role, (Plugin, "start"))
+    others = [name for name, (other, _) in _BASES.items() if name != role and issubclass(made, other)]
+    if others and not issubclass(made, base):
+        raise ExportMismatch(plugin, export, "role", got=others[0], role=role)
+    calls = [own, *(name for name in dir(base) if not name.startswith("_"))]
+    for name in calls:
+        if not callable(getattr(made, name, None)) or (name == own and getattr(made, own) is getattr(base, own, None)):
+            raise ExportMismatch(plugin, export, "method", method=name, role=role)
+    return made
+
+
+def load_function(plugin: str, contract: str, export: str, arguments: int | None = None) -> Callable[..., Any]:
+    """A function that a contract exports, to be called with some arguments where their number is given.
+
+    Raises: as `load_class`.
+    """
+    made = load(plugin, contract, export)
+    if not callable(made) or (arguments is not None and isinstance(made, type)):
+        raise ExportMismatch(plugin, export, "function", got=_told(made))
+    if arguments is not None and not _takes(made, arguments):
+        raise ExportMismatch(plugin, export, "arguments", count=str(arguments))
+    return made  # type: ignore[no-any-return]  # it is callable, and no more is known of it
+
+
+def _takes(made: Callable[..., Any], arguments: int) -> bool:
+    """Whether something can be called with so many arguments; what does not say it is believed."""
+    import inspect  # tokenize and ast behind it; only who calls a plugin's function before the start needs it
+
+    try:
+        signature = inspect.signature(made)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _told(made: object) -> str:
+    """What something is, in a word."""
+    return "None" if made is None else type(made).__name__
 
 
 def _module(plugin: str, contract: str, name: str, export: str) -> Any:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from meter.core.loading import load
+from meter.core.loading import load_function
 
 EXPORT: Final = "check_config"
 
@@ -38,9 +38,9 @@ def ask(entry: Mapping[str, Any], contract: str) -> dict[str, Any]:
     It sees its configuration as the plan has it: references in the place of secrets, paths as they were written.
 
     Args: `entry`, the plugin in a plan; `contract`, where its contract lies.
-    Raises: ConfigRefused; ConfigMismatch; ExportMissing; whatever else its code raises.
+    Raises: ConfigRefused; ConfigMismatch; ExportMissing; ExportMismatch; whatever else its code raises.
     """
-    function = load(entry["plugin"], contract, entry["exports"][EXPORT])
+    function = load_function(entry["plugin"], contract, entry["exports"][EXPORT], 1)
     config = entry["config"]
     try:
         answer = function(copy.deepcopy(config))

@@ -85,14 +85,23 @@ def info(name: str, format_: str, plugin_dirs: tuple[str, ...]) -> int:
     return common.OK
 
 
-@plugin.command("check", short_help="Check the contract of a plugin.")
+@plugin.command("check", short_help="Check the contract of a plugin, and its code.")
 @click.argument("target")
+@click.option("--full", is_flag=True, help="The code, too, which is imported, and what readers of the contract miss.")
 @click.option("--strict", is_flag=True, help="Warnings count: exit 3.")
-def check_(target: str, strict: bool) -> int:  # noqa: FBT001  (click hands options over by name)
-    """Check the contract of a plugin: a folder, a contract.toml or a .py file with a script block."""
+def check_(target: str, full: bool, strict: bool) -> int:  # noqa: FBT001  (click hands options over by name)
+    """Check the contract of a plugin: a folder, a contract.toml or a .py file with a script block.
+
+    With --full the code is imported and compared with the contract; else nothing is run.
+    """
     from meter.core.discovery import read_folder  # as in list_
 
-    shown = [diagnostic.to_json() for diagnostic in read_folder(target)]
+    found = read_folder(target)
+    if full:
+        from meter.core.inspection import inspect  # the plugin interface
+
+        found += inspect(target)
+    shown = [diagnostic.to_json() for diagnostic in found]
     common.show(shown)
     if not any(diagnostic["severity"] == "error" for diagnostic in shown):
         click.echo(f"{target}: ok")
