@@ -12,14 +12,11 @@ from tests.vectors import cases
 FILE = Path(__file__).parents[1] / "data" / "contract-cases.json"
 DOCUMENT = json.loads(FILE.read_text(encoding="utf-8"))
 CASES = [case for case in DOCUMENT["cases"] if case["meter"]["verdict"] != "not-applicable"]
-PENDING = {case["id"] for case in CASES if case["group"] in ("recommends", "metadata", "checkconf")} - {"rec-02"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_case(case: dict[str, Any], request: pytest.FixtureRequest) -> None:
+def test_case(case: dict[str, Any]) -> None:
     """What the case expects, and nothing that it does not."""
-    if case["id"] in PENDING:
-        request.applymarker(pytest.mark.xfail(reason="recommendations, wishes and hooks are not there yet"))
     assert cases.wrong(case) == []
 
 

@@ -11,6 +11,7 @@ from meter.contracts.host import Assumed
 from meter.contracts.model import Source
 from meter.contracts.reader import parse_toml, read
 from meter.contracts.request import Request, from_document, from_words
+from meter.core.completed import ORIGIN
 from tests.vectors import checkconf, plugins
 
 import tomlkit  # isort: skip
@@ -109,8 +110,7 @@ def told(result: Checked) -> dict[str, Any]:
     missing = [each.facts["need"].strip("`") for each in result.diagnostics if each.code == "W-RECOMMEND-MISSING"]
     found: dict[str, Any] = {"missing": sorted(missing), "warn": ", ".join(warnings)}
     if result.plan is not None:
-        seen = [each for each in result.plan.document["plugins"] if not each["plugin"].startswith("hidden-")]
-        found |= {"order": [shown(each) for each in seen], "chosen": seen[0]["plugin"] if seen else None}
+        found |= placed(result.plan.document)
     if errors:
         found["error"] = ", ".join(dict.fromkeys(error.code for error in errors))
         found["cycle"] = errors[0].facts.get("ring", "").replace("`", "").split(" -> ")[:-1]
@@ -118,9 +118,18 @@ def told(result: Checked) -> dict[str, Any]:
     return found
 
 
+def placed(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The instances of a plan in their order, and the first of them."""
+    seen = [each for each in plan["plugins"] if not each["plugin"].startswith("hidden-")]
+    return {"order": [shown(each) for each in seen], "chosen": seen[0]["plugin"] if seen else None}
+
+
 def shown(instance: Mapping[str, Any]) -> str:
-    """An instance as a case writes it: module, #label where it differs, {config}."""
-    label, plugin = str(instance["instance"]), str(instance["plugin"])
-    given = [name for name, origin in sorted(instance["origins"].items()) if origin != "default"]
-    config = ",".join(f"{name}={instance['config'][name]}" for name in given)
-    return plugin + (f"#{label}" if label != plugin else "") + (f"{{{config}}}" if config else "")
+    """An instance as a case writes it: module, #label where it differs, {config}.
+
+    An option that its own code has set back is none that it was given.
+    """
+    label, plugin, config = str(instance["instance"]), str(instance["plugin"]), instance["config"]
+    given = {name: origin for name, origin in sorted(instance["origins"].items()) if origin != "default"}
+    told = ",".join(f"{name}={config[name]}" for name, origin in given.items() if config[name] or origin != ORIGIN)
+    return plugin + (f"#{label}" if label != plugin else "") + (f"{{{told}}}" if told else "")

@@ -38,7 +38,7 @@ def mounts(steps: Sequence[Sequence[str]]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         plugins.write(folder, {name: {"contract": text} for name, text in plugins.ends().items()})
         file = Path(folder) / "meter.toml"
-        mounts = Mounts(str(file), plugin_dirs=[folder], assume=True)
+        mounts = Mounts(str(file), plugin_dirs=[folder])
         for word, mountpoint in steps:
             before = ["meter", word, mountpoint]
             try:
