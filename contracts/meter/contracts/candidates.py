@@ -74,9 +74,12 @@ class Giving(NamedTuple):
 
 
 def giving(contract: Contract, metric: str, *, literal: bool) -> Iterator[Giving]:
-    """The tables of a contract that give a metric of that name; also by a template, unless it has to be `literal`."""
+    """The tables of a contract that give a metric of that name.
+
+    Also by a template, unless it has to be `literal`, and what another meter sends, which may be anything.
+    """
     for clause in contract.provides.metrics:
-        if _makes(clause.name, metric, literal=literal):
+        if _makes(clause.name, metric, literal=literal) or (clause.schema is not None and not literal):
             yield Giving(clause.when, clause.quality, clause.host)
     for rule in contract.needs.metrics:
         if rule.gives is not None and _makes(rule.gives.name, metric, literal=literal):
@@ -86,7 +89,7 @@ def giving(contract: Contract, metric: str, *, literal: bool) -> Iterator[Giving
 def metrics_of(contract: Contract) -> set[str]:
     """The names of the metrics that a contract gives; some may hold placeholders."""
     given = {rule.gives.name for rule in contract.needs.metrics if rule.gives is not None}
-    return given | {clause.name for clause in contract.provides.metrics}
+    return given | {clause.name for clause in contract.provides.metrics if clause.schema is None}
 
 
 def _makes(template: str, metric: str, *, literal: bool) -> bool:

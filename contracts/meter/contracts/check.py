@@ -24,6 +24,7 @@ from meter.contracts.plan import Plan
 from meter.contracts.presence import degraded, presence
 from meter.contracts.promises import promises
 from meter.contracts.recommended import Dropped, Key
+from meter.contracts.remote import received
 from meter.contracts.request import Request
 from meter.contracts.resolve import Resolution, Resolved
 from meter.contracts.trials import soundest
@@ -125,6 +126,7 @@ class _Stages:
         for instance in resolved.instances:
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
             found += configure(instance, given, hands)
+            found += received(instance, request, host)
             found += degraded(instance, host)
         if not self.failed:
             found += missing_instances(resolved.instances, request)

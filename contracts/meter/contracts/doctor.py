@@ -61,18 +61,21 @@ def _finding(contract: Contract, host: Host) -> Finding:
     told: dict[tuple[str, ...], list[str]] = {}
     gives = []
     for clause in contract.provides.metrics:
+        if clause.schema is not None:
+            gives.append("")  # whatever another meter sends
+            continue
         answers = unmet(clause.host, host) if clause.host is not None else []
         if answers:
             of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
             shown = language().phrase("text", "metric-of", metric=clause.name, of=of) if of else f"`{clause.name}`"
             told.setdefault(tuple(answers), []).append(shown)
-        elif clause.name:
+        else:
             gives.append(clause.name)
     found += [_lack(answers, dict.fromkeys(metrics)) for answers, metrics in told.items()]
     if told and not gives:  # a source that gives nothing has no use
         found = [Lack(metrics=(), why=lack.why, help=lack.help, commands=lack.commands) for lack in found]
     works = all(lack.metrics for lack in found)
-    names = tuple(dict.fromkeys(gives)) if works else ()
+    names = tuple(dict.fromkeys(name for name in gives if name)) if works else ()
     return Finding(plugin=contract.name, placement=contract.placement, gives=names, lacks=tuple(found))
 
 

@@ -7,9 +7,12 @@ of CONTRACT.ini, a blank and what is to blame, such as a path. Who asks the real
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from meter.contracts.language import language
+
+if TYPE_CHECKING:
+    from meter.contracts.sent import Sent
 
 READABLE = "readable"
 """At least one path matches the pattern, and each match can be read."""
@@ -23,6 +26,9 @@ CAPABILITY = "capability"
 """The process has the capability of Linux."""
 PYTHON = "python"
 """The Python distribution is installed, in a range of versions: `rich` or `rich>=13,<15`."""
+SCHEMA = "schema"
+"""The plan file of another meter says what one of its outputs sends; the answer is then DIGEST and a digest."""
+DIGEST: Final = "digest "
 
 
 class Host(Protocol):
@@ -30,6 +36,9 @@ class Host(Protocol):
 
     def answer(self, kind: str, argument: str) -> str:
         """The empty text, or why it does not hold."""
+
+    def sent(self, reference: str) -> Sent:
+        """What an output of another meter sends, where the answer to the question SCHEMA has a digest."""
 
 
 class Assumed:
@@ -40,16 +49,31 @@ class Assumed:
         del kind, argument
         return ""
 
+    def sent(self, reference: str) -> Sent:
+        """Nothing: what another meter sends cannot be assumed."""
+        from meter.contracts.sent import Sent  # few backends have a source of other hosts
+
+        del reference
+        return Sent([], [])
+
 
 class Recorded:
-    """Answers from a record; what was not recorded does not hold."""
+    """Answers from a record; what was not recorded does not hold.
 
-    def __init__(self, facts: Mapping[tuple[str, str], str]) -> None:
+    Args: `sent`, what outputs of other meters send, by the reference to each.
+    """
+
+    def __init__(self, facts: Mapping[tuple[str, str], str], sent: Mapping[str, Sent] = {}) -> None:
         self.facts = facts
+        self._sent = sent
 
     def answer(self, kind: str, argument: str) -> str:
         """The recorded answer."""
         return self.facts.get((kind, argument), f"unrecorded {argument}")
+
+    def sent(self, reference: str) -> Sent:
+        """What was recorded of an output of another meter."""
+        return self._sent[reference]
 
 
 def reason(answer: str) -> str:
@@ -79,7 +103,15 @@ def remedy(answer: str, variant: str = "") -> str:
 
 
 def _parts(answer: str) -> tuple[str, dict[str, str]]:
-    """The key of an answer, and its facts: what is to blame as a whole, and where that is two words, each of them."""
+    """The key of an answer, and its facts: what is to blame as a whole, and the words that some keys have in it."""
+    from meter.contracts.diagnostics import listed, nearest  # only a fault has words
+
     key, _, path = answer.partition(" ")
-    wanted, got = [*path.split(" "), ""][:2] if key == "other-version" else (path, "")
-    return key, {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower()}
+    words = path.split(" ")
+    wanted, got, choices = path, "", words
+    if key == "other-version":
+        wanted, got = [*words, ""][:2]
+    elif key == "unknown-output":
+        wanted, choices = words[0], words[1:]
+    facts = {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower()}
+    return key, {**facts, "choices": listed(choices), "near": nearest(wanted, choices)}

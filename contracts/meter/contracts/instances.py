@@ -63,6 +63,8 @@ class Instance:
     origins: dict[str, str] = field(factory=dict)
     emits: tuple[Variant, ...] = ()
     absent: dict[str, str] = field(factory=dict)
+    received: dict[int, tuple[Variant, ...]] = field(factory=dict)
+    """What comes from other meters, by the place of its table in `provides.metrics`."""
     """Metrics that this host does not let it give, each with the reason."""
     rules: tuple[Compiled, ...] = ()
 
@@ -156,9 +158,7 @@ def configure(
         if instance.keeps(constraint) is False:
             span = contract.source.value("require", place)
             found.append(unkept(instance, constraint, span, given, "require"))
-    instance.emits = tuple(
-        sorted((variant for _, variant in emitted(instance)), key=lambda variant: str(variant.to_json()))
-    )
+    reemit(instance)
     instance.rules = tuple(_rules(instance))
     for compiled in instance.rules:
         found += _names_of(instance, compiled, given)
@@ -223,12 +223,19 @@ def degrade(instance: Instance, without: Mapping[int, str]) -> None:
     instance.absent = {name: why for name, why in sorted(gone.items()) if all(v.metric != name for v in left)}
 
 
+def reemit(instance: Instance) -> None:
+    """Note what a source gives by all that is known of it."""
+    given = (variant for _, variant in emitted(instance))
+    instance.emits = tuple(sorted(given, key=lambda variant: str(variant.to_json())))
+
+
 def emitted(instance: Instance) -> Iterator[tuple[int, Variant]]:
     """What a source gives by its configuration, each with the place of its clause in `provides.metrics`."""
     for place, clause in enumerate(instance.contract.provides.metrics):
         if not holds_when(clause.when, instance.config, instance.contract.config):
             continue
-        for name in _names(clause, instance.config):
+        yield from ((place, variant) for variant in instance.received.get(place, ()))
+        for name in _names(clause, instance.config) if clause.schema is None else ():
             additive = clause.additive
             if additive is None:
                 additive = language().says("kind", clause.kind, "additive")
@@ -243,11 +250,11 @@ def emitted(instance: Instance) -> Iterator[tuple[int, Variant]]:
                     resource=frozenset(clause.resource),
                     consumer=frozenset(clause.consumer),
                     attributes=tuple(
-                        (attribute, _domain(domain, instance.config))
+                        (attribute, domain_of(domain, instance.config))
                         for attribute, domain in sorted(clause.attributes.items())
                     ),
                     quality=clause.quality,
-                    interval=_interval(clause.interval, instance.config),
+                    interval=interval_of(clause.interval, instance.config),
                     origin=instance.label,
                     via=frozenset({instance.label}),
                     parts=parts_of(clause.parts),
@@ -255,7 +262,7 @@ def emitted(instance: Instance) -> Iterator[tuple[int, Variant]]:
             )
 
 
-def _interval(said: str | None, config: Mapping[str, Any]) -> int:
+def interval_of(said: str | None, config: Mapping[str, Any]) -> int:
     """The time between rows in nanoseconds, of the clause or else of the option."""
     value = config.get("interval", 0) if said is None else _put(said, config)
     return parse_duration(value) if isinstance(value, str) else int(value)
@@ -271,7 +278,8 @@ def _names(clause: MetricClause, config: Mapping[str, Any]) -> Iterator[str]:
         yield clause.name.replace(found[0], str(item))
 
 
-def _domain(domain: Any, config: Mapping[str, Any]) -> Domain:
+def domain_of(domain: Any, config: Mapping[str, Any]) -> Domain:
+    """The values that a contract says of an attribute, with those of the option that it names put in."""
     if isinstance(domain, list):
         return frozenset(domain)
     found = CONFIG.fullmatch(domain)

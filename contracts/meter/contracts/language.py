@@ -34,6 +34,7 @@ class Clause:
     path: tuple[str, ...]
     type: str
     obligatory: str
+    without: str
     default: Any
     values: tuple[str, ...]
     numbers: bool
@@ -207,6 +208,7 @@ def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str,
         path=tuple(name.split(".")),
         type=body["type"],
         obligatory=body["obligatory"],
+        without=body.get("without", ""),
         default=tomllib.loads(f"x = {body['default']}")["x"] if "default" in body else ABSENT,
         values=tuple(values),
         numbers=body.get("numbers") == "yes",

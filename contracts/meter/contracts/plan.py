@@ -67,6 +67,7 @@ def make(
                     "origins": dict(sorted(instance.origins.items())),
                     "emits": [variant.to_json() for variant in instance.emits],
                     "absent": dict(sorted(instance.absent.items())),
+                    "received": sorted({v.metric for variants in instance.received.values() for v in variants}),
                     "rules": [compiled.rule.to_json() for compiled in instance.rules],
                 }
                 for instance in instances
@@ -198,7 +199,8 @@ def _rows(group: _Group) -> Iterator[dict[str, Any]]:
     """The variants of a group as a person reads them."""
     for variant in group:
         document = variant.to_json()
-        yield {"from": variant.origin} | {name: document[name] for name in _SHOWN}
+        parts = {"parts": document["parts"]} if variant.parts else {}
+        yield {"from": variant.origin} | {name: document[name] for name in _SHOWN} | parts
 
 
 _SHOWN: Final = (

@@ -387,6 +387,8 @@ class _Reader:
         sound = {name for name, option in contract.config.items() if self.option(contract, name, option)}
         for place, clause in enumerate(contract.provides.metrics):
             self.parts(place, clause)
+            if clause.schema is not None:
+                self.beside(("provides", "metrics", place))
         if contract.placement == "source" and contract.config["interval"].type != "duration":
             self.misused(contract, Use(("config", "interval", "type"), "config.*.type", "interval", ("duration",)))
         self.constraints(contract)
@@ -456,6 +458,14 @@ class _Reader:
                     return False
         place = (*path, "default")
         return option.default is ABSENT or self.fits(contract, name, option.default, place, "config.*.default", option)
+
+    def beside(self, path: Path) -> None:
+        """Note clauses of a table of metrics that stand beside one that says what they do."""
+        clauses = language().below["provides", "metrics"]
+        raw = self.document["provides"]["metrics"][path[-1]]
+        for name, clause in sorted(clauses.items()):
+            if name in raw and clause.without in raw:
+                self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), clause.name, "beside", other=clause.without)
 
     def constraints(self, contract: Contract) -> None:
         """Note constraints that compare what cannot be compared, such as a time with a size."""

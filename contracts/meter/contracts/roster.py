@@ -88,7 +88,7 @@ def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
     yield from (("name", name) for name in {contract.name, *contract.provides.capabilities})
     metrics = metrics_of(contract)
     yield from (("metric", metric) for metric in metrics)
-    if any(map(is_template, metrics)):
+    if any(map(is_template, metrics)) or any(clause.schema is not None for clause in contract.provides.metrics):
         yield "", "template"
     for clause in ("alias", "config_for", "conflicts", "recommends"):
         if getattr(contract, clause):

@@ -260,7 +260,7 @@ class Backend:
         from meter.contracts.diagnostics import ContractError
         from meter.contracts.host import Assumed
         from meter.core.discovery import discover
-        from meter.core.host import Probe
+        from meter.core.host import Beside, Probe
 
         request = self._request()
         if self._file is None:
@@ -269,7 +269,8 @@ class Backend:
             from meter.core.mounts import Mounts  # as above
 
             catalogue, problems = Mounts(self._file, plugin_dirs=self._plugin_dirs).catalogue()
-        host = Assumed() if assume else Probe(self._folder, self._sysroot)
+        probe = Probe(self._folder, self._sysroot)
+        host = Beside(Assumed(), probe) if assume else probe
         checked = check(request, catalogue, host)
         if checked.plan is None or problems:
             raise ContractError([*problems, *checked.diagnostics])

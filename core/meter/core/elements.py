@@ -9,7 +9,7 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.contracts.rules import PLACEHOLDER
@@ -35,13 +35,23 @@ SERIES_LIMIT: Final = 1 << 18
 class SourceElement:
     """A source with its schedule."""
 
-    def __init__(self, label: str, source: Source, declared: Declared, interval_ns: int, sysroot: Path | None) -> None:
+    def __init__(
+        self,
+        label: str,
+        source: Source,
+        declared: Declared,
+        interval_ns: int,
+        sysroot: Path | None,
+        received: Collection[str] = (),
+    ) -> None:
+        """Args: received, the metrics that come from other meters, which may be silent for as long as they like."""
         self.label = label
         self.source = source
         self.context = BoundSourceContext(declared, sysroot)
         self.readings = Readings(declared)
         self.interval_ns = interval_ns
-        self.silence: Silence | None = Silence(declared.intervals())
+        own = {name: interval for name, interval in declared.intervals().items() if name not in received}
+        self.silence: Silence | None = Silence(own)
         self.live = False
         self.polls = 0
         self.missed = 0

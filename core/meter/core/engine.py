@@ -215,7 +215,8 @@ class Engine:
                     continue
                 variants = [Variant.from_json(variant) for variant in entry["emits"]]
                 declared = Declared(label, variants, entry["absent"])
-                source = SourceElement(label, plugin, declared, int(entry["config"]["interval"]), self.sysroot)
+                interval = int(entry["config"]["interval"])
+                source = SourceElement(label, plugin, declared, interval, self.sysroot, entry["received"])
                 self.sources.insert(0, source)
                 source.live = self._start(label, plugin, source.context)
             elif entry["role"] == "filter":

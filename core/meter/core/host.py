@@ -14,6 +14,9 @@ from meter.contracts.capabilities import CAPABILITIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from meter.contracts.host import Host
+    from meter.contracts.sent import Sent
+
 
 class Probe:
     """Asks the host, once for each question, below `sysroot` and from `folder` for relative paths."""
@@ -23,6 +26,7 @@ class Probe:
         self.sysroot = sysroot
         self.facts: dict[tuple[str, str], str] = {}
         self._installed: dict[str, str] | None = None
+        self._sent: dict[str, Sent] = {}
 
     def answer(self, kind: str, argument: str) -> str:
         """The empty text where it holds, else why not: the key of a section [host …] of CONTRACT.ini, and a path."""
@@ -73,6 +77,34 @@ class Probe:
         del self
         return "" if name in os.environ else f"unset {name}"
 
+    def schema(self, reference: str) -> str:
+        """The plan file of another meter says what one of its outputs sends: which `#MOUNTPOINT#LABEL` behind it."""
+        from meter.contracts import sent  # few backends have a source of other hosts
+        from meter.core import lock  # imports this module
+
+        path, _, wanted = reference.partition("#")
+        full = os.path.join(self.folder, path)
+        if not os.path.exists(full):
+            return f"missing {full}"
+        try:
+            outputs = sent.outputs(lock.read(full)["mounts"])
+            names = sent.chosen(outputs, wanted)
+            if len(names) == 1:
+                self._sent[reference] = sent.sent(*outputs[names[0]])
+                return f"digest {self._sent[reference].digest}"
+        except (lock.LockError, LookupError, TypeError, StopIteration):
+            return f"no-plan {full}"
+        if not outputs:
+            return f"no-output {full}"
+        choices = " ".join(f"#{name}" for name in names or outputs)
+        meant = f"#{wanted}"
+        return f"several {choices}" if names else f"unknown-output {meant} {choices}"
+
+    def sent(self, reference: str) -> Sent:
+        """What an output of another meter sends."""
+        self.answer("schema", reference)
+        return self._sent[reference]
+
     def capability(self, name: str) -> str:
         """The process has a capability of Linux, in effect."""
         path = f"{self.sysroot or ''}/proc/self/status"
@@ -97,6 +129,22 @@ class Probe:
         if installed is None:
             return f"uninstalled {requirement}"
         return "" if distributions.within(installed, wanted) else f"other-version {requirement} {installed or '?'}"
+
+
+class Beside:
+    """Another host's answers, and this one's about plan files of other meters, which are files of the check."""
+
+    def __init__(self, host: Host, probe: Probe) -> None:
+        self._host = host
+        self._probe = probe
+
+    def answer(self, kind: str, argument: str) -> str:
+        """The answer of the other host, or of this one."""
+        return (self._probe if kind == "schema" else self._host).answer(kind, argument)
+
+    def sent(self, reference: str) -> Sent:
+        """What an output of another meter sends."""
+        return self._probe.sent(reference)
 
 
 def _distributions(roots: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -136,4 +184,5 @@ _QUESTIONS = {
     "environment": Probe.environment,
     "capability": Probe.capability,
     "python": Probe.python,
+    "schema": Probe.schema,
 }

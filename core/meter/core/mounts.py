@@ -20,7 +20,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
 from meter.contracts.edits import clear, renamed
-from meter.contracts.host import Host
+from meter.contracts.host import DIGEST, SCHEMA, Host
 from meter.contracts.model import Source
 from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
@@ -29,7 +29,7 @@ from meter.contracts.spans import COMMAND_LINE, Span, Words
 from meter.core import lock
 from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
-from meter.core.host import Probe
+from meter.core.host import Beside, Probe
 from meter.core.mount_text import over, with_mount, with_options, without_mount
 from meter.core.own_check import EXPORT
 
@@ -135,7 +135,8 @@ class Mounts:
     def check(self, request: Request, catalogue: Catalogue) -> tuple[Checked, Probe]:
         """Check one request against the host."""
         probe = self.probe()
-        return check(request, catalogue, self.host or probe), probe
+        host = probe if self.host is None else Beside(self.host, probe)
+        return check(request, catalogue, host), probe
 
     def resolve(
         self,
@@ -175,6 +176,8 @@ class Mounts:
             catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
         checked, probe = self.check(request, catalogue)
         found = [*problems, *checked.diagnostics]
+        if entry is not None and same_request and (drifted := self.sent_otherwise(request, entry, probe)):
+            return None, drifted
         if checked.plan is None:
             return None, found
         if entry is not None and same_request:
@@ -302,6 +305,25 @@ class Mounts:
             if known is not None and known["contract"] != plugin["contract"]:
                 span = next((a.span for a in request.plugins if a.label == plugin["instance"]), request.span)
                 found.append(_fault("E-DRIFT", span, plugin=plugin["plugin"], mountpoint=request.mountpoint))
+        return found
+
+    @staticmethod
+    def sent_otherwise(request: Request, entry: dict[str, Any], probe: Probe) -> list[Diagnostic]:
+        """E-DRIFT for each plan file of another meter that says something else than at the mount."""
+        before = {(kind, argument): answer for kind, argument, answer in entry["facts"]}
+        changed = {
+            argument
+            for (kind, argument), answer in sorted(probe.facts.items())
+            if kind == SCHEMA and answer.startswith(DIGEST) and before.get((kind, argument), answer) != answer
+        }
+        found = []
+        for plugin in entry["plan"]["plugins"]:
+            for name, type_ in plugin["types"].items():
+                reference = plugin["config"][name]
+                if type_ == "schema" and reference in changed:
+                    span = _place_of(request, plugin["instance"], name)
+                    facts = {"plugin": plugin["plugin"], "mountpoint": request.mountpoint, "path": reference}
+                    found.append(_fault("E-DRIFT", span, "schema", **facts))
         return found
 
     def record(self, request: Request, checked: Checked, contracts: dict[str, str], probe: Probe) -> None:
