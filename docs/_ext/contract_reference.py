@@ -165,7 +165,7 @@ def words(known: Language, family: str) -> str:
     return table(["word", "meaning", *shown], rows)
 
 
-_PROPERTIES = ("type", "obligatory", "parent", "role", "additive", "degree", "integer", "score")
+_PROPERTIES = ("unit", "type", "obligatory", "parent", "role", "additive", "degree", "integer", "score")
 
 
 def _property(value: str) -> str:

@@ -108,6 +108,19 @@ def check_(target: str, full: bool, strict: bool) -> int:  # noqa: FBT001  (clic
     return common.exit_code(shown, strict=strict)
 
 
+@plugin.command(short_help="Print a JSON Schema, for editors.")
+@click.option("--mounts", is_flag=True, help="That of meter.toml, instead of that of contract.toml.")
+def schema(*, mounts: bool) -> int:
+    """Print the JSON Schema (draft 2020-12) of contract.toml: for editors that complete and check what is typed.
+
+    A schema cannot say all that `meter check` does: which units there are, which option a placeholder names.
+    """
+    from meter.contracts import schema as schemas  # the contract language, which a help text does not need
+
+    common.dump_json(schemas.mounts() if mounts else schemas.contracts())
+    return common.OK
+
+
 def _default(option: Option) -> Any:
     from meter.contracts.language import ABSENT  # as in list_
 
