@@ -29,7 +29,16 @@ def run(case: Mapping[str, Any]) -> dict[str, Any]:
         return {"dbstatus": states(catalogue(case), [step[1] for step in steps])}
     if "checkconf" in words:
         return checkconf.run(case)
-    return told(check(request(steps), catalogue(case), Assumed()))
+    known = catalogue(case)
+    if unread := faults(known):
+        return {"error": ", ".join(unread)}
+    return told(check(request(steps), known, Assumed()))
+
+
+def faults(known: Catalogue) -> list[str]:
+    """Codes of what is wrong with contracts by themselves: as `meter check` of their folder says before all else."""
+    found = (each for entries in known.entries.values() for entry in entries for each in entry.diagnostics)
+    return list(dict.fromkeys(each.code for each in found if each.level == "error"))
 
 
 def scored(words: str) -> dict[str, Any]:
@@ -66,7 +75,9 @@ def catalogue(case: Mapping[str, Any]) -> Catalogue:
     ]
     names = sorted({name for _, given in asked for name in given} | set(aliased))
     texts = {name: plugins.contract(name, given, names) for name, given in case["given"].items()}
-    return plugins.catalogue(texts | plugins.ends(demanded(steps, "need"), demanded(steps, "recommend")))
+    made = {plugins.metric(word) for given in case["given"].values() for word in given.get("metadata", ())}
+    ends = plugins.ends(demanded(steps, "need"), demanded(steps, "recommend"), metrics=made)
+    return plugins.catalogue(texts | ends)
 
 
 def asked_for(steps: Steps) -> list[tuple[str, dict[str, str]]]:

@@ -13,10 +13,10 @@ from tests.vectors import plugins
 def run(case: Mapping[str, Any]) -> dict[str, Any]:
     """Plugin and label that the text names, or what is wrong with it."""
     ((_, text),) = case["steps"]
-    request, found = from_words("/m", [text], ["meter", "mount", "/m"])
+    request, found = from_words("/m", [plugins.SOURCE, text], ["meter", "mount", "/m"])
     if request is None:
         return {"error": ", ".join(dict.fromkeys(diagnostic.code for diagnostic in found))}
-    (asked,) = request.plugins
+    _, asked = request.plugins
     stated = read(plugins.contract(asked.name, {}).encode(), "contract.toml")
     if stated.contract is None:
         return {"error": ", ".join(dict.fromkeys(diagnostic.code for diagnostic in stated.diagnostics))}

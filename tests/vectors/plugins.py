@@ -33,7 +33,7 @@ def document(name: str, given: Given, options: Iterable[str] = (), placement: st
     out["needs"] = {
         "capabilities": dict.fromkeys(given.get("needs", ()), "*"),
         "metrics": [
-            {"metric": METRIC, "gives": {"name": metric(word), "attributes": {"plugin": name}}}
+            {"metric": raw(metric(word)), "gives": {"name": metric(word), "attributes": {"plugin": name}}}
             for word in given.get("metadata", ())
         ],
     }
@@ -57,11 +57,19 @@ def metric(metadata: str) -> str:
     return "/".join("_" if part == "#" or keynames.element(part) is not None else part for part in parts)
 
 
-def ends(needs: Sequence[str] = (), recommends: Sequence[str] = (), shared: Iterable[str] = ()) -> dict[str, str]:
-    """The contracts of the source and the output that every case has."""
+def raw(name: str) -> str:
+    """The metric that a plugin makes another one of."""
+    return f"{METRIC}/{name}"
+
+
+def ends(
+    needs: Sequence[str] = (), recommends: Sequence[str] = (), shared: Iterable[str] = (), metrics: Iterable[str] = ()
+) -> dict[str, str]:
+    """The contracts of the source and the output that every case has; `metrics` are those that plugins make."""
     source = document(SOURCE, {}, placement="source")
-    given = {"name": METRIC, "type": "f64", "unit": "1", "kind": "gauge", "resource": ["machine"]}
-    source |= {"provides": {"metrics": [given]}, "needs": {}}
+    stated = {"type": "f64", "unit": "1", "kind": "gauge", "resource": ["machine"]}
+    names = [METRIC, *sorted(set(map(raw, metrics)))]
+    source |= {"provides": {"metrics": [{"name": name, **stated} for name in names]}, "needs": {}}
     output = document(OUTPUT, {"needs": needs, "recommends": recommends, "provides": [SHARED]}, shared, "output")
     del output["needs"]["metrics"]  # as a placement implies them: all that comes
     return {SOURCE: tomlkit.dumps(source), OUTPUT: tomlkit.dumps(output)}
