@@ -7,6 +7,7 @@ from typing import Any
 
 from meter.contracts.catalogue import Catalogue, score
 from meter.contracts.check import Checked, check
+from meter.contracts.diagnostics import ContractError
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
 from meter.contracts.reader import parse_toml, read
@@ -81,14 +82,18 @@ def catalogue(case: Mapping[str, Any]) -> Catalogue:
 
 
 def asked_for(steps: Steps) -> list[tuple[str, dict[str, str]]]:
-    """The instances that steps ask for, in order, with their configuration."""
+    """The instances that steps ask for, in order, with their configuration.
+
+    Raises: ContractError, a command line is none.
+    """
     asked: list[tuple[str, dict[str, str]]] = []
     for step in steps:
         if step[0] in ("add", "lookupprovides"):
             asked.append((step[1], options(step)))
         elif step[0] == "cmdadd":
             spoken, found = from_words("/m", [step[1]], ["meter", "mount", "/m"])
-            assert spoken is not None, found
+            if spoken is None:
+                raise ContractError(found)
             for each in spoken.plugins:
                 given = {name: value.raw[0] for name, value in spoken.config[each.label].items()}
                 asked.append((each.text, given))
@@ -96,7 +101,10 @@ def asked_for(steps: Steps) -> list[tuple[str, dict[str, str]]]:
 
 
 def request(steps: Steps) -> Request:
-    """The request that steps amount to, as a mount file states it."""
+    """The request that steps amount to, as a mount file states it.
+
+    Raises: ContractError, a word of it is none.
+    """
     asked = asked_for(steps)
     config: dict[str, dict[str, str]] = {}
     for text, given in asked:
@@ -109,8 +117,9 @@ def request(steps: Steps) -> Request:
     }
     parsed = parse_toml(tomlkit.dumps({"mounts": {"/m": body}}).encode(), "meter.toml")
     assert isinstance(parsed, tuple), parsed
-    requests, faults = from_document(parsed[0], Source("meter.toml", parsed[1]))
-    assert not faults, faults
+    requests, found = from_document(parsed[0], Source("meter.toml", parsed[1]))
+    if found:
+        raise ContractError(found)
     return requests["/m"]
 
 

@@ -23,7 +23,7 @@ KEYS_OF_A_MOUNT: Final = 5
 def run(case: Mapping[str, Any]) -> dict[str, Any]:
     """What the product gives for the steps."""
     steps: list[list[str]] = case["steps"]
-    if steps[0][0] == "mp":
+    if steps[0][0] in ("mp", "umount"):
         return mounts(steps)
     (step,) = steps
     try:
