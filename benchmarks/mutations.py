@@ -1,0 +1,62 @@
+"""`python -m benchmarks.mutations [--some] [--page]`: faults planted into sound mounts, and what becomes of each.
+
+One clause of a contract or one word of a mount file is changed at a time, in the good twins of the misconfigurations,
+the example mounts and every contract that they use. Ends with 1 where a fault survives that nothing explains, or a
+reason explains nothing. All of them take some minutes; `--some` plants the part that the tests plant, `--page` writes
+the table into docs/misconfigurations.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.mutations.census import Census, census, subset
+from tests.mutations.judge import VERDICTS, faults
+from tests.mutations.reasons import reasons
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "misconfigurations.md"
+_BEGIN: Final = "<!-- written by python -m benchmarks.mutations --page -->\n"
+_END: Final = "<!-- end of the table -->\n"
+
+
+def table(found: Census) -> Iterator[str]:
+    """The counts as a table of Markdown, then the reasons of those that survived."""
+    yield f"| fault | planted | {' | '.join(VERDICTS)} |"
+    yield "|---|---:|" + "---:|" * len(VERDICTS)
+    for kind in (*found.kinds(), ""):
+        counts = [found.of(kind, word) for word in VERDICTS]
+        yield f"| {kind or '**all**'} | {sum(counts)} | {' | '.join(map(str, counts))} |"
+    yield ""
+    yield "| survivors | why |"
+    yield "|---:|---|"
+    for reason, count in found.reasons.most_common():
+        yield f"| {count} | {reason.why} |"
+
+
+def main(words: Sequence[str]) -> int:
+    """Plant the faults and print what became of them; the exit code."""
+    begin = time.monotonic()
+    whole = "--some" not in words
+    found = census(faults() if whole else subset())
+    lines = list(table(found))
+    print("\n".join(lines))
+    print(f"\n{sum(found.counts.values())} faults in {time.monotonic() - begin:.0f} s")
+    for fault, verdict in found.unexplained:
+        print(f"unexplained, {verdict.word}: {fault.clause}: {fault.said}")
+    stale = [reason for reason in reasons() if whole and reason not in found.reasons]
+    for reason in stale:
+        print(f"explains nothing: {', '.join(reason.clauses)}: {reason.why}")
+    if "--page" in words:
+        page = PAGE.read_text(encoding="utf-8")
+        before, _, rest = page.partition(_BEGIN)
+        after = rest.partition(_END)[2]
+        PAGE.write_text(before + _BEGIN + "\n" + "\n".join(lines) + "\n\n" + _END + after, encoding="utf-8")
+    return 1 if found.unexplained or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
