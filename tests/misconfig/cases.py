@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from meter.cli.render import diagnostics_text
+from meter.contracts.host import Assumed
 from meter.core.discovery import Shelf, builtin_folder
 from meter.core.mounts import Mounts
 
@@ -50,7 +51,7 @@ class Case(NamedTuple):
         return Answers(self.bad if twin == "bad" else self.good)
 
 
-class Answers:
+class Answers(Assumed):
     """A host that answers as a case says, and otherwise has everything."""
 
     def __init__(self, answers: Mapping[str, str]) -> None:

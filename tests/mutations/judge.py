@@ -12,6 +12,7 @@ from meter.contracts import claims
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
 from meter.contracts.digests import canonical_bytes
+from meter.contracts.host import Assumed
 from meter.contracts.instances import holds_when
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import parse_toml, read
@@ -50,7 +51,7 @@ class Verdict(NamedTuple):
     codes: tuple[str, ...] = ()
 
 
-class Host:
+class Host(Assumed):
     """A host that has what the mount files without faults ask for, and nothing else; every path can be written."""
 
     def __init__(self, answers: Answers) -> None:
