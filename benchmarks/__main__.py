@@ -2,7 +2,7 @@
 
 Nothing here is a test: machines are noisy. Whole processes are the best of several interleaved runs, functions the
 best of several repeats, long-running processes the median of windows that all share; only ratios are worth keeping.
-All benchmarks together take less than three minutes.
+All benchmarks together take about six minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ GROUPS: Final = {
     "startup": "benchmarks.startup",
     "catalogue": "benchmarks.catalogue",
     "hostile": "benchmarks.hostile",
+    "fuzz": "benchmarks.fuzz",
+    "permutations": "benchmarks.permutations",
     "exec": "benchmarks.command",
     "hosts": "benchmarks.hosts",
     "engine": "benchmarks.engine",

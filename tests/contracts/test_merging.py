@@ -128,6 +128,12 @@ class TestDropping:
         document = one(run("cpus f sink", TIMES, text, SINK), "E-FLOW-IDENTITY")
         assert document["message"] == "`f` drops `mode` of `cpu.time` and does not say how to merge the series"
 
+    def test_a_word_that_nothing_has_needs_no_way_to_merge(self) -> None:
+        """Nothing becomes one: it is the word alone that is refused."""
+        text = filter_("f", rule("cpu.*", 'gives = { name = "n", drop = ["mod"] }'))
+        document = one(run("cpus f sink", TIMES, text, SINK), "E-FLOW-IDENTITY")
+        assert document["message"].startswith("`f` cannot drop `mod`")
+
     def test_a_word_that_nothing_has(self) -> None:
         """It is pointed at, and the nearest is named."""
         more = 'config.merges.over = ["mod"]\n'

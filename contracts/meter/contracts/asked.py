@@ -47,7 +47,8 @@ def _ask(closure: Closure, asked: Asked, position: int) -> None:
         return
     contract = entries[0].contract if entries else closure.choose(Need(asked.name), asked.span)
     if contract is None:
-        closure.say(_unknown(closure, asked))
+        if not closure.crowded:
+            closure.say(_unknown(closure, asked))
         return
     instance = Instance(label=asked.label, contract=contract, span=asked.span, because="asked", position=position)
     taken = closure.roster.get(asked.label)
@@ -55,6 +56,8 @@ def _ask(closure: Closure, asked: Asked, position: int) -> None:
         closure.add(instance)
         return
     first, second = sorted((taken, instance), key=lambda each: each.position)
+    if closure.crowded:
+        return
     if taken.contract is contract:
         facts = {"name": asked.text, "plugin": asked.name}
         edit = left_out(closure.request, asked.text, second.position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from meter.contracts.language import language
 from meter.contracts.model import Contract
@@ -21,6 +21,7 @@ class Catalogue:
     """
 
     entries: Mapping[str, tuple[Entry, ...]]
+    _names: list[tuple[str, ...]] = field(factory=list, init=False, eq=False, repr=False)
 
     @classmethod
     def of(cls, files: Iterable[tuple[str, str, bytes]]) -> Catalogue:
@@ -50,9 +51,11 @@ class Catalogue:
 
     def names(self) -> tuple[str, ...]:
         """Names of plugins that a user may ask for, and of capabilities."""
-        listed = [contract for contract in self.contracts() if is_listed(contract)]
-        capabilities = {name for contract in listed for name in contract.provides.capabilities}
-        return tuple(sorted({contract.name for contract in listed} | capabilities))
+        if not self._names:  # every contract is read for them; whoever asks, asks for each wrong name
+            listed = [contract for contract in self.contracts() if is_listed(contract)]
+            capabilities = {name for contract in listed for name in contract.provides.capabilities}
+            self._names.append(tuple(sorted({contract.name for contract in listed} | capabilities)))
+        return self._names[0]
 
 
 def is_listed(contract: Contract) -> bool:

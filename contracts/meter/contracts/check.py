@@ -15,7 +15,7 @@ from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.collector import uncollected
 from meter.contracts.configured import missing_instances
-from meter.contracts.diagnostics import ContractError, Diagnostic
+from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, cut_short
 from meter.contracts.flow import flow
 from meter.contracts.host import Host
 from meter.contracts.instances import configure, strangers
@@ -53,6 +53,9 @@ def _end(found: Sequence[Diagnostic], plan: Plan | None = None) -> Checked:
     for diagnostic in sorted(found, key=Diagnostic.order):
         if diagnostic not in once[-1:]:  # two instances of one plugin have one contract
             once.append(diagnostic)
+    errors = [diagnostic for diagnostic in once if diagnostic.level == "error"]
+    if len(errors) > MANY:
+        once = list(cut_short(errors, errors[MANY].spans[0].file))
     return Checked(plan=plan, diagnostics=tuple(once))
 
 
@@ -106,7 +109,7 @@ class _Stages:
         self.taken = resolved.taken
         self.size = len(there)
         self.harm = [
-            each for each in self.found if each not in known and (each.level == "error" or each.code == "W-ORDER-ASKED")
+            each for each in self.found if (each.level == "error" or each.code == "W-ORDER-ASKED") and each not in known
         ]
 
     @property

@@ -27,7 +27,7 @@ from meter.contracts.candidates import (
 )
 from meter.contracts.catalogue import Catalogue, is_automatic, score
 from meter.contracts.conflicts import opponent
-from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.handed import offers
 from meter.contracts.host import Host
 from meter.contracts.host_needs import unmet
@@ -78,6 +78,7 @@ class Closure:
         self.rejected: list[Rejected] = []
         self.generation = 0
         self._said: dict[tuple[str, ...], Diagnostic] = {}
+        self._errors = 0
         self._unmet: list[Pending] = []
 
     # ----------------------------------------------------------------------------------------------------- what is said
@@ -88,8 +89,16 @@ class Closure:
         return tuple(self._said.values())
 
     def say(self, diagnostic: Diagnostic, *key: str) -> None:
-        """Say something; once for a key."""
-        self._said.setdefault(key or (str(len(self._said)),), diagnostic)
+        """Say something; once for a key, and of very many errors only the first."""
+        key = key or (str(len(self._said)),)
+        if key not in self._said and not (self.crowded and diagnostic.level == "error"):
+            self._said[key] = diagnostic
+            self._errors += diagnostic.level == "error"
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many errors were said that no other is worth looking for."""
+        return self._errors > MANY
 
     def errors(self, mark: Mark | None = None) -> list[Diagnostic]:
         """The errors that were said since a moment, or all."""
@@ -103,7 +112,7 @@ class Closure:
         """Take back everything since a moment."""
         self.roster.cut(mark.instances)
         while len(self._said) > mark.said:
-            self._said.popitem()
+            self._errors -= self._said.popitem()[1].level == "error"
         del self.rejected[mark.rejected :], self._unmet[mark.unmet :]
         self.generation = mark.generation
 
@@ -286,7 +295,7 @@ class Closure:
     def settle(self, mark: Mark | None = None) -> None:
         """Say which needs nothing meets, and who meets only its own; of what came since a moment, or of all."""
         for need in self._unmet[mark.unmet if mark else 0 :]:
-            if not self.met(need):
+            if not self.crowded and not self.met(need):
                 self.unmet(need, self.place(need))
         for instance in self.roster.since(mark.instances if mark else 0):
             for name, wanted in sorted(instance.contract.needs.capabilities.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meter.contracts.candidates import answers
-from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.diagnostics import MANY, Diagnostic
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
@@ -32,16 +32,24 @@ def conflicts(roster: Roster, among: frozenset[str] | None = None) -> Iterator[D
     Args: with `among` only pairs of which at least one label is in it.
     """
     pairs: dict[tuple[str, str], tuple[Instance, Instance, str]] = {}
+    for instance, other, name in _opponents(roster):
+        labels = (instance.label, other.label)
+        if among is not None and among.isdisjoint(labels):
+            continue
+        pairs.setdefault((min(labels), max(labels)), (instance, other, name))
+        if len(pairs) > MANY:  # who mends those has mended the others, as a rule
+            break
+    for instance, other, name in pairs.values():
+        yield _conflict(instance, other, name, roster)
+
+
+def _opponents(roster: Roster) -> Iterator[tuple[Instance, Instance, str]]:
+    """Each instance that conflicts with another one, that one, and the name which it conflicts with."""
     for instance in sorted(roster.stating("conflicts"), key=lambda each: each.label):
         for name, wanted in sorted(instance.contract.conflicts.items()):
             for other in sorted(roster.providers(name, wanted), key=lambda each: each.label):
-                labels = (instance.label, other.label)
-                if other is instance or (among is not None and among.isdisjoint(labels)):
-                    continue
-                first, second = sorted(labels)
-                pairs.setdefault((first, second), (instance, other, name))
-    for instance, other, name in pairs.values():
-        yield _conflict(instance, other, name, roster)
+                if other is not instance:
+                    yield instance, other, name
 
 
 def _conflict(instance: Instance, other: Instance, name: str, roster: Roster) -> Diagnostic:

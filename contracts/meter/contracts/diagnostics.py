@@ -6,6 +6,8 @@ A diagnostic keeps facts, not sentences, until it leaves through `to_json`; whoe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -108,11 +110,23 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     import difflib  # only a fault looks for what was meant
 
     pool = sorted(set(candidates))
-    found = difflib.get_close_matches(name, pool, n=3, cutoff=0.6)
+    found = difflib.get_close_matches(name, pool if len(pool) <= MANY else _likeliest(name, pool), n=3, cutoff=0.6)
     if not found and len(name) > 2:
         found = [candidate for candidate in pool if candidate.startswith(name) or name in candidate.split(".")][:3]
     names = " or ".join(f"`{word}`" for word in found)
     return f"{language().phrase('text', 'near', names=names)} " if found else ""
+
+
+def _likeliest(name: str, pool: Sequence[str]) -> list[str]:
+    """The candidates that have the most letters and pairs of letters of a name: comparing all would take too long."""
+    letters = _letters(name)
+    ranked = [(-len(letters & _letters(each)) / (len(name) + len(each)), each) for each in pool]
+    return [each for _, each in sorted(ranked)[:MANY]]
+
+
+@lru_cache(maxsize=1 << 15)
+def _letters(name: str) -> frozenset[str]:
+    return frozenset(name).union(map("".join, pairwise(name)))
 
 
 def listed(words: Iterable[str]) -> str:

@@ -198,7 +198,7 @@ class _Walk:
             by_name.setdefault(each.new.metric, []).append(each)
         for group in by_name.values():
             sound &= self.cadence(instance, compiled, group)
-            if language().says("merge", gives.merge or "", "sums"):
+            if gives.merge is not None and language().says("merge", gives.merge, "sums"):
                 sound &= self.once(instance, compiled, group)
         return sound
 

@@ -50,6 +50,10 @@ _CLAIM: Final = re.compile(r"[a-z][a-z0-9-]*:\S+")
 Path = tuple[str | int, ...]
 
 
+class _EnoughError(Exception):
+    """A file has so many errors that the rest of it is not looked at."""
+
+
 class ReadContract(NamedTuple):
     """What a text gave: a contract where there is no error, and every diagnostic."""
 
@@ -180,7 +184,10 @@ def recall(document: dict[str, Any], source: Source) -> Contract | None:
     obligatory one is not there. The document is changed.
     """
     reader = _Reader(document, source, "plugin")
-    body = reader.clauses()
+    try:
+        body = reader.clauses()
+    except _EnoughError:
+        return None
     clauses = language().clauses
     for diagnostic in reader.found:
         tolerable = diagnostic.level == "warning" or diagnostic.code == "E-CLAUSE-UNKNOWN"
@@ -192,10 +199,6 @@ def recall(document: dict[str, Any], source: Source) -> Contract | None:
 
 def _missing_contract(file: str) -> Diagnostic:
     return Diagnostic(code="E-CONTRACT-MISSING", facts={"path": file}, spans=(Span(file, 1, 1),))
-
-
-class _EnoughError(Exception):
-    """A file has so many errors that the rest of it is not looked at."""
 
 
 class _Reader:

@@ -15,7 +15,7 @@ from meter.contracts.edits import Edit, clear, renamed
 from meter.contracts.language import language
 from meter.contracts.model import Option, Source
 from meter.contracts.selectors import METRIC
-from meter.contracts.spans import Span, Words
+from meter.contracts.spans import COMMAND_LINE, Span, Words
 
 At = tuple[str | int, ...]
 
@@ -169,7 +169,7 @@ def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> 
     told = read_words(words, place)
     diagnostics = [*([fault] if fault is not None else []), *told.diagnostics]
     if any(diagnostic.level == "error" for diagnostic in diagnostics):
-        return None, diagnostics
+        return None, list(cut_short(diagnostics, COMMAND_LINE))
     return Request(mountpoint=mountpoint, plugins=told.plugins, config=told.config, span=span), diagnostics
 
 

@@ -8,7 +8,7 @@ suggests, which it has where it cannot be read. Whatever the search is not sure 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -20,6 +20,9 @@ from meter.contracts.reader import read
 
 _NAME: Final = re.compile(rb"""^name[ \t]*=[ \t]*(?:"([^"\\\n]*)"|'([^'\n]*)')[ \t]*(?:\#.*)?\r?$""", re.MULTILINE)
 _HEADER: Final = re.compile(rb"^[ \t]*\[", re.MULTILINE)
+_WORD: Final = re.compile(rb"[A-Za-z0-9_-]+")
+_OFTEN: Final = 16
+"""So often all files are searched for a word, before an index of their words is made."""
 _QUOTES: Final = (b'"""', b"'''")
 """What begins a text of several lines, of which one may look like anything."""
 
@@ -75,6 +78,9 @@ class Shelf(Mapping[str, tuple[Entry, ...]]):
         self._files = [_File(*file) for file in sorted(files)]
         self._could: dict[str, list[_File]] = {}
         self._known: dict[str, tuple[Entry, ...]] = {}
+        self._searched = 0
+        self._index: dict[bytes, list[_File]] = {}
+        """Files by the words in them, once they were searched often."""
         with uncollected():
             for file in self._files:
                 for name in file.names():
@@ -104,4 +110,20 @@ class Shelf(Mapping[str, tuple[Entry, ...]]):
     def mentioning(self, word: str) -> Iterator[str]:
         """Names of entries in whose text a word could stand, sorted; only these files are read."""
         sought = word.encode(errors="replace")
-        return iter(sorted({file.entry().name for file in self._files if file.may_say(sought)}))
+        return iter(sorted({file.entry().name for file in self._candidates(sought) if file.may_say(sought)}))
+
+    def _candidates(self, sought: bytes) -> Sequence[_File]:
+        """Files among which are all that say a word.
+
+        A word of a document ends where its quotes, dots and blanks are, so that its parts are words of the text.
+        """
+        parts = _WORD.findall(sought)
+        self._searched += 1
+        if not parts or self._searched <= _OFTEN:
+            return self._files
+        if not self._index:
+            for file in self._files:
+                for found in {b"\\"} if b"\\" in file.data else set(_WORD.findall(file.data)):
+                    self._index.setdefault(found, []).append(file)
+        rarest = min((self._index.get(part, []) for part in parts), key=len)
+        return [*rarest, *self._index.get(b"\\", [])]
