@@ -33,6 +33,7 @@ NOT_RAISED_HERE = {
     "E-MOUNT-UNKNOWN": "said by commands that take a mountpoint",
     "E-LOCK-STALE": "said when a lock is compared with its request",
     "E-DRIFT": "said when a lock is compared with the contracts",
+    "W-DRIFT": "said when a lock is compared with the contracts",
 }
 
 CLAUSES = list(language().clauses.values())

@@ -34,8 +34,8 @@ def mounted(tmp_path: Path) -> Path:
     probe.answer("read", "stat")
     probe.answer("write", "out.csv")
     entry = lock.make_entry(PLAN, "digest", {"cpu": str(tmp_path / "contract.toml")}, probe, [])
-    document = {"format": lock.FORMAT, "file": lock.digest((tmp_path / "meter.toml").read_bytes()), "mounts": {}}
-    document["mounts"] = {"/host": entry}
+    document: dict[str, Any] = {"format": lock.FORMAT, "file": lock.digest((tmp_path / "meter.toml").read_bytes())}
+    document |= {"mounts": {"/host": entry}, "contracts": {}}
     (tmp_path / "meter.lock").write_bytes(lock.dump(document))
     return tmp_path / "meter.toml"
 
@@ -143,10 +143,11 @@ class TestReading:
             (b"[]", "not of the format"),
             (b"null", "not of the format"),
             (b'{"format": "meter-lock/1"}', "not of the format"),
-            (b'{"format": ["meter-lock/4"]}', "not of the format"),
-            (b'{"format": "meter-lock/4"}', "edited"),
-            (b'{"format": "meter-lock/4", "file": 1, "mounts": {}}', "edited"),
-            (b'{"format": "meter-lock/4", "file": "", "mounts": []}', "edited"),
+            (b'{"format": ["meter-lock/5"]}', "not of the format"),
+            (b'{"format": "meter-lock/5"}', "edited"),
+            (b'{"format": "meter-lock/5", "file": 1, "mounts": {}}', "edited"),
+            (b'{"format": "meter-lock/5", "file": "", "mounts": []}', "edited"),
+            (b'{"format": "meter-lock/5", "file": "", "mounts": {}, "contracts": []}', "edited"),
         ],
     )
     def test_what_is_no_lock_is_refused(self, tmp_path: Path, data: bytes, why: str) -> None:
@@ -262,11 +263,11 @@ class TestWarm:
         assert lock.warm(str(mounted), None) is None
 
     def test_an_edited_lock_never_raises_and_never_runs(self, mounted: Path) -> None:
-        """Each value of it is replaced or taken away in turn."""
+        """Each value of it is replaced or taken away in turn, but for contracts, which only say what has changed."""
         path = mounted.parent / "meter.lock"
         whole = json.loads(path.read_bytes())
         for place in list(_places(whole)):
-            others: list[Any] = [None, [], {}, "x", 1, ...]
+            others: list[Any] = [None, [], "x", 1, ..., *([] if place == ("contracts",) else [{}])]
             for value in others:
                 document = copy.deepcopy(whole)
                 _put(document, place, value)
@@ -301,6 +302,34 @@ def _put(document: Any, place: tuple[Any, ...], value: Any) -> None:
         del document[place[-1]]
     else:
         document[place[-1]] = value
+
+
+class TestPlaces:
+    """Where something stands in the text of a lock."""
+
+    @pytest.mark.parametrize(
+        ("path", "line"),
+        [
+            ((), "{"),
+            (("b",), ' "b": {'),
+            (("b", "x", 1), '   "two",'),
+            (("b", "x", 2, "k"), '    "k": 1'),
+            (("b", "y"), '  "y": {}'),
+            (("c",), ' "c": 3'),
+            (("b", "missing", "deeper"), ' "b": {'),  # the nearest above that is there
+            (("b", "x", 9), '  "x": ['),
+            (("b", "x", "no"), '  "x": ['),
+            (("c", "deeper"), ' "c": 3'),
+        ],
+    )
+    def test_a_place_is_that_of_the_text(self, path: tuple[str | int, ...], line: str) -> None:
+        """The line that `dump` writes, and the column behind its blanks."""
+        document = {"c": 3, "a": [], "b": {"y": {}, "x": ["one", "two", {"k": 1}]}}
+        row, column = lock.place(document, path)
+
+        text = lock.dump(document).decode().split("\n")[row - 1]
+        assert text == line
+        assert column == len(text) - len(text.lstrip()) + 1
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from meter.core.host import Probe
 from meter.core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
-FORMAT: Final = "meter-lock/4"
+FORMAT: Final = "meter-lock/5"
 LIMIT: Final = 1 << 28
 """A lock of more bytes was not written by meter."""
 digest: Final = digests.digest
@@ -67,16 +67,17 @@ def read(path: str) -> dict[str, Any]:
         raise LockError("it is no JSON") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise LockError(f"it is not of the format {FORMAT}")
-    file_digest, mounts = document.get("file"), document.get("mounts")
-    if not isinstance(file_digest, str) or not isinstance(mounts, dict):
-        raise LockError("its `file` or its `mounts` were edited")
+    file_digest, mounts, contracts = (document.get(name) for name in ("file", "mounts", "contracts"))
+    if not isinstance(file_digest, str) or not isinstance(mounts, dict) or not isinstance(contracts, dict):
+        raise LockError("its `file`, its `mounts` or its `contracts` were edited")
     sound = {name: entry for name, entry in mounts.items() if is_sealed(entry)}
-    return {"format": FORMAT, "file": file_digest if sound.keys() == mounts.keys() else "", "mounts": sound}
+    said = file_digest if sound.keys() == mounts.keys() else ""
+    return {"format": FORMAT, "file": said, "mounts": sound, "contracts": contracts}
 
 
 def empty() -> dict[str, Any]:
     """The document of a lock that holds nothing."""
-    return {"format": FORMAT, "file": "", "mounts": {}}
+    return {"format": FORMAT, "file": "", "mounts": {}, "contracts": {}}
 
 
 def _seal(entry: dict[str, Any]) -> str:
@@ -190,6 +191,15 @@ def plans(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {mountpoint: entry["plan"] for mountpoint, entry in document["mounts"].items()}
 
 
+def used(mounts: dict[str, Any], contracts: dict[str, Any]) -> dict[str, Any]:
+    """Of the contracts that a lock keeps those that plans of it were made with, by digest.
+
+    Whoever takes one looks whether it has the digest that it is kept under: the seal of an entry does not cover it.
+    """
+    wanted = {plugin.get("contract") for entry in mounts.values() for plugin in entry["plan"]["plugins"]}
+    return {name: contracts[name] for name in sorted(contracts) if name in wanted}
+
+
 def contracts_of(entry: dict[str, Any]) -> dict[str, str]:
     """For each plugin of an entry the path of its contract."""
     return {plugin: known[0] for plugin, known in entry["files"].items()}
@@ -198,6 +208,29 @@ def contracts_of(entry: dict[str, Any]) -> dict[str, str]:
 def dump(document: dict[str, Any]) -> bytes:
     """The bytes of a lock file: sorted, one line for each leaf, so that a diff reads well."""
     return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def place(document: dict[str, Any], path: Sequence[str | int]) -> tuple[int, int]:
+    """Line and column in `dump` of what stands at a path of a document, or of the nearest above that is there."""
+    line, column = 1, 1
+    value: Any = document
+    for depth, part in enumerate(path, start=2):
+        pairs = sorted(value.items()) if isinstance(value, dict) else list(enumerate(value))
+        before = [below for name, below in pairs if isinstance(part, type(name)) and name < part]
+        if len(before) == len(pairs) or pairs[len(before)][0] != part:
+            break
+        line += 1 + sum(map(_lines, before))
+        column = depth
+        value = pairs[len(before)][1]
+        if not isinstance(value, dict | list):
+            break
+    return line, column
+
+
+def _lines(value: Any) -> int:
+    """The lines of a value in `dump`."""
+    below = list(value.values()) if isinstance(value, dict) else value
+    return 2 + sum(map(_lines, below)) if isinstance(value, dict | list) and below else 1
 
 
 def warm(mount_file: str, sysroot: str | None, wanted: Collection[str] = ()) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from attrs import evolve
@@ -21,12 +21,13 @@ from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
 from meter.contracts.edits import clear, renamed
 from meter.contracts.host import DIGEST, SCHEMA, Host
-from meter.contracts.model import Source
+from meter.contracts.model import Contract, Source
 from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
+from meter.contracts.records import record
 from meter.contracts.request import Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words
-from meter.core import lock
+from meter.core import drift, lock
 from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
@@ -174,25 +175,53 @@ class Mounts:
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
             catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
-        checked, probe = self.check(request, catalogue)
-        found = [*problems, *checked.diagnostics]
+        known = None if entry is None else drift.Mounted(request, entry, self.lock(), lock.lock_path(self.path))
+        checked, probe, notes = self.anew(request, known if same_request else None, catalogue)
         if entry is not None and same_request and (drifted := self.sent_otherwise(request, entry, probe)):
             return None, drifted
-        if checked.plan is None:
-            return None, found
-        if entry is not None and same_request:
-            drifted = self.drift(request, entry, checked)
-            if drifted:
-                return None, drifted
+        found = [*problems, *([] if checked is None else checked.diagnostics), *notes]
+        if checked is None or checked.plan is None:
+            return None, found if checked else notes
         if clashes := self.clashes(request, checked.plan.document, requests, beside):
             return None, [*found, *clashes]
-        if entry is not None and same_request:
-            remembered(checked.plan.document, entry["plan"])
-        contracts = paths_of(checked, catalogue)
-        ready = Ready(checked.plan.document, contracts, checked.diagnostics, rewritten=mountpoint)
+        if known is not None and same_request:
+            remembered(checked.plan.document, known.plan)
+        elif known is not None:
+            notes += drift.forgotten(known, checked.plan.document)
+        told = (*checked.diagnostics, *notes)
+        ready = Ready(checked.plan.document, paths_of(checked, catalogue), told, rewritten=mountpoint)
         if record and not locked and self.host is None:
-            self.record(request, checked, contracts, probe)
-        return ready, found
+            self.record(request, checked, catalogue, probe)
+        return ready, [*problems, *told]
+
+    def anew(
+        self, request: Request, known: drift.Mounted | None, catalogue: Catalogue
+    ) -> tuple[Checked | None, Probe, list[Diagnostic]]:
+        """A check, who answered for the host, and notes; none, and why, where contracts have drifted too far.
+
+        Args: `known` is the backend as the lock has it of the same request.
+        """
+        probe = self.probe()
+        differing = [] if known is None else drift.differences(known, catalogue, self.host or probe)
+        if known is None or not differing:
+            return *self.check(request, catalogue), []
+        if drift.refused(differing):
+            return None, probe, drift.said(known, differing)
+        first, probe = self.check(request, catalogue)
+        probes = [probe]
+
+        def again(request: Request) -> Checked:
+            checked, probe = self.check(request, catalogue)
+            probes.append(probe)
+            return checked
+
+        checked = drift.held(known, first, again)
+        if checked is not None:
+            return checked, probes[-1], drift.noted(known, differing)
+        if first.plan is None:
+            why = [each.message for each in first.diagnostics if each.level == "error"]
+            return None, probe, drift.said(known, differing, "check", why)
+        return None, probe, drift.said(known, differing, "order")
 
     def clashes(
         self,
@@ -295,18 +324,6 @@ class Mounts:
             rows.append({"mountpoint": mountpoint, "state": state, "plugins": [str(word) for word in plugins]})
         return rows
 
-    def drift(self, request: Request, entry: dict[str, Any], checked: Checked) -> list[Diagnostic]:
-        """E-DRIFT for each plugin whose contract says something else than at the mount."""
-        assert checked.plan is not None
-        before = {plugin["instance"]: plugin for plugin in entry["plan"]["plugins"]}
-        found = []
-        for plugin in checked.plan.document["plugins"]:
-            known = before.get(plugin["instance"])
-            if known is not None and known["contract"] != plugin["contract"]:
-                span = next((a.span for a in request.plugins if a.label == plugin["instance"]), request.span)
-                found.append(_fault("E-DRIFT", span, plugin=plugin["plugin"], mountpoint=request.mountpoint))
-        return found
-
     @staticmethod
     def sent_otherwise(request: Request, entry: dict[str, Any], probe: Probe) -> list[Diagnostic]:
         """E-DRIFT for each plan file of another meter that says something else than at the mount."""
@@ -326,23 +343,25 @@ class Mounts:
                     found.append(_fault("E-DRIFT", span, "schema", **facts))
         return found
 
-    def record(self, request: Request, checked: Checked, contracts: dict[str, str], probe: Probe) -> None:
+    def record(self, request: Request, checked: Checked, catalogue: Catalogue, probe: Probe) -> None:
         """Put a plan into the lock; a lock that cannot be written is no fault, it is only made anew each time."""
         with contextlib.suppress(OSError), self.guard():
-            lock.write_together(self._lock_files(request, checked, contracts, probe, self._data()))
+            lock.write_together(self._lock_files(request, checked, catalogue, probe, self._data()))
 
     def _data(self) -> bytes:
         with open(self.path, "rb") as file:
             return file.read()
 
     def _lock_files(
-        self, request: Request, checked: Checked, contracts: dict[str, str], probe: Probe, data: bytes
+        self, request: Request, checked: Checked, catalogue: Catalogue, probe: Probe, data: bytes
     ) -> dict[str, bytes]:
         assert checked.plan is not None
         document = self.lock()
         shown = [d.to_json() for d in checked.diagnostics]
-        entry = lock.make_entry(checked.plan.document, request.digest(), contracts, probe, shown)
+        paths = paths_of(checked, catalogue)
+        entry = lock.make_entry(checked.plan.document, request.digest(), paths, probe, shown)
         document["mounts"][request.mountpoint] = entry
+        document["contracts"] |= {contract.digest: record(contract) for contract in _used(paths, catalogue)}
         return {lock.lock_path(self.path): lock.dump(self._whole(document, data))}
 
     @staticmethod
@@ -354,7 +373,9 @@ class Mounts:
         current = not found and all(
             name in mounts and mounts[name]["request"] == request.digest() for name, request in requests.items()
         )
-        return {"format": lock.FORMAT, "file": lock.digest(data) if current else "", "mounts": mounts}
+        said = lock.digest(data) if current else ""
+        kept = lock.used(mounts, document["contracts"])
+        return {"format": lock.FORMAT, "file": said, "mounts": mounts, "contracts": kept}
 
     # ------------------------------------------------------------------------------------------------------ changing
 
@@ -436,11 +457,11 @@ class Mounts:
         _, again, _ = self._parsed(changed)
         if clashes := self.clashes(request, checked.plan.document, again):
             raise ContractError([*problems, *checked.diagnostics, *clashes])
-        contracts = paths_of(checked, catalogue)
         files = {self.path: changed}
         if self.host is None:
-            files |= self._lock_files(again[request.mountpoint], checked, contracts, probe, changed)
+            files |= self._lock_files(again[request.mountpoint], checked, catalogue, probe, changed)
         self._write(files)
+        contracts = paths_of(checked, catalogue)
         return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
 
     def completed(
@@ -483,6 +504,7 @@ class Mounts:
                 raise ContractError([fault] if fault else self.refused(mountpoint, text, found, span))
             catalogue, problems = self.catalogue()
             entry = self.entry(mountpoint)
+            known = None if entry is None else drift.Mounted(request, entry, self.lock(), lock.lock_path(self.path))
             before = entry["plan"] if entry is not None and entry["request"] == request.digest() else None
             request, checked, probe, values = self.completed(request, catalogue, problems)
             assert checked.plan is not None
@@ -490,16 +512,16 @@ class Mounts:
                 raise ContractError([*problems, *checked.diagnostics, *clashes])
             if before is not None:
                 remembered(checked.plan.document, before)
-            contracts = paths_of(checked, catalogue)
+            lost = [] if known is None else drift.forgotten(known, checked.plan.document)
             data = self._data()
             files: dict[str, bytes] = {}
             if values:
                 data = with_options(data.decode(), mountpoint, values).encode()
                 files = {self.path: data}
                 request = self._parsed(data)[1][mountpoint]
-            self._write(files | self._lock_files(request, checked, contracts, probe, data))
-            told = (*problems, *checked.diagnostics)
-            return Ready(checked.plan.document, contracts, told, completed=_told(values))
+            self._write(files | self._lock_files(request, checked, catalogue, probe, data))
+            told = (*problems, *checked.diagnostics, *lost)
+            return Ready(checked.plan.document, paths_of(checked, catalogue), told, completed=_told(values))
 
     def umount(self, mountpoint: str, span: Span) -> None:
         """Take a backend out of the mount file and its plan out of the lock.
@@ -551,6 +573,14 @@ def _place_of(request: Request, label: str, option: str) -> Span:
     if given is not None:
         return given.locate(())
     return next((asked.span for asked in request.plugins if asked.label == label), request.span)
+
+
+def _used(plugins: Iterable[str], catalogue: Catalogue) -> Iterator[Contract]:
+    """The contracts of some plugins of a plan."""
+    for plugin in plugins:
+        contract = catalogue.entries[plugin][0].contract
+        assert contract is not None
+        yield contract
 
 
 def paths_of(checked: Checked, catalogue: Catalogue) -> dict[str, str]:
