@@ -14,10 +14,11 @@ from meter.contracts.facts import _FACTS, MountFacts
 from meter.contracts.host import Recorded
 from meter.contracts.language import Clause, language
 from meter.contracts.rulebook import DiffRule
-from tests import vectors_compat
+from tests import vectors
 from tests.contracts import build
 from tests.contracts.build import contract
 from tests.contracts.test_language import BASE, METRIC, merged, toml
+from tests.vectors import compatibility
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "compatibility-cases.json").read_text(encoding="utf-8"))
 STEPS = {"equal": "patch", "subtype": "minor", "compatible-here": "minor", "behaviour": "major", "breaking": "major"}
@@ -61,7 +62,37 @@ def rules(found: Comparison) -> list[str]:
 @pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["id"])
 def test_case(case: dict[str, Any]) -> None:
     """The class that the case states, and the step that it owes."""
-    assert vectors_compat.run(case, CASES["bases"]) == []
+    assert compatibility.run(case, CASES["bases"]) == []
+
+
+def test_the_command_takes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m tests.vectors FILE`: a case that fails says what came instead and by which rules, exit 1."""
+    wrong = {**CASES["cases"][0], "id": "wrong", "class": "breaking"}
+    unread = {**CASES["cases"][0], "id": "unread", "new": {"name": 3}}
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({**CASES, "cases": [CASES["cases"][0], wrong, unread]}), encoding="utf-8")
+
+    assert vectors.main([str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["compat-01: passed", "wrong: failed: equal (text-changed) instead of breaking"]
+    assert lines[2].startswith("unread: failed: ValueError: the new contract has a clause of another type")
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("provides.capabilities.cpu.freq@", ["provides", "capabilities", "cpu.freq"]),
+        ("provides.metrics.0.attributes.cpu.mode@", ["provides", "metrics", "0", "attributes", "cpu.mode"]),
+        ("recommends.a.b@", ["recommends", "a.b"]),
+        ("needs.capabilities.a@", ["needs", "capabilities", "a"]),
+    ],
+)
+def test_a_path_with_dots_in_its_last_key(path: str, keys: list[str]) -> None:
+    """Also where the table that the key belongs to is not there yet."""
+    document: dict[str, Any] = compatibility.changed({"provides": {"metrics": [{}]}}, {path: "x"})
+    for key in keys[:-1]:
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    assert document == {keys[-1]: "x"}
 
 
 def test_classes_owe_the_steps_that_the_cases_say() -> None:
