@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.corrected import corrected
 from meter.contracts.delivery import mixed
-from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
 from meter.contracts.edits import Edit, clear, renamed, within
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
@@ -25,6 +25,7 @@ from meter.contracts.mending import Mender, Trouble
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged
+from meter.contracts.seen import Seen
 from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
@@ -65,12 +66,28 @@ Wrong = dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]]
 """What does not meet its rule, by rule, item, clause and what it is."""
 
 
+class Nothing(NamedTuple):
+    """A selector that means nothing of what reaches its instance, and the metrics of which nothing reaches it."""
+
+    instance: Instance
+    compiled: Compiled
+    item: int
+    selector: Selector
+    ended: dict[str, str]
+
+
 @frozen
 class _Walk:
     catalogue: Catalogue
     request: Request
     labels: frozenset[str]
+    ranks: Mapping[str, int]
+    """For each instance the place of its placement."""
     found: list[Diagnostic] = field(factory=list)
+    said: set[tuple[Any, ...]] = field(factory=set)
+    ever: list[Variant] = field(factory=list)
+    """All that an instance has given, whether or not something of it goes on."""
+    nothings: list[Nothing] = field(factory=list)
     unknown: set[str] = field(factory=set)
     read: set[tuple[str, str]] = field(factory=set)
     made: dict[tuple[str, str], Instance] = field(factory=dict)
@@ -93,11 +110,13 @@ class _Walk:
         **facts: str,
     ) -> None:
         place = tuple(spans)
-        diagnostic = Diagnostic(
-            code=code, facts=facts, spans=place, clause=clause, notes=notes, variant=variant, edit=edit
+        key = (code, place, clause, notes, variant, tuple(sorted(facts.items())))
+        if key in self.said or len(self.found) > MANY:
+            return
+        self.said.add(key)
+        self.found.append(
+            Diagnostic(code=code, facts=facts, spans=place, clause=clause, notes=notes, variant=variant, edit=edit)
         )
-        if diagnostic not in self.found:
-            self.found.append(diagnostic)
 
     # ------------------------------------------------------------------------------------------------ one instance
 
@@ -105,6 +124,7 @@ class _Walk:
         """What goes on behind an instance; for an output, what it gets."""
         for variant in instance.emits:
             self.made[instance.label, variant.metric] = instance
+        self.ever.extend(instance.emits)
         role = language().words["placement"][instance.contract.placement]["role"]
         if role == "source":
             self.sources.add(instance.label)
@@ -148,6 +168,7 @@ class _Walk:
             self.delivered(instance, applied, taken)
             return taken
         new_ones = [variant for rule, each in given.items() for variant in self.whole(instance.rules[rule], each)]
+        self.ever.extend(new_ones)
         self.clashes(instance, new_ones, passing)
         behind = passing + new_ones
         if any(not rule.keeps for rule in rules):
@@ -379,11 +400,25 @@ class _Walk:
                     continue
                 if any(matches(selector.glob, name) for name in self.unknown):
                     continue
-                self.nothing(instance, compiled, item, selector, live)
+                names = {variant.metric for variant in live}
+                ended = {name: by for name, by in self.ended.items() if name not in names}
+                self.nothings.append(Nothing(instance, compiled, item, selector, ended))
 
-    def nothing(
-        self, instance: Instance, compiled: Compiled, item: int, selector: Selector, live: Sequence[Variant]
-    ) -> None:
+    def nothing(self, each: Nothing) -> None:
+        """Say E-FLOW-EMPTY, with what could have been meant.
+
+        That does not depend on where the instance stands among others that nothing orders: whoever selects what one of
+        these gives comes behind it.
+        """
+        if len(self.found) > MANY:
+            return
+        instance, compiled, item, selector, gone = each
+        rank = self.ranks[instance.label]
+        live = [
+            variant
+            for variant in self.ever
+            if variant.metric not in gone and instance.label not in variant.via and self.ranks[variant.origin] <= rank
+        ]
         names = sorted({variant.metric for variant in live})
         named = [variant for variant in live if matches(selector.glob, variant.metric)]
         named.sort(key=lambda variant: str(variant.to_json()))  # not in the order that the sources were asked
@@ -392,8 +427,8 @@ class _Walk:
             notes = (_says(named[0]),)
         absent = sorted(name for name in self.absent if matches(selector.glob, name) and name not in names)
         notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
-        ended = sorted(name for name in self.ended if matches(selector.glob, name) and name not in names)
-        notes += tuple(language().phrase("note", "ended", metric=name, instance=self.ended[name]) for name in ended[:3])
+        ended = sorted(name for name in gone if matches(selector.glob, name))
+        notes += tuple(language().phrase("note", "ended", metric=name, instance=gone[name]) for name in ended[:3])
         there = [] if named or absent or ended else list(givers(self.catalogue, selector))
         part, meant = corrected(selector, live, commensurable)
         near = language().phrase("text", "near", names=f"`{meant}`") + " " if meant else nearest(selector.glob, names)
@@ -411,7 +446,7 @@ class _Walk:
             edit,
             selector=selector.text,
             givers=" or ".join(f"`{name}`" for name in there),
-            ender=" and ".join(dict.fromkeys(f"`{self.ended[name]}`" for name in ended)),
+            ender=" and ".join(dict.fromkeys(f"`{gone[name]}`" for name in ended)),
             instance=instance.label,
             near=near,
             metrics=some,
@@ -421,7 +456,9 @@ class _Walk:
 
     def clashes(self, instance: Instance, new: Iterable[Variant], live: Iterable[Variant]) -> None:
         """Note clashes: one name has one type, unit and kind in a backend, and one giver for each series."""
-        seen = list(live)
+        new = list(new)
+        names = {variant.metric for variant in new}
+        seen = Seen(variant for variant in live if variant.metric in names)
         for variant in new:
             metric, shape = variant.metric, (variant.type, variant.unit, variant.kind)
             if metric in self.unknown and metric not in self.clashing:
@@ -431,7 +468,7 @@ class _Walk:
                 if other != shape:
                     (one, this), (two, that) = sorted([(label, other), (instance.label, shape)])
                     found.append(Clash((one, two), "", (", ".join(this), ", ".join(that))))
-            for each in [each for each in seen if variant.meets(each)] if not found else []:
+            for each in seen.meeting(variant) if not found else ():
                 one, two = sorted((each.origin, instance.label))
                 found.append(Clash((one, two), "series", common=_common(variant, each)))
             if found:
@@ -439,7 +476,7 @@ class _Walk:
                 self.unknown.add(metric)
             known = self.shapes[metric].get(shape, instance.label)
             self.shapes[metric][shape] = min(known, instance.label)
-            seen.append(variant)
+            seen.add(variant)
 
     def collisions(self) -> None:
         """E-FLOW-CLASH, once for each metric: of several clashes the least, whatever the order of the chain."""
@@ -523,7 +560,8 @@ def _says(variant: Variant) -> str:
 
 def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) -> Flow:
     """Follow every metric along an ordered chain."""
-    walk = _Walk(catalogue, request, frozenset(instance.label for instance in instances))
+    ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
+    walk = _Walk(catalogue, request, frozenset(ranks), ranks)
     live: list[Variant] = []
     schema: dict[str, tuple[Variant, ...]] = {}
     for instance in instances:
@@ -531,6 +569,8 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) 
         schema[instance.label] = tuple(after)
         if language().words["placement"][instance.contract.placement]["role"] in ("source", "filter"):
             live = after
+    for nothing in walk.nothings:
+        walk.nothing(nothing)
     walk.collisions()
     walk.unread()
     return Flow(schema=schema, diagnostics=tuple(walk.found))
