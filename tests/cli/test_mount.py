@@ -54,16 +54,16 @@ MISTAKES = {
     "unknown option": Mistake(
         ("/host", "cpu", "intervall=1s", "csv", "path=a.csv"),
         "E-CONFIG-UNKNOWN",
-        "intervall=1s",
+        "intervall",
         "did you mean `interval`?",
     ),
     "option out of range": Mistake(
-        ("/host", "cpu", "interval=1ms", "csv", "path=a.csv"), "E-CONFIG-RANGE", "interval=1ms", "less than `10ms`"
+        ("/host", "cpu", "interval=1ms", "csv", "path=a.csv"), "E-CONFIG-RANGE", "1ms", "less than `10ms`"
     ),
     "option without its unit": Mistake(
         ("/host", "cpu", "interval=2", "csv", "path=a.csv"),
         "E-CONFIG-TYPE",
-        "interval=2",
+        "2",
         'write it with a unit, such as "2s"',
     ),
     "obligatory option missing": Mistake(("/host", "cpu", "csv"), "E-CONFIG-MISSING", "csv", "needs the option `path`"),
@@ -74,12 +74,12 @@ MISTAKES = {
         ("/taken", "cpu", "csv", "path=a.csv"), "E-MOUNT-TAKEN", "/taken", "`meter umount /taken` frees it"
     ),
     "output folder missing": Mistake(
-        ("/host", "cpu", "csv", "path=no/a.csv"), "E-PATH", "path=no/a.csv", "make it: mkdir -p"
+        ("/host", "cpu", "csv", "path=no/a.csv"), "E-PATH", "no/a.csv", "make it: mkdir -p"
     ),
     "output below a file": Mistake(
-        ("/host", "cpu", "csv", "path=meter.toml/a.csv"), "E-PATH", "path=meter.toml/a.csv", "is no folder"
+        ("/host", "cpu", "csv", "path=meter.toml/a.csv"), "E-PATH", "meter.toml/a.csv", "is no folder"
     ),
-    "output is a folder": Mistake(("/host", "cpu", "csv", "path=."), "E-PATH", "path=.", "name a file in it"),
+    "output is a folder": Mistake(("/host", "cpu", "csv", "path=."), "E-PATH", ".", "name a file in it"),
     "option before any plugin": Mistake(
         ("/host", "interval=1s", "cpu", "csv", "path=a.csv"), "E-OPTION", "interval=1s", "begin with a plugin"
     ),
@@ -172,7 +172,7 @@ def test_an_output_folder_that_cannot_be_written(sandbox: Sandbox) -> None:
     with read_only(sandbox.folder / "sealed"):
         done = sandbox.meter("mount", "/host", "cpu", "csv", "path=sealed/a.csv")
     one_error(done, "E-PATH", "take another folder")
-    assert pointed(done) == "path=sealed/a.csv"
+    assert pointed(done) == "sealed/a.csv"
     assert sandbox.files() == {}
 
 

@@ -37,6 +37,6 @@ def module(functions: Sequence[str], exported: Iterable[str]) -> str:
     texts += [_TEXTS.get(name, f"def {name}():\n    return None\n") for name in functions]
     for name in sorted(set(exported) - set(functions)):
         known = name in _OBJECTS or name in FUNCTIONS
-        other = f"class {name}(Source):\n    def poll(self, out):\n        out.idle()\n"
+        other = f"class {name}(Source):\n    def poll(self, out):\n        out.nothing()\n"
         texts.append(f"{_OBJECTS.get(name, name)} = None\n" if known else other)
     return "\n\n".join(texts)
