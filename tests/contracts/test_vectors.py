@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import vectors
-from tests.vectors import cases
+from tests.vectors import builder, cases
 
 FILE = Path(__file__).parents[1] / "data" / "contract-cases.json"
 DOCUMENT = json.loads(FILE.read_text(encoding="utf-8"))
@@ -18,6 +18,16 @@ CASES = [case for case in DOCUMENT["cases"] if case["meter"]["verdict"] != "not-
 def test_case(case: dict[str, Any]) -> None:
     """What the case expects, and nothing that it does not."""
     assert cases.wrong(case) == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case["level"] == "builder" and "warn" not in case["meter"]["expect"]],
+    ids=lambda case: case["id"],
+)
+def test_nothing_is_warned_of_that_a_case_does_not_expect(case: dict[str, Any]) -> None:
+    """A warning that nobody can do something about would hide the others."""
+    assert not builder.run(case).get("warn")
 
 
 class TestCommand:
