@@ -162,6 +162,13 @@ FORMS = (
 SELECTORS = ("*", "*", "*{kind=counter}", "*{kind=delta}", "*.m0", "s0.m0", "s1.*", "shared.m0", "*.delta", "*{unit=J}")
 
 
+FORMULAS = (
+    *("s0.m0 * 2", "s0.m0 / 2 + s0.m0", "2 * (s0.m0 - s0.m0 / 3)", "s0.m0{resource=machine|gpu|cpu_core} / 3"),
+    *("s0.m0 + s1.m0", "sum(s0.m0) / s1.m0", "s0.m0 * s0.m1 / s0.m0{p=1}", "1 - shared.m0 / sum(shared.m0)"),
+    *("x.f0 / 2", "made.m0 * share(s0.m1)"),
+)
+
+
 @st.composite
 def filters(draw: st.DrawFn, name: str) -> str:
     """The text of a filter with one or two rules, some of them with an option for the selectors."""
@@ -181,6 +188,10 @@ def filters(draw: st.DrawFn, name: str) -> str:
         selector = "${config.metrics}" if option else draw(st.sampled_from(SELECTORS))
         must = draw(st.sampled_from((*[""] * 9, "kind = ['delta']\n", "unit = 'J'\n", "attributes = ['p']\n")))
         lines.append(f"[[needs.metrics]]\nmetric = '{selector}'\n{must}{draw(st.sampled_from(FORMS))}")
+    if draw(st.integers(0, 2)) == 0:
+        text = draw(st.sampled_from(FORMULAS))
+        lines.append("[[needs.metrics]]\nmetric = '${config.formulas}'\ngives = { name = '${item}' }")
+        lines.append(f"[config.formulas]\ntype = 'map<formula>'\ndefault = {{ 'x.{name}' = '{text}' }}")
     return "\n".join(lines) + "\n"
 
 

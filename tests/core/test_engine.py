@@ -385,6 +385,20 @@ class TestLifecycle:
         assert (fault.code, fault.variant, fault.facts["why"]) == ("E-PLUGIN-RAISED", "start", why)
         assert engine.failed
 
+    def test_a_formula_is_refused_at_the_start(self, tmp_path: Path, clock: Still) -> None:
+        """What this engine cannot compute is said before anything is measured; what it reads goes on."""
+        formula = 'config.x = { type = "formula", default = "probe.value * 2" }\n'
+        computes = filter_("hop", formula + rule("${config.x}", 'gives = { name = "probe.twice" }'))
+        engine = started(chain(tmp_path, source(), computes, output()), clock)
+        run(engine, clock)
+
+        fault = only(engine)
+        assert (fault.code, fault.instance, fault.variant) == ("E-PLUGIN-RAISED", "hop", "formula")
+        assert engine.failed
+        assert "start" not in world.phases("hop")
+        assert world.metrics() == {"probe.value"}
+        assert len(world.rows()) == 2
+
     @pytest.mark.parametrize("label", ["probe", "hop", "sink"])
     @pytest.mark.parametrize("text", ["raise SystemExit(3)", "import no_such_module_anywhere", "def Plugin(:"])
     def test_who_cannot_be_loaded_is_named(self, tmp_path: Path, clock: Still, label: str, text: str) -> None:

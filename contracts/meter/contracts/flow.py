@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.corrected import corrected
@@ -27,7 +27,7 @@ from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged
 from meter.contracts.seen import Seen
 from meter.contracts.selectors import Selector, matches, split
-from meter.contracts.spans import Span
+from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
 from meter.contracts.ways import filter_for, givers
@@ -134,14 +134,14 @@ class _Walk:
         rules = [compiled.rule for compiled in instance.rules]
         self.empty(instance, live)
         applied, passing = apply(rules, live, commensurable)
-        given: dict[int, list[Variant]] = {}
+        self.read.update((hit.part.origin, hit.part.metric) for hit in applied)
+        # Unknown behind this instance, not yet for its own other parts.
+        given, doubtful = self.computed(instance, applied)
         taken: list[Variant] = []
         merging: dict[int, list[Merging]] = {}
         wrong: Wrong = {}
-        doubtful: set[str] = set()  # unknown behind this instance, not yet for its own other parts
-        for hit in applied:
+        for hit in [each for each in applied if each.rule not in given]:  # what a formula reads is not taken
             compiled = instance.rules[hit.rule]
-            self.read.add((hit.part.origin, hit.part.metric))
             if compiled.rule.keeps:
                 passing.append(hit.part)
             new = give(compiled.rule, hit.part, instance.label, worst_quality())
@@ -188,6 +188,53 @@ class _Walk:
             spans = (instance.span, instance.contract.source.key(*each.clause.split(".")))
             facts = {"instance": instance.label, **each.facts}
             self.say(each.code, spans, each.clause, (), each.variant, **facts)
+
+    def computed(self, instance: Instance, applied: Sequence[Applied]) -> tuple[dict[int, list[Variant]], set[str]]:
+        """What the formulas of an instance give, by the place of their rule; and the names of what is not sound."""
+        given: dict[int, list[Variant]] = {}
+        doubtful: set[str] = set()
+        rules = list(instance.rules)
+        for place, compiled in enumerate(rules):
+            gives = compiled.rule.gives
+            if compiled.formula is None or gives is None:
+                continue
+            from meter.contracts import computing  # few chains have one
+
+            self.made[instance.label, gives.name] = instance
+            parts = computing.reads(compiled.formula, (hit for hit in applied if hit.rule == place))
+            if all(parts) and not any(part.metric in self.unknown for each in parts for part in each):
+                options = self.request.config.get(instance.label, {})
+                found = computing.compute(instance, compiled, compiled.formula, parts, options)
+                self.found.extend(self.mended(each, parts) for each in found.diagnostics)
+                rules[place] = evolve(compiled, rule=compiled.rule._replace(computes=found.computes))
+                if all(self.meets(instance, compiled, each) for each in found.results):
+                    made = (give(compiled.rule, each, instance.label, worst_quality()) for each in found.results)
+                    given[place] = [each for each in made if each is not None]
+            if not given.get(place):
+                given[place] = computing.unknown(instance, compiled)
+                doubtful.add(gives.name)
+        instance.rules = tuple(rules)
+        return given, doubtful
+
+    def mended(self, diagnostic: Diagnostic, parts: Iterable[Sequence[Variant]]) -> Diagnostic:
+        """The diagnostic of a counter in a formula with the filter that makes something else of it, if there is one."""
+        counters = [part for each in parts for part in each if part.kind == diagnostic.facts.get("kind")]
+        if not counters:
+            return diagnostic
+        kinds = tuple(word for word, says in language().words["kind"].items() if "degree" in says)
+        part = min(counters, key=lambda each: str(each.to_json()))
+        way = filter_for(self.catalogue, part, "kind", kinds, commensurable)
+        facts = {**diagnostic.facts, "filter": way}
+        return evolve(diagnostic, facts=facts, variant="formula-filter") if way else diagnostic
+
+    def meets(self, instance: Instance, compiled: Compiled, result: Variant) -> bool:
+        """Whether what a formula gives is what its rule demands; says why not."""
+        if fault := misfit(compiled.rule, result):
+            from meter.contracts.computing import undemanded  # few chains have one
+
+            self.found.append(undemanded(instance, compiled, fault, self.request.config.get(instance.label, {})))
+            return False
+        return self.requires(instance, compiled, result)
 
     @staticmethod
     def whole(compiled: Compiled, given: list[Variant]) -> list[Variant]:
@@ -297,6 +344,11 @@ class _Walk:
 
     def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
         """Where the selector stands that took something: the user's item, else the instance."""
+        if compiled.formula is not None:
+            from meter.contracts.computing import place  # few chains have one
+
+            part = compiled.formula.readings[item].named if item >= 0 else None
+            return place(instance, compiled, self.request.config.get(instance.label, {}), part)
         given = self.request.config.get(instance.label, {}).get(compiled.option)
         if given is None:
             return instance.span
@@ -393,7 +445,8 @@ class _Walk:
         """E-FLOW-EMPTY: each item that the user wrote has to mean something, and each metric that a rule names."""
         for compiled in instance.rules:
             for item, selector in enumerate(compiled.rule.select):
-                if not compiled.asked and (compiled.option or not selector.literal or selector.excludes):
+                sure = selector.literal and not selector.excludes
+                if compiled.formula is None and not compiled.asked and (compiled.option or not sure):
                     continue
                 positive = selector._replace(excludes=False)
                 if any(split(variant, positive, commensurable)[0] is not None for variant in live):
@@ -403,6 +456,17 @@ class _Walk:
                 names = {variant.metric for variant in live}
                 ended = {name: by for name, by in self.ended.items() if name not in names}
                 self.nothings.append(Nothing(instance, compiled, item, selector, ended))
+
+    def rewritten(self, instance: Instance, compiled: Compiled, item: int, meant: str) -> Edit | None:
+        """An edit that writes the selector that was meant, be it an item of a list or in a formula."""
+        selector = compiled.rule.select[item]
+        if compiled.formula is None:
+            return renamed(self.place(instance, compiled, item), selector.text, meant)
+        text, (start, end) = compiled.formula.text, compiled.formula.readings[item].named
+        whole = self.place(instance, compiled, -1)
+        if whole.file == COMMAND_LINE:  # a part of a word that the shell needs quoted
+            return None
+        return renamed(whole, text, f"{text[:start]}{meant}{text[end:]}", (selector.text, meant))
 
     def nothing(self, each: Nothing) -> None:
         """Say E-FLOW-EMPTY, with what could have been meant.
@@ -435,14 +499,17 @@ class _Walk:
         some = listed(names[:6]) + (" …" if len(names) > 6 else "")
         span, edit = self.place(instance, compiled, item), None
         if compiled.asked:
-            edit = renamed(span, selector.text, meant) if meant else None
+            edit = self.rewritten(instance, compiled, item, meant) if meant else None
             span = span if part is None else within(span, selector.text, *part)
+        variant = "given" if there else "ended" if ended else "" if names else "none"
+        if compiled.formula is not None and selector.glob not in names and selector.glob.partition("-")[0] in names:
+            variant = "minus"
         self.say(
             "E-FLOW-EMPTY",
             [span],
             "needs.metrics.metric",
             notes,
-            "given" if there else "ended" if ended else "" if names else "none",
+            variant,
             edit,
             selector=selector.text,
             givers=" or ".join(f"`{name}`" for name in there),

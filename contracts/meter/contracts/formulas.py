@@ -58,13 +58,19 @@ class Number(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A selector, and the function it stands in; `place` is its own in `Formula.readings`."""
+    """A selector that stands at `at`, and the function around it; `place` is its own in `Formula.readings`."""
 
     start: int
     end: int
+    at: int
     selector: Selector
     function: str
     place: int
+
+    @property
+    def named(self) -> tuple[int, int]:
+        """Where the selector stands, without its function."""
+        return self.at, self.at + len(self.selector.text)
 
 
 class Product(NamedTuple):
@@ -157,13 +163,13 @@ class _Reader:
         if name is None:
             raise self._unexpected("formula-operand")
         behind = self._behind(name.end())
-        if self._text.startswith("(", behind):
-            self._step(behind + 1 - start)
+        if not self._text.startswith("(", behind):
             selector = self._selector()
-            end = self._close()
-            return self._reading(start, end, selector, name[0])
+            return self._reading(start, start + len(selector.text), start, selector)
+        self._step(behind + 1 - start)
+        at = self._at
         selector = self._selector()
-        return self._reading(start, start + len(selector.text), selector, "")
+        return self._reading(start, self._close(), at, selector, name[0])
 
     def _parentheses(self) -> Node:
         start = self._at
@@ -176,8 +182,8 @@ class _Reader:
         self._open -= 1
         return inner._replace(start=start, end=end)
 
-    def _reading(self, start: int, end: int, selector: Selector, function: str) -> Reading:
-        reading = Reading(start, end, selector, function, len(self._readings))
+    def _reading(self, start: int, end: int, at: int, selector: Selector, function: str = "") -> Reading:
+        reading = Reading(start, end, at, selector, function, len(self._readings))
         self._readings.append(reading)
         return reading
 

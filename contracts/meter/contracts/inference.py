@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -24,7 +25,7 @@ from meter.contracts.formulas import Formula, Node, Number, Product, Reading, Su
 from meter.contracts.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
 from meter.contracts.language import language
 from meter.contracts.units import Unit, UnitError, commensurable, product
-from meter.contracts.variants import Parts, Variant, both
+from meter.contracts.variants import MACHINE, Parts, Variant, both
 
 Place = tuple[int, int]
 """Where something stands in the text of a formula: its first character, from 0, and the one behind its last."""
@@ -194,7 +195,7 @@ def _reads(reading: Reading, hits: Sequence[Variant]) -> Iterator[FormulaFault]:
         return
     unit, kind = language().units.parse(shapes[0][0]), shapes[0][1]
     if _time(kind) is None:
-        yield _fault("E-FLOW-KIND", "formula", [reading], metric=metric, got=f"`{kind}`")
+        yield _fault("E-FLOW-KIND", "formula", [reading], metric=metric, kind=kind)
     elif unit.shift:
         yield _fault("E-FLOW-UNIT", "summand", [reading], metric=metric, got=unit.text)
     elif _sums(reading):
@@ -358,8 +359,8 @@ class _Degrees:
             uneven = [r for r in carrying if not _shares(r) and not self.chosen[r.place].additive]
             way = "apart" if dimension[0] else "sum"
             if uneven and (not dimension[0] or len(carrying) == 1):
-                way = "share"
-            named = uneven[-1] if way == "share" else carrying[-1]
+                way = "uneven" if _time(self.kinds[uneven[-1].place]) else "share"
+            named = uneven[-1] if way in ("uneven", "share") else carrying[-1]
             facts = {"degree": str(degree), "dimension": dimension[1], "selector": named.selector.text, "way": way}
             others = [reading for reading in carrying if reading is not named]
             return _fault("E-FLOW-DOUBLE", "degree", [named, *others], **facts)
@@ -390,8 +391,9 @@ def _derived(reading: Reading, hits: Sequence[Variant], each: Pieces) -> Derived
     """What one selector brings into its formula."""
     shares = _shares(reading)
     degrees = {dimension: shares or piece.additive for piece in each for dimension in _dimensions(piece)}
+    text = f"{reading.function}({reading.selector.text})" if reading.function else reading.selector.text
     return Derived(
-        reading.selector.text,
+        text,
         _ONE.text if shares else hits[0].unit,
         0 if shares else _time(hits[0].kind) or 0,
         tuple((dimension, int(degree)) for dimension, degree in sorted(degrees.items())),
@@ -415,7 +417,7 @@ def _unjoined(formula: Formula, ways: Unjoined) -> FormulaFault:
 
 
 def possible(formula: Formula, hits: Sequence[Sequence[Variant]]) -> tuple[Variant, ...]:
-    """What a formula could give, as far as the order of a chain needs it: kinds and series, no unit.
+    """What a formula could give, as far as the order of a chain needs it.
 
     Also an ill-typed formula orders those that read it: where its inputs do not join, it could have any of their kinds.
     `hits` are parts of all metrics that could exist; nothing where one of the selectors has none.
@@ -427,13 +429,21 @@ def possible(formula: Formula, hits: Sequence[Sequence[Variant]]) -> tuple[Varia
     if isinstance(ways, Unjoined):
         every = [piece for each in inputs for piece in each]
         ways = [Joined((), piece.resource, piece.consumer, piece.attributes) for piece in every]
+    unit = ""
+    with suppress(UnitError):  # beyond what a unit can have: the flow says so
+        unit = _Units(formula, [sorted(each, key=lambda hit: hit.unit) for each in hits]).unit(formula.root).text
     times = _times(formula.root, [sorted({hit.kind for hit in each}) for each in hits]) & {0, 1}
     via = frozenset().union(*(hit.via for each in hits for hit in each))
     return tuple(
-        Variant("", "f64", "", _kind(time), True, frozenset({resource}), frozenset({consumer}), attributes, via=via)
+        Variant("", "f64", unit, _kind(time), True, frozenset({resource}), frozenset({consumer}), attributes, via=via)
         for time in sorted(times or {0, 1})
         for _, resource, consumer, attributes in ways
     )
+
+
+def anything() -> tuple[Variant, ...]:
+    """What a formula could give of which nothing is known: any kind of metric that formulas give."""
+    return tuple(Variant("", "f64", "", _kind(time), True, MACHINE, MACHINE) for time in (0, 1))
 
 
 def _times(node: Node, kinds: Sequence[Sequence[str]]) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import define, evolve, field, frozen
 
@@ -13,15 +13,19 @@ from meter.contracts import options, references, selectors
 from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.edits import clear, renamed
+from meter.contracts.formula_clauses import ITEM
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, GivesClause, MetricClause, Option, RuleClause
 from meter.contracts.quantities import format_duration, parse_duration
 from meter.contracts.request import Given, Request
-from meter.contracts.rules import PLACEHOLDER, Gives, Rule
+from meter.contracts.rules import PLACEHOLDER, Computes, Gives, Rule
 from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
 from meter.contracts.variants import Domain, Variant, parts_of
 from meter.contracts.written import written
+
+if TYPE_CHECKING:
+    from meter.contracts.formulas import Formula
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 """No configuration."""
@@ -31,13 +35,18 @@ CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
 
 @frozen(kw_only=True)
 class Compiled:
-    """A rule with its origin: the place in `needs.metrics`, and the option that gave its selectors."""
+    """A rule with its origin: the place in `needs.metrics`, and the option that gave its selectors.
+
+    Of a rule that computes, its `formula`, and the name that it has in a map of them.
+    """
 
     rule: Rule
     place: int
     option: str = ""
     asked: bool = False
     require: tuple[Constraint, ...] = ()
+    formula: Formula | None = None
+    item: str = ""
 
 
 @define(kw_only=True, eq=False)
@@ -299,22 +308,43 @@ def _rules(instance: Instance) -> Iterator[Compiled]:
         if not texts:
             continue
         name = option[1] if option else ""
-        yield Compiled(
-            rule=_rule(clause, texts, instance.config),
+        compiled = Compiled(
+            rule=_rule(clause, instance.config),
             place=place,
             option=name,
             asked=instance.origins.get(name) == "asked",
             require=tuple(parse_constraint(text) for text in clause.require),
         )
+        if name and instance.contract.config[name].type in options.FORMULAS:
+            yield from _computing(compiled, texts[0])
+        else:
+            select = tuple(selectors.parse(text) for text in texts)
+            yield evolve(compiled, rule=compiled.rule._replace(select=select))
 
 
-def _rule(clause: RuleClause, texts: list[str], config: Mapping[str, Any]) -> Rule:
+def _computing(compiled: Compiled, value: str | dict[str, str]) -> Iterator[Compiled]:
+    """A rule for each formula of an option; `${item}` in its name is the one that the formula has there."""
+    from meter.contracts.formulas import parse  # few contracts have one
+
+    for item, text in sorted(value.items()) if isinstance(value, dict) else [("", value)]:
+        formula = parse(text)
+        gives = compiled.rule.gives
+        rule = compiled.rule._replace(
+            select=tuple(reading.selector for reading in formula.readings),
+            computes=Computes(text),
+            gives=None if gives is None else gives._replace(name=gives.name.replace(ITEM, item)),
+        )
+        yield evolve(compiled, rule=rule, formula=formula, item=item)
+
+
+def _rule(clause: RuleClause, config: Mapping[str, Any]) -> Rule:
+    """A rule without its selectors."""
     gives = clause.gives
     additive = clause.additive
     if gives is not None and _sums(gives, config):
         additive = True
     return Rule(
-        select=tuple(selectors.parse(text) for text in texts),
+        select=(),
         type=clause.type,
         kind=clause.kind,
         unit=_put(clause.unit, config),
@@ -389,6 +419,8 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
         template = getattr(clause, field_)
         named = CONFIG.findall(template) if isinstance(template, str) else []
         at = (name,) if variant and named else ()
+        if compiled.item and not variant:
+            named, at = [compiled.option], (compiled.item,)
         spans = [given[option].locate(at) for option in named if option in given] or [instance.span]
         facts = {"instance": instance.label, "name": name, "reserved": listed(RESERVED)}
         facts["placeholders"] = language().phrase("text", "placeholders")

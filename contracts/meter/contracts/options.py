@@ -25,6 +25,9 @@ from meter.contracts.units import UnitError
 if TYPE_CHECKING:
     from meter.contracts.formulas import Formula
 
+FORMULAS: Final = ("formula", "map<formula>")
+"""The types of an option that a rule can compute."""
+
 _TYPE: Final = re.compile(r"(?:(list|map)<)?([a-z]+)(?:\((.+)\))?(>)?")
 LABEL: Final = re.compile(r"[a-z][a-z0-9_.-]*")
 """A label of an instance."""
@@ -56,25 +59,32 @@ class OptionError(ValueError):
 
     def narrowed(self, span: Span, raw: Any) -> Span:
         """The part of a value's place that is wrong; the whole where that is not known, or cannot be told from it."""
-        text = self._text(span, raw)
-        return span if self.part is None or text is None else within(span, text, *self.part)
+        text = self._text(raw)
+        return span if self.part is None or text is None else inside(span, self.at, text, self.part)
 
     def edit(self, span: Span, raw: Any) -> Edit | None:
         """What mends the value at its place, where that is certain."""
-        text = self._text(span, raw)
-        if text is None or not self.meant or self.hidden:
+        text = self._text(raw)
+        named = span.file == COMMAND_LINE and any(isinstance(step, str) for step in self.at)
+        if text is None or not self.meant or self.hidden or named:  # a part of a word that the shell needs quoted
             return None
         start, end = self.part or (0, len(text))
         words = text[start:end], self.meant[start : len(self.meant) - len(text) + end]
         return renamed(span, text, self.meant, words)
 
-    def _text(self, span: Span, raw: Any) -> str | None:
-        """The text that is wrong; None where it is no text, or the place holds more, as that of `name=value` does."""
-        if span.file == COMMAND_LINE and any(isinstance(step, str) for step in self.at):
-            return None
+    def _text(self, raw: Any) -> str | None:
+        """The text that is wrong; None where it is no text."""
         for step in self.at:
             raw = raw[step]
         return raw if isinstance(raw, str) else None
+
+
+def inside(span: Span, at: At, text: str, part: tuple[int, int]) -> Span:
+    """A part of a text at a place inside a value; on the command line an item of a map stands behind `NAME=`."""
+    if at and isinstance(at[-1], str) and span.file == COMMAND_LINE:
+        before = len(at[-1]) + 1
+        span = span._replace(column=span.column + before, length=span.length - before)
+    return within(span, text, *part)
 
 
 @lru_cache(maxsize=256)
@@ -413,8 +423,9 @@ def check_formula(text: str) -> Formula:
         try:
             check_selector(reading.selector.text)
         except selectors.SelectorError as error:
-            at = text.index(reading.selector.text, reading.start + len(reading.function))
-            raise FormulaError(text, at, len(reading.selector.text), f"selector-{error.why}", **error.facts) from None
+            raise FormulaError(
+                text, reading.at, len(reading.selector.text), f"selector-{error.why}", **error.facts
+            ) from None
     return formula
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 
@@ -26,6 +26,9 @@ from meter.contracts.rings import shortest_ring
 from meter.contracts.rules import WorstQuality, apply, give, named
 from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
+
+if TYPE_CHECKING:
+    from meter.contracts.computing import Potential
 
 LIMIT: Final = 10_000
 """Variants that could exist; more are not followed."""
@@ -114,6 +117,7 @@ def potential(instances: Iterable[Instance]) -> list[Reach]:
     filters = [i for i in instances if language().words["placement"][i.contract.placement]["role"] == "filter"]
     pool: dict[Variant, bool] = {variant: False for instance in instances for variant in instance.emits}
     reaches: dict[Reach, None] = {}
+    computed = _computed(filters)
     fresh = list(pool)
     quality = worst_quality()
     while fresh:
@@ -129,8 +133,10 @@ def potential(instances: Iterable[Instance]) -> list[Reach]:
             for variant in seen:
                 for hit in apply(rules, [variant], commensurable)[0]:
                     rule = rules[hit.rule]
+                    if computed is not None and rule.computes is not None:
+                        computed.note(instance, hit)
                     literal = hit.item >= 0 and rule.select[hit.item].literal
-                    given = give(rule, hit.part, instance.label, quality)
+                    given = give(rule, hit.part, instance.label, quality) if rule.computes is None else None
                     changes = given is not None and given.metric == hit.part.metric
                     removes = not rule.keeps
                     place = instance.rules[hit.rule].place
@@ -144,9 +150,21 @@ def potential(instances: Iterable[Instance]) -> list[Reach]:
                 raise TooManyError("", LIMIT)
             if len(reaches) > WAYS:
                 raise TooManyError("ways", WAYS)
+        if computed is not None:
+            made |= {variant: False for variant in computed.fresh() if variant not in pool and variant not in made}
+            made = made or dict.fromkeys(computed.rest(), False)
         pool.update(made)
         fresh = list(made)
     return list(reaches)
+
+
+def _computed(filters: Sequence[Instance]) -> Potential | None:
+    """What the formulas of a chain could give; `None` where it has none."""
+    if not any(compiled.formula for instance in filters for compiled in instance.rules):
+        return None
+    from meter.contracts.computing import Potential  # few chains have one
+
+    return Potential(filters)
 
 
 def flow_edges(instances: Sequence[Instance], reaches: Sequence[Reach]) -> tuple[list[Edge], list[Diagnostic]]:

@@ -21,6 +21,7 @@ from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, listed, nearest
 from meter.contracts.dotted import longest_key
 from meter.contracts.edits import Edit, clear, renamed
+from meter.contracts.formula_clauses import ITEM, misfits
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.meant import meant_by
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
@@ -392,6 +393,9 @@ class _Reader:
             self.parts(place, clause)
             if clause.schema is not None:
                 self.beside(("provides", "metrics", place))
+        for misfit in misfits(contract):
+            span = self.source.key(*misfit.path)
+            self.say(misfit.code, span, misfit.clause, misfit.variant, **misfit.facts)
         if contract.placement == "source" and contract.config["interval"].type != "duration":
             self.misused(contract, Use(("config", "interval", "type"), "config.*.type", "interval", ("duration",)))
         self.constraints(contract)
@@ -523,6 +527,7 @@ class Use(NamedTuple):
 
 _WORDS: Final = ("str", "enum", "list<str>", "list<enum>")
 _METRICS: Final = ("metric", "list<metric>")
+_COMPUTED: Final = (*_METRICS, *options.FORMULAS)
 _NUMBERS: Final = options.ORDERED
 _PUT_IN: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("keeps",): ("bool",),
@@ -564,6 +569,7 @@ def _put_in(base: Path, rule: RuleClause) -> Iterator[Use]:
 
 def _named_options(contract: Contract) -> Iterator[Use]:
     """Every option that a guard, a template or a constraint names."""
+    filters = language().words["placement"][contract.placement]["role"] == "filter"
     yield from _constrained(("require",), "require", contract.require)
     for place, claim in enumerate(contract.claims):
         for name in _CONFIG.findall(claim):
@@ -579,7 +585,7 @@ def _named_options(contract: Contract) -> Iterator[Use]:
         for name, guard in entry.when.items():
             yield Use((*base, "when", name), f"{family}.metrics.when", name, _SCALAR, guard)
         for name in _CONFIG.findall(template):
-            types = _WORDS if isinstance(entry, MetricClause) else _METRICS
+            types = _WORDS if isinstance(entry, MetricClause) else _COMPUTED if filters else _METRICS
             yield Use((*base, named), f"{family}.metrics.{named}", name, types)
         if not isinstance(entry, MetricClause):
             yield from _constrained((*base, "require"), "needs.metrics.require", entry.require)
@@ -637,7 +643,8 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         return not raw or units.parse(raw) is not None
 
     def named(raw: str) -> bool:
-        return selectors.METRIC.fullmatch(_CONFIG.sub("x", raw).replace("${metric}", "x")) is not None
+        plain = _CONFIG.sub("x", raw).replace("${metric}", "x").replace(ITEM, "x")
+        return selectors.METRIC.fullmatch(plain) is not None
 
     def texts(raw: Any) -> bool:
         return isinstance(raw, dict) and all(isinstance(value, str) for value in raw.values())

@@ -8,7 +8,7 @@ that selects it applies, so the answer for a key never depends on its neighbours
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from meter.contracts import selectors
@@ -62,10 +62,32 @@ class Gives(NamedTuple):
         return cls(**{**value, **tuples, "attributes": attributes})
 
 
+class Computes(NamedTuple):
+    """The formula of a rule, whose selectors are those of the rule in the order in which they are written.
+
+    Whoever computes it multiplies what each selector reads with its factor, and the result with `scale`; then it is in
+    the unit that the rule gives. Both are known once the metrics have been followed to here.
+    """
+
+    formula: str
+    factors: tuple[float, ...] = ()
+    scale: float = 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value; `from_json` reads it."""
+        return {**self._asdict(), "factors": list(self.factors)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Computes:
+        """What `to_json` made `value` from."""
+        return cls(**{**value, "factors": tuple(value["factors"])})
+
+
 class Rule(NamedTuple):
     """A resolved rule; an empty tuple of types, kinds, resources or consumers takes any.
 
-    `drop` names parts of the key that an output does not carry.
+    A rule that `computes` a formula reads and takes nothing: what its selectors mean goes on as it would without it,
+    and what the rule demands is demanded of the result. `drop` names parts of the key that an output does not carry.
     """
 
     select: tuple[Selector, ...]
@@ -79,6 +101,7 @@ class Rule(NamedTuple):
     keeps: bool = True
     drop: tuple[str, ...] = ()
     gives: Gives | None = None
+    computes: Computes | None = None
 
     @property
     def converts(self) -> bool:
@@ -91,6 +114,7 @@ class Rule(NamedTuple):
             **{name: list(item) if isinstance(item, tuple) else item for name, item in self._asdict().items()},
             "select": [selector.text for selector in self.select],
             "gives": None if self.gives is None else self.gives.to_json(),
+            "computes": None if self.computes is None else self.computes.to_json(),
         }
 
     @classmethod
@@ -99,6 +123,8 @@ class Rule(NamedTuple):
         fields: dict[str, Any] = {n: tuple(item) if isinstance(item, list) else item for n, item in value.items()}
         fields["select"] = tuple(selectors.parse(text) for text in value["select"])
         fields["gives"] = None if value["gives"] is None else Gives.from_json(value["gives"])
+        if value["computes"] is not None:
+            fields["computes"] = Computes.from_json(value["computes"])
         return cls(**fields)
 
 
@@ -135,6 +161,9 @@ def apply(
             continue
         rest = [variant]
         for place, rule in enumerate(rules):
+            if rule.computes is not None:
+                applied += _read(place, rule, variant, same_dimension)
+                continue
             remaining: list[Variant] = []
             for part in rest:
                 hits, outside = selectors.split_list(part, rule.select, same_dimension)
@@ -143,6 +172,14 @@ def apply(
             rest = remaining
         passing += rest
     return applied, passing
+
+
+def _read(place: int, rule: Rule, variant: Variant, same_dimension: Commensurable) -> Iterator[Applied]:
+    """What the selectors of a formula read of a variant, each by itself."""
+    for item, selector in enumerate(rule.select):
+        inside, _ = selectors.split(variant, selector, same_dimension)
+        if inside is not None:
+            yield Applied(place, item, inside)
 
 
 def named(rules: Iterable[Rule]) -> frozenset[str] | None:

@@ -209,6 +209,10 @@ class Engine:
             except ContractBreach as error:
                 plugin = None
                 self.raised(label, "start", error)
+            if plugin is not None and any(rule.computes is not None for rule in rules):
+                # Nothing of its own would come, and nobody would miss it: said instead of run without it.
+                plugin, self.failed = None, True
+                self.fault("E-PLUGIN-RAISED", label, variant="formula", phase="start", why="")
             context = Context(label, self.sysroot, self._anchor)
             if entry["role"] == "source":
                 if plugin is None:
