@@ -312,7 +312,7 @@ class TestMount:
         text = output("sink", more='config.path = { type = "path", summary = "Where to" }')
         document = one(run("p sink", self.TEXT, text), "E-CONFIG-MISSING")
         assert pointed(document, "p sink") == '"sink"'
-        assert "path=… (path: Where to)" in document["help"]
+        assert "`path=…` behind the plugin in a command (path: Where to)" in document["help"]
 
     def test_configuration_for_nobody(self) -> None:
         """A label that is not there; nothing is dropped silently."""

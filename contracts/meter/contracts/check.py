@@ -126,9 +126,11 @@ class _Stages:
         request, resolved, host, found = self.request, self.resolved, self.host, self.found
         if not self.failed:
             found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
+        misspelt = {each.edit.facts["new"] for each in found if each.code == "E-CONFIG-CLASH" and each.edit}
         for instance in resolved.instances:
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
-            found += configure(instance, given, hands)
+            said = configure(instance, given, hands)
+            found += [each for each in said if each.code != "E-CONFIG-MISSING" or instance.label not in misspelt]
             found += received(instance, request, host)
             found += degraded(instance, host)
         if not self.failed:

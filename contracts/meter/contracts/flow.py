@@ -546,17 +546,28 @@ class _Walk:
             seen.add(variant)
 
     def collisions(self) -> None:
-        """E-FLOW-CLASH, once for each metric: of several clashes the least, whatever the order of the chain."""
-        for metric, clashes in sorted(self.clashing.items()):
-            clash = min(clashes)
+        """E-FLOW-CLASH, of several clashes of a metric the least, whatever the order of the chain.
+
+        Once for each metric; two instances that give the same series of many, as two of one plugin do, are one fault.
+        """
+        same: dict[tuple[str, str], list[str]] = {}  # metrics of which two instances give the same series
+        found = {metric: min(clashes) for metric, clashes in sorted(self.clashing.items())}
+        for metric, clash in found.items():
+            if clash.variant == "series":
+                same.setdefault(clash.givers, []).append(metric)
+        for metric, clash in found.items():
+            others = same.get(clash.givers, [metric]) if clash.variant == "series" else [metric]
+            if metric != others[0]:
+                continue
             makers = [self.made[label, metric] for label in clash.givers]
             spans = sorted(maker.span for maker in makers)
             emits = all(maker.emits for maker in makers)
             first, second = clash.givers
+            named = listed(others) if clash.variant == "series" else metric
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
                 (clash.common,) if clash.common else (), clash.variant,
-                metric=metric, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
+                metric=named, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
             )  # fmt: skip
 
     def unread(self) -> None:

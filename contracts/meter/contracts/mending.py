@@ -48,6 +48,9 @@ def unordered(request: Request, chain: int, place: int, labels: Collection[str])
         return None
     words = request.order[chain]
     word = words[place]
+    written = tomllib.loads(request.source.text)["mounts"][request.mountpoint]["order"]
+    if list(map(list, request.order)) != written:  # some of it was left out before
+        return None
     if meant := clear(word, set(labels).difference(words)):
         return renamed(request.place("order", chain, place), word, meant)
     path: tuple[str | int, ...] = (*request.path, "order", chain, place)

@@ -43,8 +43,7 @@ class OptionError(ValueError):
     """A value does not fit its option; `code`, `variant` and `facts` make the diagnostic.
 
     `at` is the place inside the value; `part`, where only a part of a text is wrong, its first character, from 0, and
-    the one behind its last. `meant` is the text that must have been meant, where that is certain. Where the value may
-    be a secret `hidden` is true: its text is shown nowhere.
+    the one behind its last. Where the value may be a secret `hidden` is true: its text is shown nowhere.
     """
 
     def __init__(self, code: str, at: At = (), variant: str = "", *, hidden: bool = False, **facts: str) -> None:
@@ -53,9 +52,20 @@ class OptionError(ValueError):
         self.variant = variant
         self.at = at
         self.hidden = hidden
-        self.facts = facts
+        self.facts = {"near": "", **facts}
         self.part: tuple[int, int] | None = None
-        self.meant = ""
+        self._meant = ""
+
+    @property
+    def meant(self) -> str:
+        """The text that must have been meant; the empty text where that is not certain."""
+        return self._meant
+
+    @meant.setter
+    def meant(self, text: str) -> None:
+        self._meant = text
+        if text:
+            self.facts["near"] = f"{language().phrase('text', 'near', names=f'`{text}`')} "
 
     def narrowed(self, span: Span, raw: Any) -> Span:
         """The part of a value's place that is wrong; the whole where that is not known, or cannot be told from it."""

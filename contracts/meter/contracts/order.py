@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 
-from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.diagnostics import Diagnostic, nearest
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.mending import cut, ordered, unordered
@@ -308,7 +308,7 @@ def _order_edges(request: Request, labels: set[str]) -> tuple[list[Edge], list[D
             else:
                 edges.append(Edge(earlier, later, "asked: order", strong=True, span=span))
     for label, places in strangers.items():
-        facts = {"label": label, "mountpoint": request.mountpoint}
+        facts = {"label": label, "mountpoint": request.mountpoint, "near": nearest(label, labels)}
         spans = tuple(request.place("order", *place) for place in places)
         edit = unordered(request, *places[0], labels)
         found.append(Diagnostic(code="W-ORDER-INERT", facts=facts, spans=spans, clause="order", edit=edit))

@@ -97,7 +97,8 @@ def _durability(
         if rank("durability", contract.durability) >= rank("durability", wanted)
     )
     facts["others"] = listed(itertools.islice(others, 3))
-    spans = (instance.span, instance.contract.source.value("durability"))
+    said = instance.contract.source.mentions("durability")[:1]  # the default is said nowhere
+    spans = (instance.span, *(instance.contract.source.value("durability") for _ in said))
     variant = "others" if facts["others"] else ""
     return [Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)]
 

@@ -280,7 +280,7 @@ class _Reader:
             if name in raw or name in misspelt:
                 continue
             if clause.obligatory in ("yes", self.placement) or clause.unless not in (None, *raw):
-                self.say("E-CLAUSE-MISSING", self.source.key(*path), clause.name, description=clause.description)
+                self.say("E-CLAUSE-MISSING", self.table_place(path), clause.name, description=clause.description)
                 continue
             if clause.obligatory == "lint":
                 unstated.append(clause)
@@ -290,8 +290,12 @@ class _Reader:
         if unstated:
             names = listed(clause.name for clause in unstated)
             texts = "; ".join(f"`{clause.name}`: {clause.description.rstrip('.')}" for clause in unstated)
-            self.say("W-CLAUSE-MISSING", self.source.key(*path), unstated[0].name, clauses=names, descriptions=texts)
+            self.say("W-CLAUSE-MISSING", self.table_place(path), unstated[0].name, clauses=names, descriptions=texts)
         return out
+
+    def table_place(self, path: Path) -> Span:
+        """Where a table lacks something: at its name, as a whole contract at that of the plugin."""
+        return self.source.value("name") if not path and "name" in self.document else self.source.key(*path)
 
     def value(self, clause: Clause, path: Path, raw: Any) -> Any:
         """One value along its clause's type; an option's placeholder where the type lets it stand in."""

@@ -217,9 +217,19 @@ def _renamed(source: Source, path: At, new: str) -> Edit | None:
 def _type(
     source: Source, path: At, clause: str, got: Any, type_: str, example: str, variant: str = "example"
 ) -> Diagnostic:
-    wanted = language().phrase("type", type_, "wanted")
-    facts = {"subject": f"`{source.file}`", "got": options.describe(got), "wanted": wanted, "example": example}
+    wanted = language().phrase("type", type_ if type_ in language().words["type"] else "str", "wanted")
+    subject = path[1] if len(path) > 2 else source.file
+    facts = {"subject": f"`{subject}`", "got": options.describe(got), "wanted": wanted, "example": example}
+    item = type_[len("list<") : -1] if type_.startswith("list<") and isinstance(got, list) else ""
+    wrong = [place for place, each in enumerate(got) if not _fits(item, each)] if item else []
+    if wrong:
+        return _type(source, (*path, wrong[0]), clause, got[wrong[0]], item, example, "entry")
     return _fault("E-CLAUSE-TYPE", source.value(*path), variant, **facts, clause=clause)
+
+
+def _fits(type_: str, value: Any) -> bool:
+    """Whether an item of a list is of its type."""
+    return isinstance(value, str) if type_ not in _SHAPES else _SHAPES[type_](value)
 
 
 def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, list[Diagnostic]]:
@@ -247,7 +257,7 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
     durability = body.get("durability")
     if isinstance(durability, str) and durability not in language().values("durability"):
         values = language().values("durability")
-        facts = {"subject": f"`{source.file}`", "got": options.describe(durability), "values": ", ".join(values)}
+        facts = {"subject": f"`{mountpoint}`", "got": options.describe(durability), "values": ", ".join(values)}
         facts |= {"near": nearest(durability, values), "clause": "durability"}
         span, word = source.value(*base, "durability"), clear(durability, values)
         edit = renamed(span, durability, word) if word else None
