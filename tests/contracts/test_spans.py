@@ -393,6 +393,21 @@ class TestGenerated:
         check_keys(text)
 
     @steady
+    @given(document=documents)
+    def test_every_leaf_of_a_script_stands_where_its_value_is(self, document: dict[str, object]) -> None:
+        """In the comments of a Python file, too: what a place covers is the leaf, but for the marks of its lines."""
+        text = tomlkit.dumps(document)
+        script = "import sys\n# /// meter\n" + "".join(f"# {line}\n" for line in text.split("\n")) + "# ///\n"
+        block = script_block(script)
+        assume(block is not None and "\r" not in text)
+        assert block is not None
+        locator = Locator(block.located, "x.py", first_line=block.line)
+        for path, value in places(tomllib.loads(block.text)):
+            if not isinstance(value, dict | list):
+                covered = written(script, locator.value(*path)).replace("\n# ", "\n")
+                assert {"x": value} == tomllib.loads(f"x = {covered}"), path
+
+    @steady
     @given(text=st.text(alphabet="ab.=[]{}\"'\\#, \r\n1u", max_size=40))
     def test_a_text_that_is_no_toml_still_has_places(self, text: str) -> None:
         """Nothing raises and nothing hangs, and where the text is TOML after all, its leaves are found."""
