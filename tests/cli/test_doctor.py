@@ -224,3 +224,24 @@ def test_no_plugin_is_imported(host: Sandbox) -> None:
     """Their code may do anything."""
     (host.folder / "plugins" / "rapl" / "plugin.py").write_text("raise SystemExit(9)\n")
     host.meter("doctor").ok()
+
+
+def test_a_plugin_is_told_which_alternative_holds(host: Sandbox) -> None:
+    """By the name of the table."""
+    code = """
+from meter.core.plugin import Source
+
+class Plugin(Source):
+    def start(self, context):
+        self.way = context.alternative
+
+    def poll(self, out):
+        out.emit("way.value", {"first": 1.0, "second": 2.0}[self.way])
+"""
+    needs = NO_NEED.replace("[[needs.host]]", '[[needs.host]]\nname = "first"', 1) + (
+        '[[needs.host]]\nname = "second"\nreadable = ["/sys/powercap/*"]\n'
+    )
+    host.plugin("way", code, HEAD.format(name="way") + needs + METRIC.format(name="way.value", of="machine"))
+    host.meter("mount", "/way", "way", "csv", "path=way.csv").ok()
+    host.meter("run", "/way", "--locked", "--for", "50ms").ok()
+    assert {row["value"] for row in host.rows("way.csv")} == {"2.0"}

@@ -14,7 +14,7 @@ from meter.contracts.host_needs import (
     told_of_alternatives,
     unmet,
 )
-from tests.contracts.build import codes, contract, metric, one, output, run, shown, source
+from tests.contracts.build import codes, contract, faults, metric, one, output, run, shown, source
 
 PERF = source(
     "rapl",
@@ -142,6 +142,25 @@ class TestCheck:
         assert document["help"] == "install it: `pip install rich`"
         assert document["clause"] == "needs.python"
         assert document["spans"][1]["file"] == "rapl/contract.toml"
+
+    def test_the_plan_names_the_alternative_that_holds(self) -> None:
+        """The first one; without a name it is not told."""
+        text = source(
+            "rapl",
+            more='[[needs.host]]\nname = "a"\nreadable = ["/a"]\n[[needs.host]]\nname = "b"\nreadable = ["/b"]\n'
+            '[[needs.host]]\nname = "c"\nreadable = ["/c"]\n',
+        )
+        facts = {("readable", "/a"): "missing /a", ("readable", "/b"): "", ("readable", "/c"): ""}
+        plugin = run("rapl sink", text, output(), host=Recorded(facts)).require().document["plugins"][0]
+        assert plugin["alternative"] == "b"
+        plugin = run("rapl sink", PERF, output(), host=host()).require().document["plugins"][0]
+        assert plugin["alternative"] == ""
+
+    def test_a_capability_that_there_is_not(self) -> None:
+        """The nearest one is asked about."""
+        diagnostics = faults(source("p", more="[[needs.host]]\ncapability = ['CAP_PERFMN']\n"))
+        assert [each.code for each in diagnostics] == ["E-CLAUSE-TYPE"]
+        assert shown(diagnostics[0])["help"].startswith("did you mean `CAP_PERFMON`?")
 
     def test_both_are_two_causes(self) -> None:
         """Each is mended in its own way."""

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -450,6 +451,32 @@ class TestSecret:
         (diagnostic,) = check(request, catalogue(self.TEXT, SINK), Assumed()).diagnostics
         assert "hunter2" not in str(diagnostic.to_json())
         assert diagnostic.spans[0].hidden
+
+    @given(
+        st.sampled_from(["secret", "list<secret>", "map<secret>", "url", "list<url>", "map<url>"]),
+        st.text(alphabet="abcXYZ019 :/@#?{}[]=.$_-", max_size=12).map(lambda text: f"zq{text}qz"),
+        st.integers(0, 3),
+    )
+    @steady
+    def test_no_text_is_ever_shown(self, type_: str, text: str, shape: int) -> None:
+        """Whatever it is put into, as a value or as a word of the command line."""
+        raw = [text, [text], {"a": text}, {"a": [text]}][shape]
+        values: list[Callable[[Option], object]] = [
+            lambda _: raw,
+            lambda each: from_words(each, [text]),
+            lambda each: from_words(each, ["a", text]),
+        ]
+        problems: list[OptionError] = []
+        for value in values:
+            try:
+                canonical(option(type_), value(option(type_)))
+            except OptionError as error:
+                problems.append(error)
+        for problem in problems:
+            facts = {"option": "o", "instance": "i", **problem.facts}
+            said = Diagnostic(code=problem.code, facts=facts, variant=problem.variant)
+            assert problem.hidden
+            assert text not in said.message + said.help + said.text("label")
 
     def test_a_plan_has_the_reference(self) -> None:
         """So has what explains it."""

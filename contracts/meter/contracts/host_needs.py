@@ -53,6 +53,11 @@ def host_faults(contract: Contract, host: Host) -> list[list[str]]:
     return reasons
 
 
+def alternative(contract: Contract, host: Host) -> str:
+    """The name of the first table of `needs.host` that holds; empty where none does, or it has none."""
+    return next((need.name for need in contract.needs.host if not unmet(need, host)), "")
+
+
 def python_faults(contract: Contract, host: Host) -> list[str]:
     """The answers about distributions of `needs.python` that are not there in the wanted range."""
     asked = [name if wanted == "*" else f"{name}{wanted}" for name, wanted in sorted(contract.needs.python.items())]

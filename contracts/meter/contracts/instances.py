@@ -72,6 +72,8 @@ class Instance:
     origins: dict[str, str] = field(factory=dict)
     emits: tuple[Variant, ...] = ()
     absent: dict[str, str] = field(factory=dict)
+    alternative: str = ""
+    """The name of the table of `needs.host` that holds."""
     received: dict[int, tuple[Variant, ...]] = field(factory=dict)
     """What comes from other meters, by the place of its table in `provides.metrics`."""
     """Metrics that this host does not let it give, each with the reason."""

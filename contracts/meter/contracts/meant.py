@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from meter.contracts import options, selectors, spellings
+from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.edits import clear
 from meter.contracts.language import language
 
@@ -16,7 +17,7 @@ def meant_by(type_: str, text: str) -> str:
 
 
 def _option_type(text: str) -> str:
-    words = language().values("option")
+    words = [word for word, says in language().words["option"].items() if "takes" not in says]
     containers = [f"{container}<{word}>" for container in ("list", "map") for word in words]
     return clear(text, (*words, *containers))
 
@@ -34,4 +35,5 @@ _BY_TYPE: Final[Mapping[str, Callable[[str], str]]] = {
     "duration": spellings.duration,
     "selector": _selector,
     "option-type": _option_type,
+    "capability": lambda text: clear(text, CAPABILITIES),
 }

@@ -171,7 +171,8 @@ def from_words(option: Option, texts: list[str]) -> Any:
             table[name] = _scalar(item, value)
         return table
     if len(texts) > 1:
-        raise OptionError("E-CONFIG-TYPE", (1,), "twice", count=str(len(texts)))
+        hidden = references.is_secret(item)
+        raise OptionError("E-CONFIG-TYPE", (1,), "twice", hidden=hidden, count=str(len(texts)))
     return _scalar(item, texts[0])
 
 

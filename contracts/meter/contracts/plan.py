@@ -66,6 +66,7 @@ def make(
                     "paths": sorted(n for n, o in instance.contract.config.items() if o.type in _PATHS),
                     "origins": dict(sorted(instance.origins.items())),
                     "emits": [variant.to_json() for variant in instance.emits],
+                    "alternative": instance.alternative,
                     "absent": dict(sorted(instance.absent.items())),
                     "received": sorted({v.metric for variants in instance.received.values() for v in variants}),
                     "rules": [compiled.rule.to_json() for compiled in instance.rules],

@@ -10,7 +10,7 @@ from attrs import evolve
 from meter.contracts.configured import missing_secrets
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
-from meter.contracts.host_needs import host_faults, python_faults, told, told_of_alternatives, unmet
+from meter.contracts.host_needs import alternative, host_faults, python_faults, told, told_of_alternatives, unmet
 from meter.contracts.instances import Instance, degrade, emitted
 from meter.contracts.request import At, Request
 from meter.contracts.rules import PLACEHOLDER
@@ -18,7 +18,8 @@ from meter.contracts.variants import MACHINE
 
 
 def presence(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
-    """E-HOST and E-PATH."""
+    """E-HOST and E-PATH; the alternative of the host's needs that holds is noted for the plugin."""
+    instance.alternative = alternative(instance.contract, host)
     found = []
     needs = []
     if alternatives := host_faults(instance.contract, host):

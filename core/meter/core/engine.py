@@ -214,6 +214,7 @@ class Engine:
                 plugin, self.failed = None, True
                 self.fault("E-PLUGIN-RAISED", label, variant="formula", phase="start", why="")
             context = Context(label, self.sysroot, self._anchor)
+            context.alternative = entry["alternative"]
             if entry["role"] == "source":
                 if plugin is None:
                     continue
@@ -221,6 +222,7 @@ class Engine:
                 declared = Declared(label, variants, entry["absent"])
                 interval = int(entry["config"]["interval"])
                 source = SourceElement(label, plugin, declared, interval, self.sysroot, entry["received"])
+                source.context.alternative = entry["alternative"]
                 self.sources.insert(0, source)
                 source.live = self._start(label, plugin, source.context)
             elif entry["role"] == "filter":

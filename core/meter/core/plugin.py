@@ -47,6 +47,9 @@ class Missing:
 class Context:
     """What a plugin may ask of its host while it starts and runs."""
 
+    alternative: str = ""
+    """The name of the first table of `needs.host` in the contract that holds here."""
+
     def __init__(self, label: str, sysroot: Path | None = None, anchor: tuple[int, int] | None = None) -> None:
         self.label = label
         self.sysroot = sysroot
