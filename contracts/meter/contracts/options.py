@@ -301,7 +301,7 @@ def _measured(raw: Any, at: At, parse: Callable[[str], int], spelt: Callable[[st
         return parse(raw if isinstance(raw, str) else "")
     except quantities.QuantityError as error:
         bare = re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(raw))
-        number = bare[0] if bare else "10"
+        number = bare[0] if bare and float(bare[0]) else "10"  # nothing at all is seldom what an option takes
         problem = _wrong(raw, at, item, number=number, expected=error.expected)
         problem.meant = spelt(error.text)
         raise problem from None
