@@ -1,7 +1,8 @@
 """Fills pages with what CONTRACT.ini says, so that the reference cannot differ from what is executed.
 
 A line `<!-- contract: PART -->` of a page is replaced before it is parsed; PART is `clauses`, `codes`, `units`,
-`prefixes`, or a family of words such as `kind`. Everything but `setup` works without Sphinx, which the tests use.
+`prefixes`, `rules`, or a family of words such as `kind`. Everything but `setup` works without Sphinx, which the tests
+use.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meter.contracts import rulebook
 from meter.contracts.language import ABSENT, Clause, Code, Language, language
 
 if TYPE_CHECKING:
@@ -154,6 +156,37 @@ def prefixes(known: Language) -> str:
     return table(["prefix", "name", "factor"], rows)
 
 
+def rules(known: Language) -> str:
+    """The table of rules of replacement, by class, the best first."""
+    levels: dict[str, list[list[str]]] = {word: [] for word in known.values("class")}
+    for rule in rulebook.book().values():
+        stated = [known.clauses[tuple(name.split("."))] for name in rule.clauses]
+        of = {
+            (rulebook.level_of(c, change)) for c in stated for change in rule.change if change in rulebook.outcomes(c)
+        }
+        for level in of:
+            names = ", ".join(link("clause", name) for name in rule.clauses)
+            here = _HERE.get(rule.here, "")
+            levels[level].append([code(rule.name), names, escape(rule.texts["help"]), here])
+    headers = ["rule", "clauses", "what follows, or avoids it", "compatible-here where"]
+    parts = [f"### {code(level)}\n\n{table(headers, rows)}" for level, rows in levels.items() if rows]
+    return "\n\n".join(parts)
+
+
+_HERE = {
+    "interface": "this meter has a version in the range",
+    "order": "the mounted order is so already",
+    "provided": "an instance provides it",
+    "absent": "no other instance provides it",
+    "claims": "nobody else claims it",
+    "host": "the host has it",
+    "python": "it is installed",
+    "config": "the option has the same value as before",
+    "interval": "the interval is long enough",
+    "holds": "the configuration keeps it",
+}
+
+
 def words(known: Language, family: str) -> str:
     """The table of a family of words with their properties."""
     entries = known.words[family]
@@ -165,7 +198,22 @@ def words(known: Language, family: str) -> str:
     return table(["word", "meaning", *shown], rows)
 
 
-_PROPERTIES = ("unit", "type", "obligatory", "parent", "role", "additive", "degree", "integer", "score")
+_PROPERTIES = (
+    "step",
+    "start",
+    "more",
+    "less",
+    "other",
+    "unit",
+    "type",
+    "obligatory",
+    "parent",
+    "role",
+    "additive",
+    "degree",
+    "integer",
+    "score",
+)
 
 
 def _property(value: str) -> str:
@@ -177,6 +225,7 @@ _PARTS: dict[str, Callable[[Language], str]] = {
     "codes": codes,
     "units": units,
     "prefixes": prefixes,
+    "rules": rules,
 }
 
 

@@ -34,6 +34,7 @@ NOT_RAISED_HERE = {
     "E-LOCK-STALE": "said when a lock is compared with its request",
     "E-DRIFT": "said when a lock is compared with the contracts",
     "W-DRIFT": "said when a lock is compared with the contracts",
+    "E-VERSION-STEP": "said by `meter diff`",
 }
 
 CLAUSES = list(language().clauses.values())

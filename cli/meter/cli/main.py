@@ -20,6 +20,7 @@ COMMANDS = {
     "check": Entry("meter.cli.commands.check:check", "Check mounts, mount files or plugins; run nothing"),
     "explain": Entry("meter.cli.commands.explain:explain", "Say why each plugin stands where it does; explain a code"),
     "graph": Entry("meter.cli.commands.graph:graph", "Draw which metrics go from which plugin to which"),
+    "diff": Entry("meter.cli.commands.diff:diff", "Say what has changed in contracts, and the version step owed"),
     "doctor": Entry("meter.cli.commands.doctor:doctor", "Say what this host can measure, and what mends the rest"),
     "plugin": Entry("meter.cli.commands.plugin:plugin", "List and inspect plugins"),
 }

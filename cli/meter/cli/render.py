@@ -30,6 +30,7 @@ __all__ = [
     "sarif",
     "table",
     "visible",
+    "wrapped",
 ]
 
 _COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, which is not imported here
@@ -90,6 +91,11 @@ def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
             lines.extend(indent + piece for piece in pieces)
         lines.append(f"{indent}{line}".rstrip())
     return lines
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    """The lines of a text broken at blanks, each moved in by some columns, which `width` does not count."""
+    return [" " * indent + line for line in _wrapped(text, max(width, _NARROWEST))]
 
 
 def _painted(text: str, style: str, *, colour: bool) -> str:

@@ -35,7 +35,7 @@ def written(value: Any) -> str:
     """A value as TOML writes it; a missing one in words."""
     if value is ABSENT or value is None:
         return language().phrase("text", "nothing")
-    return f"`{value if isinstance(value, str) else _toml(value)}`"
+    return f"`{value if isinstance(value, str) and value else _toml(value)}`"
 
 
 def _toml(value: Any) -> str:

@@ -60,6 +60,8 @@ class ReadContract(NamedTuple):
 
     contract: Contract | None
     diagnostics: tuple[Diagnostic, ...]
+    stated: Contract | None = None
+    """What each clause says by itself is sound: to be compared, also where the whole cannot be mounted here."""
 
 
 def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnostic:
@@ -248,7 +250,7 @@ class _Reader:
         body["exports"] = {"plugin": f"{self.stem}:Plugin", **body["exports"]}
         contract = build(Contract, {**body, "source": self.source, "body": body})
         self.relations(contract)
-        return ReadContract(None if self.failed else contract, tuple(self.found))
+        return ReadContract(None if self.failed else contract, tuple(self.found), contract)
 
     @property
     def failed(self) -> bool:

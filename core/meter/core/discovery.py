@@ -43,24 +43,24 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
     """Read the contracts of built-in plugins, `--plugin-dir` folders, entry points and `known` contract files."""
     found: dict[str, tuple[str, str, bytes]] = {}
     problems: list[Diagnostic] = []
-    paths = list(_in_folder(builtin_folder()))
+    paths = list(in_folder(builtin_folder()))
     for folder in plugin_dirs:
         try:
-            inside = list(_in_folder(folder))
+            inside = list(in_folder(folder))
         except OSError as error:
             problems.append(unread(folder, error, "plugin-folder"))
             continue
         paths += inside
     if installed:
         paths += _installed()
-    paths += [(_suggested(path), path) for path in known if os.path.isfile(path)]
-    for suggested, path in paths:
+    paths += [(suggested(path), path) for path in known if os.path.isfile(path)]
+    for stem, path in paths:
         real = os.path.realpath(path)
         if real in found:
             continue
         try:
             with open(path, "rb") as file:
-                found[real] = (suggested, path, file.read(LIMIT + 1))
+                found[real] = (stem, path, file.read(LIMIT + 1))
         except OSError as error:
             problems.append(unread(path, error))
     return Discovered(Catalogue.of(found.values()), tuple(problems))
@@ -111,7 +111,7 @@ def read_file(path: str) -> ReadContract:
     """The contract of a file, or why there is none."""
     try:
         with open(path, "rb") as file:
-            return read(file.read(LIMIT + 1), path, stem=_suggested(path) if path.endswith(".py") else "plugin")
+            return read(file.read(LIMIT + 1), path, stem=suggested(path) if path.endswith(".py") else "plugin")
     except FileNotFoundError:
         spans = (Span(path, 1, 1),)
         return ReadContract(None, (Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": path}, spans=spans),))
@@ -132,21 +132,21 @@ def contract_files(target: str) -> list[str]:
 
     Raises: OSError, the folder cannot be read.
     """
-    return [path for _, path in _in_folder(target)] if os.path.isdir(target) else [target]
+    return [path for _, path in in_folder(target)] if os.path.isdir(target) else [target]
 
 
-def _suggested(path: str) -> str:
+def suggested(path: str) -> str:
     """The name that a contract's place suggests, should the contract not say it."""
     if path.endswith(".py"):
         return os.path.basename(path)[:-3]
     return os.path.basename(os.path.dirname(os.path.abspath(path)))
 
 
-def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
+def in_folder(folder: str) -> Iterator[tuple[str, str]]:
     """Contracts of a folder: its own, those of its subfolders, and single files with a script block."""
     own = os.path.join(folder, CONTRACT)
     if os.path.isfile(own):
-        yield _suggested(own), own
+        yield suggested(own), own
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         inside = os.path.join(path, CONTRACT)

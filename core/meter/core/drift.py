@@ -15,7 +15,7 @@ from attrs import evolve
 from meter.contracts import options, rulebook
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
-from meter.contracts.compatibility import Change, Comparison, compare
+from meter.contracts.compatibility import Comparison, compare
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.facts import MountFacts
 from meter.contracts.host import Host
@@ -24,6 +24,7 @@ from meter.contracts.model import Contract, Source
 from meter.contracts.reader import recall
 from meter.contracts.request import Asked, Request
 from meter.contracts.spans import Span
+from meter.contracts.succession import rule_note
 from meter.core import lock
 
 SHOWN = 6
@@ -207,13 +208,6 @@ def _rules(comparison: Comparison) -> Iterator[str]:
         yield rule_note(comparison, change)
     if len(comparison.changes) > SHOWN:
         yield language().phrase("note", "more-rules", count=str(len(comparison.changes) - SHOWN))
-
-
-def rule_note(comparison: Comparison, change: Change) -> str:
-    """A change in one line: rule, class, text, both places."""
-    old, new = (f"{span.file}:{span.line}" for span in comparison.places(change))
-    facts = {"rule": change.rule.name, "class": change.level, "says": change.text, "old": old, "new": new}
-    return language().phrase("note", "rule", **facts)
 
 
 # ---------------------------------------------------------------------------------------------------------- what is run
