@@ -320,10 +320,23 @@ def test_the_contract_reference_is_complete() -> None:
         "licence",
         "edit",
     )  # no words of a contract: parts of diagnostics
-    words = [word for family in known.words if family not in parts for word in known.words[family]]
+    elsewhere = ("class", "step", "variance", "lattice", "rule")  # of versions: docs/compatibility.md
+    families = [family for family in known.words if family not in (*parts, *elsewhere)]
+    words = [word for family in families for word in known.words[family]]
 
     assert titles == {clause.name for clause in known.clauses.values()} | set(known.codes)
     assert [word for word in words if f"| `{word}` |" not in page] == []
+    assert "<!-- contract:" not in page
+
+
+def test_the_page_of_versions_has_every_rule_and_word() -> None:
+    """Each rule stands below its class, with what follows from it."""
+    known = language()
+    page = contract_reference.fill((DOCS / "compatibility.md").read_text())
+
+    words = [word for family in ("class", "step", "variance", "lattice") for word in known.words[family]]
+    assert [word for word in words if f"| `{word}` |" not in page] == []
+    assert [rule for rule in known.words["rule"] if rule != "clause-changed" and f"| `{rule}` |" not in page] == []
     assert "<!-- contract:" not in page
 
 
