@@ -42,7 +42,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def target(kind: str, name: str) -> str:
     """The name of a link target."""
-    return f"{kind}-{name}".lower().replace("*", "any").replace(".", "-")
+    return f"{kind}-{name}".lower().replace("*", "any").replace(".", "-").replace("_", "-")
 
 
 def link(kind: str, name: str) -> str:
