@@ -214,3 +214,90 @@ def scenes(draw: st.DrawFn) -> Scene:
         asked = draw(st.lists(st.sampled_from(SELECTORS), min_size=1, max_size=2))
         lines.append(f"config.sink = {{ metrics = {quoted(asked)} }}")
     return Scene((*texts, OUTPUT), tuple(draw(st.permutations(plugins))), "\n".join(lines) + "\n")
+
+
+CAPABILITIES = ("cap.a", "cap.b", "cap.c")
+PLUGINS = ("p0", "p1", "p2", "p3", "p4", "p5")
+WORLD_METRICS = ("m.a", "m.b", "m.c")
+HOST_FILES = ("/x", "/y")
+STATED = "summary = 's'\nauthor = 'a'\nlicence = 'BSD-3-Clause'\n"
+
+
+def rarely(draw: st.DrawFn, one_in: int) -> bool:
+    """Whether something is there that most examples do without."""
+    return draw(st.integers(1, one_in)) == one_in
+
+
+@st.composite
+def reaching(draw: st.DrawFn, name: str, others: tuple[str, ...]) -> str:
+    """The text of a plugin of which most clauses are about other plugins."""
+    placement = draw(st.sampled_from(("source", "source", "filter", "prefilter")))
+    names = st.sampled_from(others)
+    ranges = st.sampled_from(("*", "*", "*", "*", ">=1", "<2"))
+    status = draw(st.sampled_from(((), (), ("tested",), ("unittest",), ("orphan",), ("example",))))
+    lines = [f"name = '{name}'\nversion = '{draw(st.integers(0, 2))}.0.0'\nplacement = '{placement}'\n{STATED}"]
+    lines += [f"status = {quoted(list(status))}", "config.depth = { type = 'int', default = 1 }"]
+    for clause, one_in in (("needs.capabilities", 4), ("recommends", 2), ("conflicts", 14)):
+        if rarely(draw, one_in):
+            table = draw(st.dictionaries(names, ranges, min_size=1, max_size=2))
+            lines += [f"{clause}.'{key}' = '{table[key]}'" for key in sorted(table)]
+    given = draw(st.dictionaries(st.sampled_from(CAPABILITIES), st.sampled_from(("1.0", "2.0")), max_size=2))
+    lines += [f"provides.capabilities.'{key}' = '{given[key]}'" for key in sorted(given)]
+    if rarely(draw, 5):
+        words = draw(st.lists(names, min_size=1, max_size=2, unique=True))
+        lines.append(f"alias = {quoted([*words, *([f'depth={draw(st.integers(1, 2))}'] if rarely(draw, 2) else [])])}")
+    if rarely(draw, 5):
+        lines.append(f"config_for.'{draw(names)}' = {{ depth = {draw(st.sampled_from((1, 1, 1, 2)))} }}")
+    if rarely(draw, 6):
+        lines.append(f"ordering.{draw(st.sampled_from(('before', 'after')))} = ['{draw(names)}']")
+    if rarely(draw, 7):
+        lines.append(f"[[needs.host]]\nreadable = ['{draw(st.sampled_from(HOST_FILES))}']")
+    if placement == "source":
+        metric = draw(st.sampled_from((*[f"{name}.v"] * 6, *WORLD_METRICS)))
+        unit = "J" if rarely(draw, 14) else "1"
+        lines.append(f"[[provides.metrics]]\nname = '{metric}'\ntype = 'f64'\nunit = '{unit}'\nkind = 'gauge'")
+        lines.append(f"resource = ['machine']\nattributes = {{ p = ['{name}'] }}")
+    elif rarely(draw, 3):
+        forms = ("gives = { name = '${metric}.n' }", "gives = { name = '${metric}' }\nkeeps = false")
+        selector = draw(st.sampled_from(("*", "m.*", "m.a")))
+        lines.append(f"[[needs.metrics]]\nmetric = '{selector}'\n{draw(st.sampled_from(forms))}")
+    return "\n".join(lines) + "\n"
+
+
+SINK = f"name = 'sink'\nversion = '1.0.0'\nplacement = 'output'\n{STATED}"
+BASE = (
+    f"name = 'base'\nversion = '1.0.0'\nplacement = 'source'\n{STATED}provides.capabilities = {{ 'cap.a' = '1.0' }}\n"
+    "config.depth = { type = 'int', default = 1 }\n"
+    "provides.metrics = [{ name = 'm.a', type = 'f64', unit = '1', kind = 'gauge', resource = ['machine'],"
+    " attributes = { p = ['base'] } }]\n"
+)
+
+
+class World(NamedTuple):
+    """A scene on a host: the paths that can be read there."""
+
+    scene: Scene
+    readable: frozenset[str]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """A catalogue of plugins that reach out to each other, a request for some of them, and a host."""
+    plugins = PLUGINS[: draw(st.integers(2, len(PLUGINS)))]
+    texts = [draw(reaching(name, (*CAPABILITIES, *(each for each in plugins if each != name)))) for name in plugins]
+    asked = draw(st.lists(st.sampled_from(plugins), min_size=1, max_size=3, unique=True))
+    if rarely(draw, 4):
+        asked.append(draw(st.sampled_from(CAPABILITIES)))
+    words = (*plugins, *CAPABILITIES)
+    rest = [word for word in words if word not in asked]
+    lines = []
+    if rarely(draw, 3):
+        lines.append(f"optional = {quoted(draw(st.lists(st.sampled_from(rest), max_size=2, unique=True)))}")
+    if rarely(draw, 3):
+        lines.append(f"want = {quoted(draw(st.lists(st.sampled_from(WORLD_METRICS), max_size=2, unique=True)))}")
+    if rarely(draw, 3):
+        lines.append(f"prefer = {quoted(draw(st.lists(st.sampled_from(plugins), max_size=2, unique=True)))}")
+    if rarely(draw, 5):
+        lines.append(f"config.'{draw(st.sampled_from(words))}'.depth = {draw(st.integers(1, 2))}")
+    scene = Scene((*texts, BASE, SINK), tuple(draw(st.permutations(["base", *asked, "sink"]))), "\n".join(lines) + "\n")
+    return World(scene, draw(st.sets(st.sampled_from(HOST_FILES)).map(frozenset)))

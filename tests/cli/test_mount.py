@@ -327,3 +327,45 @@ def test_a_working_folder_that_is_gone_is_said(sandbox: Sandbox) -> None:
         done = sandbox.shell(f"mkdir gone; cd gone; rmdir ../gone; meter {command}")
         assert done.code == 5
         assert done.errors == "meter: the working folder is gone; change to another one\n"
+
+
+def test_words_of_a_request_are_options(sandbox: Sandbox) -> None:
+    """They are written to the mount file as a hand would; what is left out keeps its options there."""
+    lacking = SOURCE.replace("[[prov", '[[needs.host]]\nreadable = ["/no/such/device"]\n[[prov', 1)
+    folder = sandbox.plugin("gpu", contract=lacking.format(name="gpu"))
+    done = sandbox.meter(
+        *("mount", "/m", "cpu", "csv", "path=m.csv", "--optional", "gpu interval=2s", "--want", "system.memory.usage"),
+        *("--prefer", "memory", "--order", "memory,cpu", "--durability", "process", "--no-recommends"),
+        *("--plugin-dir", folder),
+    ).ok()
+    assert done.out == "/m: memory, cpu -> csv\n"
+    assert done.codes == ["W-HOST-DEGRADED"]
+    assert (
+        (sandbox.folder / "meter.toml").read_text()
+        == """\
+[mounts."/m"]
+plugins = ["cpu", "csv"]
+optional = ["gpu"]
+want = ["system.memory.usage"]
+prefer = ["memory"]
+durability = "process"
+order = [["memory", "cpu"]]
+recommends = false
+
+[mounts."/m".config.csv]
+path = "m.csv"
+
+[mounts."/m".config.gpu]
+interval = "2s"
+"""
+    )
+    known = sandbox.meter("explain", "/m").ok()  # out of the lock: the warning is about the file, not the command line
+    assert "meter.toml:3:13" in known.errors
+
+
+def test_options_of_a_request_need_a_mountpoint(sandbox: Sandbox) -> None:
+    """A list of mounts wants nothing."""
+    done = sandbox.meter("mount", "--want", "system.memory.usage")
+    assert done.code == 2
+    assert "name its mountpoint" in done.errors
+    assert sandbox.files() == {}

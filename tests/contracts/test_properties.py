@@ -37,8 +37,8 @@ def whole(result: Checked) -> tuple[bytes | None, list[Any]]:
 
 
 def without_places(diagnostics: Sequence[Diagnostic]) -> list[str]:
-    """What diagnostics say, spans aside."""
-    documents = [{**diagnostic.to_json(), "spans": None} for diagnostic in diagnostics]
+    """What diagnostics say, spans and the edits at them aside."""
+    documents = [{**diagnostic.to_json(), "spans": None, "edit": None} for diagnostic in diagnostics]
     return sorted(json.dumps(document, sort_keys=True) for document in documents)
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import tomllib
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from meter.contracts.model import Source
 from meter.contracts.reader import parse_toml
 from meter.contracts.request import Request, from_document, from_words
 from meter.contracts.spans import COMMAND_LINE
-from tests.contracts.build import FILE, at, catalogue, output, request, requests, shown, source
+from tests.contracts.build import FILE, at, catalogue, metric, output, request, requests, shown, source
 from tests.strategies import steady
 
 NAMES = ["mounts", "/h", "plugins", "config", "order", "prefer", "durability", "x-a"]
@@ -326,3 +327,79 @@ class TestDigest:
         """Also those of a command line."""
         assert words("cpu", "a=1").digest() == words("cpu", "a=1").digest() != words("cpu", "a=2").digest()
         assert request("cpu").digest() == words("cpu").digest()
+
+
+class TestOptionsOfTheCommandLine:
+    """What options of `meter mount` say is what the words of a mount file say."""
+
+    LINE: Final = (
+        *(
+            "meter",
+            "mount",
+            "--optional",
+            "nvml",
+            "--optional",
+            "interval=2s",
+            "--want",
+            "hw.energy",
+            "--prefer",
+            "rapl",
+        ),
+        *("--order", "annotate,dedupe", "--durability", "process", "--no-recommends", "/host"),
+    )
+    ASKS: Final = {
+        "optional": [3, 5],
+        "want": [7],
+        "prefer": [9],
+        "order": [11],
+        "durability": [13],
+        "recommends": [14],
+    }
+
+    def test_they_are_the_same_request(self) -> None:
+        """But for how values of options are written."""
+        found, diagnostics = from_words("/host", ["cpu"], self.LINE, self.ASKS)
+        assert found is not None
+        assert not diagnostics
+        more = """
+            optional = ["nvml"]
+            want = ["hw.energy"]
+            prefer = ["rapl"]
+            order = [["annotate", "dedupe"]]
+            durability = "process"
+            recommends = false
+        """
+        written = request("cpu", more)
+        for word in ("plugins", "optional", "want", "prefer", "order", "durability", "recommends"):
+            assert getattr(found, word) == getattr(written, word)
+        assert found.config["nvml"]["interval"].raw == ("2s",)
+
+    @pytest.mark.parametrize(
+        ("word", "text", "code"),
+        [
+            ("optional", "NVML", "E-NAME"),
+            ("optional", "interval=2s", "E-OPTION"),
+            ("want", "hw.*", "E-NAME"),
+            ("durability", "proces", "E-CLAUSE-TYPE"),
+        ],
+    )
+    def test_what_is_none_is_pointed_at(self, word: str, text: str, code: str) -> None:
+        """The value of the option."""
+        before = ["meter", "mount", f"--{word}", text, "/host"]
+        found, (fault,) = from_words("/host", ["cpu"], before, {word: [3]})
+        assert (found, fault.code) == (None, code)
+        assert at(shown(fault), shlex.join([*before, "cpu"]), file=COMMAND_LINE) == shlex.quote(text)
+
+    def test_what_the_check_finds_is_pointed_at(self) -> None:
+        """A wish, and a word of `order`, at their options."""
+        before = ["meter", "mount", "--want", "hw.energy", "--order", "probe,sinc", "/host"]
+        found, _ = from_words("/host", ["probe", "sink"], before, {"want": [3], "order": [5]})
+        assert found is not None
+        checked = check(found, catalogue(source(), output()), Assumed())
+        [unmet] = [shown(each) for each in checked.diagnostics]
+        assert at(unmet, shlex.join([*before, "probe", "sink"]), file=COMMAND_LINE) == "hw.energy"
+        giving = source("rapl", metric("hw.energy"))
+        checked = check(found, catalogue(source(), output(), giving), Assumed())
+        [inert] = [shown(each) for each in checked.diagnostics]
+        assert inert["code"] == "W-ORDER-INERT"
+        assert at(inert, shlex.join([*before, "probe", "sink"]), file=COMMAND_LINE) == "probe,sinc"

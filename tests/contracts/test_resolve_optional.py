@@ -103,6 +103,12 @@ def test_what_is_asked_needs_it_too() -> None:
     assert "E-HOST" in codes(run("a sink", *texts, more=WITH, host=BARE))
 
 
+def test_what_is_wanted_needs_it_too() -> None:
+    """So is a metric that only it gives."""
+    more = WITH + 'want = ["gpu.value"]\n'
+    assert "E-HOST" in codes(run("probe sink", PROBE, GPU, SINK, more=more, host=BARE))
+
+
 def test_another_provider_takes_its_place() -> None:
     """A need that it would meet is met by what can be carried."""
     texts = (needing("a", "energy"), giving("gpu", "energy", HOST), giving("cpu", "energy"), SINK)

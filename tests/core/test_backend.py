@@ -187,6 +187,34 @@ def test_words_of_a_mount_file_mean_the_same(world: World) -> None:
     assert fault.code == "E-DURABILITY"
 
 
+def test_what_is_wanted_optional_and_recommended(world: World) -> None:
+    """A metric brings its plugin, and a plugin that this host cannot carry is left out, with its options."""
+    contract = SOURCE.replace('"tank', '"pump').replace("[[", '[[needs.host]]\nreadable = ["/no/pump"]\n[[', 1)
+    (world.plugins / "pump").mkdir()
+    (world.plugins / "pump" / "contract.toml").write_text(contract)
+    backend = world.backend(want=["tank.level"], recommends=False).add("sink").optional("pump", interval="2s")
+    plan = backend.check()
+
+    assert plan.order == ("tank", "sink")
+    [warning] = plan.warnings
+    assert warning["code"] == "W-HOST-DEGRADED"
+    with open(__file__, encoding="utf-8") as script:
+        line = script.read().split("\n")[warning["spans"][0]["line"] - 1]
+    assert line[warning["spans"][0]["column"] - 1 :].startswith('"pump"')
+    assert backend.check(assume=True).order == ("pump", "tank", "sink")
+
+
+def test_a_wish_that_cannot_be_met_is_pointed_at(world: World) -> None:
+    """In the list that was handed over."""
+    backend = Backend("/tank", plugin_dirs=world.plugins, want=["tank.level", "tank.levl"]).add("sink")
+    [fault] = refused(backend.check).diagnostics
+
+    assert fault.code == "E-NEED-UNMET"
+    with open(__file__, encoding="utf-8") as script:
+        line = script.read().split("\n")[fault.spans[0].line - 1]
+    assert line[fault.spans[0].column - 1 :].startswith('"tank.levl"')
+
+
 # -------------------------------------------------------------------------------------------------------------- refused
 
 SCRIPT = """\
@@ -278,7 +306,9 @@ def test_a_file_records_it_as_the_command_does(world: World) -> None:
     """With `file` the mount file has the request, the lock the plan, and a second time nothing changes."""
     options: dict[str, Any] = {"interval": "20ms", "words": {"x": "y", "ü ": "[]"}}
     words: dict[str, Any] = {"durability": "process", "prefer": ["tank"], "order": [["tank", "sink"]]}
+    words |= {"want": ["tank.level"], "recommends": False}
     backend = world.backend(file="meter.toml", **words).add("tank#a", **options).add("sink", metrics=["tank.*", "*"])
+    backend.optional("sink#b")
     backend.mounted()
     before = {name: (world.folder / name).read_bytes() for name in world.files()}
     backend.mounted()
@@ -287,6 +317,7 @@ def test_a_file_records_it_as_the_command_does(world: World) -> None:
     assert {name: (world.folder / name).read_bytes() for name in world.files()} == before
     assert tomllib.loads(before["meter.toml"].decode())["mounts"]["/tank"] == {
         "plugins": ["tank#a", "sink"],
+        "optional": ["sink#b"],
         **words,
         "config": {"a": options, "sink": {"metrics": ["tank.*", "*"]}},
     }

@@ -76,7 +76,10 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
         return _Stages(request, catalogue, host, resolved).end()
     whole = resolution.whole()
     base = _Stages(request, catalogue, host, evolve(resolved, labels=whole.labels) if whole.taken else whole)
-    if not whole.taken or base.failed:
+    if base.failed:  # of recommendations nothing is said then
+        quiet = set(map(id, whole.diagnostics)) - set(map(id, resolved.diagnostics))
+        return _end([each for each in base.found if id(each) not in quiet])
+    if not whole.taken:
         return base.end()
 
     def attempt(only: Collection[Key] | None, dropped: Dropped) -> _Stages:

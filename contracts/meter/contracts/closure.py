@@ -287,7 +287,7 @@ class Closure:
         """Where a need stands: in a contract, or in the request."""
         instance = self.roster.get(need.label)
         if instance is None:
-            return self.request.want_spans[need.word]
+            return self.request.place("want", need.word)
         return instance.contract.source.key(*need.clause.split("."), need.word if need.metric else need.name)
 
     # ----------------------------------------------------------------------------------------------- at the fixed point

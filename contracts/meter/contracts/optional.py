@@ -28,7 +28,9 @@ def left_out(closure: Closure) -> Mapping[str, LeftOut]:
     optional = {asked.label: asked for asked in closure.request.optional}
     groups: dict[str, list[Instance]] = {}
     for each in closure.roster.sorted() if optional else ():
-        groups.setdefault(closure.roster.line(each.label)[0].label, []).append(each)
+        root = closure.roster.line(each.label)[0]
+        if not root.need:  # a metric that is wanted may bring what is optional and was left out: then it is no more so
+            groups.setdefault(root.label, []).append(each)
     found = {}
     for label in sorted(optional.keys() & groups.keys()):
         instance = closure.roster.get(label)

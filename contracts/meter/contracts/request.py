@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -53,6 +54,9 @@ class Given:
         return (options.kind_of if references.is_secret(option.type) else options.describe)(one)
 
 
+NOWHERE: Final[Mapping[str, tuple[Span, ...]]] = MappingProxyType({})
+
+
 @frozen(kw_only=True)
 class Request:
     """What is wanted at one mountpoint."""
@@ -71,7 +75,8 @@ class Request:
     span: Span = field(eq=False)
     source: Source | None = field(eq=False, repr=False, default=None)
     """The mount file; None for a command line."""
-    want_spans: tuple[Span, ...] = field(eq=False, default=())
+    options: Mapping[str, tuple[Span, ...]] = field(eq=False, repr=False, default=NOWHERE)
+    """Where options of a command line stand, by the word of a request that they give."""
 
     @property
     def path(self) -> At:
@@ -79,8 +84,12 @@ class Request:
         return ("mounts", self.mountpoint)
 
     def place(self, *path: str | int) -> Span:
-        """Where a value of its table stands; of a command line the mountpoint."""
-        return self.span if self.source is None else self.source.value(*self.path, *path)
+        """Where a value of its table stands; of a command line the option, or the mountpoint where there is none."""
+        if self.source is not None:
+            return self.source.value(*self.path, *path)
+        spans = self.options.get(str(path[0]), ())
+        index = path[1] if len(path) > 1 and isinstance(path[1], int) else 0
+        return spans[index] if index < len(spans) else self.span
 
     def digest(self) -> str:
         """The same for equal requests, wherever they were written."""
@@ -152,25 +161,69 @@ def read_words(words: Sequence[str], place: words_.Place) -> Told:
     return Told(plugins=plugins, config=config, diagnostics=tuple(found))
 
 
-def from_words(mountpoint: str, words: Sequence[str], before: Sequence[str]) -> tuple[Request | None, list[Diagnostic]]:
+Asks = Mapping[str, Sequence[int]]
+"""Words of a request that options of a command line give: where their values stand among its words."""
+NONE: Final[Asks] = MappingProxyType({})
+
+
+def from_words(
+    mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks = NONE
+) -> tuple[Request | None, list[Diagnostic]]:
     """The request of `meter mount MOUNTPOINT PLUGIN[#label] [key=value]…`.
 
     Args: `mountpoint` as typed; `before` are the words of the command line that come first, `meter mount /host`; spans
-        count them.
+        count them. `asks` are those among them that stand for other words of a request; those of `optional` are
+        plugins and options, too, and those of `order` are separated by commas.
     """
     mountpoint = keynames.tidy(mountpoint)
     line = Words([*before, *words])
     span = line.span(len(before) - 1)
     fault = check_mountpoint(mountpoint, span)
+    values = {name: tuple(before[index] for index in asks.get(name, ())) for name in language().words["request"]}
+    places = {name: tuple(map(line.span, asks.get(name, ()))) for name in values}
 
     def place(index: int, start: int = 0, stop: int | None = None) -> Span:
         return line.span(len(before) + index, start, None if stop is None else stop - start)
 
-    told = read_words(words, place)
-    diagnostics = [*([fault] if fault is not None else []), *told.diagnostics]
+    def beside(index: int, start: int = 0, stop: int | None = None) -> Span:
+        return line.span(asks["optional"][index], start, None if stop is None else stop - start)
+
+    told, optional = read_words(words, place), read_words(values["optional"], beside)
+    wants = zip(values["want"], places["want"], strict=True)
+    diagnostics = [*([fault] if fault is not None else []), *told.diagnostics, *optional.diagnostics]
+    diagnostics += [_wanted(text, at) for text, at in wants if not METRIC.fullmatch(text)]
+    durability = next(iter(values["durability"]), None)
+    if durability is not None:
+        diagnostics += _promise(durability, places["durability"][0], mountpoint)
     if any(diagnostic.level == "error" for diagnostic in diagnostics):
         return None, list(cut_short(diagnostics, COMMAND_LINE))
-    return Request(mountpoint=mountpoint, plugins=told.plugins, config=told.config, span=span), diagnostics
+    labels = dict.fromkeys((*told.config, *optional.config))
+    request = Request(
+        mountpoint=mountpoint,
+        plugins=told.plugins,
+        optional=optional.plugins,
+        config={label: {**told.config.get(label, {}), **optional.config.get(label, {})} for label in labels},
+        want=values["want"],
+        prefer=values["prefer"],
+        durability=durability,
+        order=tuple(tuple(chain.split(",")) for chain in values["order"]),
+        recommends=not values["recommends"],
+        options=places,
+        span=span,
+    )
+    return request, diagnostics
+
+
+def _promise(durability: str, span: Span, mountpoint: str) -> list[Diagnostic]:
+    """What is wrong with the durability that a request demands."""
+    values = language().values("durability")
+    if durability in values:
+        return []
+    facts = {"subject": f"`{mountpoint}`", "got": options.describe(durability), "values": ", ".join(values)}
+    facts |= {"near": nearest(durability, values), "clause": "durability"}
+    word = clear(durability, values)
+    edit = renamed(span, durability, word) if word else None
+    return [evolve(_fault("E-CLAUSE-TYPE", span, "enum", **facts), edit=edit)]
 
 
 def _word_place(values: Sequence[words_.Value]) -> Callable[[At], Span]:
@@ -255,13 +308,8 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
             variant = "example" if says["obligatory"] == "yes" else "optional"
             found.append(_type(source, (*base, name), name, body[name], says["type"], says["example"], variant))
     durability = body.get("durability")
-    if isinstance(durability, str) and durability not in language().values("durability"):
-        values = language().values("durability")
-        facts = {"subject": f"`{mountpoint}`", "got": options.describe(durability), "values": ", ".join(values)}
-        facts |= {"near": nearest(durability, values), "clause": "durability"}
-        span, word = source.value(*base, "durability"), clear(durability, values)
-        edit = renamed(span, durability, word) if word else None
-        found.append(evolve(_fault("E-CLAUSE-TYPE", span, "enum", **facts), edit=edit))
+    if isinstance(durability, str):
+        found += _promise(durability, source.value(*base, "durability"), mountpoint)
     if found:
         return None, found
     plugins, optional = (
@@ -269,9 +317,10 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         for word in ("plugins", "optional")
     )
     want = tuple(body.get("want", ()))
-    want_spans = tuple(source.value(*base, "want", place) for place in range(len(want)))
     found += [asked for asked in (*plugins, *optional) if isinstance(asked, Diagnostic)]
-    found += [_wanted(text, span) for text, span in zip(want, want_spans, strict=True) if not METRIC.fullmatch(text)]
+    for place, text in enumerate(want):
+        if not METRIC.fullmatch(text):
+            found.append(_wanted(text, source.value(*base, "want", place)))
     if found:
         return None, found
     config = {
@@ -288,7 +337,6 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
         order=tuple(tuple(chain) for chain in body.get("order", ())),
         optional=tuple(asked for asked in optional if isinstance(asked, Asked)),
         want=want,
-        want_spans=want_spans,
         recommends=body.get("recommends", True),
         span=source.value(*base, "plugins"),
         source=source,

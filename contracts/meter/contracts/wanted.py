@@ -41,7 +41,7 @@ def wanted(
             facts["instance"] = way[last + 1].label
         else:
             variant, places = "want", [_selection(request, each) for each in outputs]
-        spans = (request.want_spans[place], *places)
+        spans = (request.place("want", place), *places)
         yield Diagnostic(code="E-FLOW-EMPTY", facts=facts, spans=spans, clause="want", variant=variant)
 
 

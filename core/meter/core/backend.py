@@ -121,7 +121,7 @@ class Backend:
         file: a mount file, in which `mounted` records it; without one nothing is written.
         plugin_dirs: folders with further plugins, or one such folder.
         sysroot: read /proc and /sys below this folder.
-        prefer, durability, order: as in `meter.toml`.
+        want, prefer, durability, order, recommends: as in `meter.toml`.
     """
 
     def __init__(
@@ -131,9 +131,11 @@ class Backend:
         file: str | os.PathLike[str] | None = None,
         plugin_dirs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         sysroot: str | os.PathLike[str] | None = None,
+        want: Sequence[str] = (),
         prefer: Sequence[str] = (),
         durability: str | None = None,
         order: Sequence[Sequence[str]] = (),
+        recommends: bool = True,
     ) -> None:
         self.mountpoint: Final = keynames.tidy(mountpoint)
         self._file = None if file is None else os.path.abspath(file)
@@ -142,10 +144,14 @@ class Backend:
         self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
         self._plugins: list[str] = []
         self._config: dict[str, dict[str, Any]] = {}
-        asked = {"prefer": prefer, "durability": durability, "order": order}
+        asked = {"want": want, "prefer": prefer, "durability": durability, "order": order}
         self._asked = {name: _plain("Backend", name, value) for name, value in asked.items() if value}
+        if not recommends:
+            self._asked["recommends"] = False
         self._made = Place.of(sys._getframe(1))  # noqa: SLF001  (the place of the call is what errors point at)
         self._added: list[tuple[str, Place]] = []
+        self._optional: list[str] = []
+        self._beside: list[tuple[str, Place]] = []
 
     def add(self, plugin: str, /, **options: Any) -> Self:
         """The same backend with one more plugin: `"cpu"`, or `"cpu#fast"` for the instance `fast` of it.
@@ -155,12 +161,25 @@ class Backend:
 
         Raises: TypeError, no option of any plugin takes a value like this.
         """
+        self._plugins.append(plugin)
+        self._added.append((self._configured(plugin, options), Place.of(sys._getframe(1))))  # noqa: SLF001  (as above)
+        return self
+
+    def optional(self, plugin: str, /, **options: Any) -> Self:
+        """As `add`, for a plugin that is left out, with a warning, where the host cannot carry it.
+
+        Raises: TypeError, as `add`.
+        """
+        self._optional.append(plugin)
+        self._beside.append((self._configured(plugin, options), Place.of(sys._getframe(1))))  # noqa: SLF001  (as above)
+        return self
+
+    def _configured(self, plugin: str, options: Mapping[str, Any]) -> str:
+        """Take in the options of a plugin; its label."""
         label = plugin.partition("#")[2] or plugin.partition("#")[0]
         given = self._config.setdefault(label, {})
         given.update({name: _plain(plugin, name, value) for name, value in options.items()})
-        self._plugins.append(plugin)
-        self._added.append((label, Place.of(sys._getframe(1))))  # noqa: SLF001  (as above)
-        return self
+        return label
 
     def check(self, *, assume: bool = False) -> Plan:
         """The plan of this backend. Runs no plugin, writes nothing.
@@ -227,7 +246,8 @@ class Backend:
     def _body(self) -> dict[str, Any]:
         """The table that stands for it in a mount file."""
         config = {label: dict(given) for label, given in self._config.items() if given}
-        return {"plugins": list(self._plugins), **self._asked, **({"config": config} if config else {})}
+        optional = {"optional": list(self._optional)} if self._optional else {}
+        return {"plugins": list(self._plugins), **optional, **self._asked, **({"config": config} if config else {})}
 
     def _request(self) -> Request:
         """The request.
@@ -238,7 +258,7 @@ class Backend:
         from meter.contracts.request import from_document
         from meter.core.script import Script
 
-        script = Script(self._made, self._added)
+        script = Script(self._made, self._added, self._beside)
         requests, found = from_document({"mounts": {self.mountpoint: self._body()}}, script)
         spans = (script.value("mounts", self.mountpoint, "plugin_dirs"),)
         lacking = [folder for folder in self._plugin_dirs if not os.path.isdir(folder)]

@@ -25,7 +25,7 @@ from meter.contracts.model import Contract, Source
 from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.records import record
-from meter.contracts.request import Request, check_mountpoint, from_document, from_words
+from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words
 from meter.core import drift, lock
 from meter.core.completed import remembered
@@ -389,10 +389,10 @@ class Mounts:
         finally:
             os.close(descriptor)
 
-    def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str]) -> Ready:
+    def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks = NONE) -> Ready:
         """Build and record the backend that some words of a command line ask for.
 
-        Args: `mountpoint` as typed: `//a/./b/` is `/a/b`.
+        Args: `mountpoint` as typed: `//a/./b/` is `/a/b`; `asks` as for `meter.contracts.request.from_words`.
 
         Raises: ContractError; nothing was changed then.
         """
@@ -402,7 +402,7 @@ class Mounts:
             line = Words([*before, *words])
             if mountpoint in requests or mountpoint in _mounted(text):
                 raise ContractError([_fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
-            request, found = from_words(mountpoint, words, before)
+            request, found = from_words(mountpoint, words, before, asks)
             if request is None:
                 raise ContractError(found)
             return self._add(text, request, None)
@@ -459,7 +459,10 @@ class Mounts:
             raise ContractError([*problems, *checked.diagnostics, *clashes])
         files = {self.path: changed}
         if self.host is None:
-            files |= self._lock_files(again[request.mountpoint], checked, catalogue, probe, changed)
+            mounted = again[request.mountpoint]
+            # What is to be said of it from now on stands in the file, and not in a command line or script.
+            shown = self.check(mounted, catalogue)[0] if checked.diagnostics else checked
+            files |= self._lock_files(mounted, shown, catalogue, probe, changed)
         self._write(files)
         contracts = paths_of(checked, catalogue)
         return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
@@ -600,7 +603,8 @@ def _mounted(text: str) -> dict[str, Any]:
 def _body(request: Request, catalogue: Catalogue, checked: Checked) -> dict[str, Any]:
     """The table of a mount file for a request that was made of words."""
     assert checked.plan is not None
-    plugin_of = {plugin["instance"]: plugin["plugin"] for plugin in checked.plan.document["plugins"]}
+    plan = checked.plan.document
+    plugin_of = {each["instance"]: each["plugin"] for each in (*plan["left_out"], *plan["plugins"])}
     config: dict[str, dict[str, Any]] = {}
     for label, given in request.config.items():
         for name, value in given.items():
@@ -608,8 +612,17 @@ def _body(request: Request, catalogue: Catalogue, checked: Checked) -> dict[str,
             assert entry.contract is not None
             raw = options.from_words(entry.contract.config[name], list(value.raw)) if value.words else value.raw
             config.setdefault(label, {})[name] = raw
-    body: dict[str, Any] = {"plugins": [asked.text for asked in request.plugins]}
-    return {**body, "config": config} if config else body
+    body: dict[str, Any] = {
+        "plugins": [asked.text for asked in request.plugins],
+        "optional": [asked.text for asked in request.optional],
+        "want": list(request.want),
+        "prefer": list(request.prefer),
+        "durability": request.durability,
+        "order": [list(chain) for chain in request.order],
+        "config": config,
+    }
+    given = {word: value for word, value in body.items() if value or word == "plugins"}
+    return given if request.recommends else {**given, "recommends": False}
 
 
 def _told(values: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 class Script(Source):
     """Answers for the document of a request as if that stood in the script.
 
-    Args: `made` is the call of `Backend`, `added` for each call of `add` the label and the place.
+    Args: `made` is the call of `Backend`, `added` and `optional` for each call of these the label and the place.
     """
 
-    def __init__(self, made: Place, added: Sequence[tuple[str, Place]]) -> None:
+    def __init__(
+        self, made: Place, added: Sequence[tuple[str, Place]], optional: Sequence[tuple[str, Place]] = ()
+    ) -> None:
         super().__init__(made.file, "")
-        files = {file: _Text(file) for file in {made.file, *(place.file for _, place in added)}}
+        files = {file: _Text(file) for file in {made.file, *(place.file for _, place in (*added, *optional))}}
         self._made = _Call(made, files[made.file])
-        self._added = [(label, _Call(place, files[place.file])) for label, place in added]
+        self._calls = {
+            word: [(label, _Call(place, files[place.file])) for label, place in calls]
+            for word, calls in (("plugins", added), ("optional", optional))
+        }
 
     def key(self, *path: str | int) -> Span:
         """The place of what a path names: an argument's name, or the value that has none."""
@@ -45,10 +50,10 @@ class Script(Source):
 
     def _find(self, path: Sequence[str | int], *, name: bool) -> Span:
         match path[2:]:
-            case ("plugins", int(place), *_):
-                return self._added[place][1].first()
+            case ("plugins" | "optional" as word, int(place), *_):
+                return self._calls[word][place][1].first()
             case ("config", str(label), *rest):
-                mine = [call for known, call in self._added if known == label]
+                mine = [call for calls in self._calls.values() for known, call in calls if known == label]
                 if not rest:
                     return (mine[0] if mine else self._made).first()
                 having = [call for call in mine if call.has(str(rest[0]))] or mine

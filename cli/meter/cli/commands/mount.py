@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,12 @@ from meter.cli import common, render
 @click.command()
 @click.argument("mountpoint", required=False)
 @click.argument("words", nargs=-1, metavar="[PLUGIN[#LABEL] [OPTION=VALUE]...]...")
+@click.option("--optional", multiple=True, metavar="WORD", help="As WORD, left out where the host cannot carry it.")
+@click.option("--want", multiple=True, metavar="METRIC", help="Find a plugin for this metric.")
+@click.option("--prefer", multiple=True, metavar="PLUGIN", help="Choose it where several could be taken.")
+@click.option("--order", multiple=True, metavar="A,B,...", help="These instances in this order.")
+@click.option("--durability", metavar="WORD", help="What every output must at least promise.")
+@click.option("--no-recommends", is_flag=True, help="Add nothing that plugins recommend.")
 @common.format_option
 @common.file_option
 @common.plugin_dir_option
@@ -25,6 +31,7 @@ def mount(
     file: str | None,
     plugin_dirs: tuple[str, ...],
     sysroot: str | None,
+    **asked: Any,
 ) -> int:
     """Check a backend and record it in the mount file; nothing is changed when the check finds an error.
 
@@ -40,12 +47,18 @@ def mount(
     from meter.core.mounts import Mounts
 
     mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
-    before = ["meter", "mount", mountpoint or ""]
+    before, asks = _asked(asked)
+    before.append(mountpoint or "")
     try:
         if mountpoint is None:
+            if asks:
+                raise click.UsageError("These options are for a backend: name its mountpoint and its plugins.")
             return _list(mounts.overview(), format_)
         _refuse(words, before, plugin_dirs)
-        ready = mounts.mount(mountpoint, words, before) if words else mounts.refresh(mountpoint, Words(before).span(2))
+        if words or asks:
+            ready = mounts.mount(mountpoint, words, before, asks)
+        else:
+            ready = mounts.refresh(mountpoint, Words(before).span(len(before) - 1))
     except ContractError as error:
         return common.fail(error.diagnostics, [*before, *words])
     common.show([diagnostic.to_json() for diagnostic in ready.diagnostics], [*before, *words])
@@ -53,6 +66,23 @@ def mount(
         common.say(render.visible(line))
     click.echo(f"{ready.plan['mountpoint']}: {hops.chain(ready.plan)}")
     return common.OK
+
+
+def _asked(asked: Mapping[str, Any]) -> tuple[list[str], dict[str, list[int]]]:
+    """The command line up to the mountpoint, and where in it the words of a request stand that options give."""
+    before = ["meter", "mount"]
+    asks: dict[str, list[int]] = {}
+    for name in ("optional", "want", "prefer", "order"):
+        for value in asked[name]:
+            before += [f"--{name}", value]
+            asks.setdefault(name, []).append(len(before) - 1)
+    if asked["durability"] is not None:
+        before += ["--durability", asked["durability"]]
+        asks["durability"] = [len(before) - 1]
+    if asked["no_recommends"]:
+        before.append("--no-recommends")
+        asks["recommends"] = [len(before) - 1]
+    return before, asks
 
 
 def _refuse(words: Sequence[str], before: Sequence[str], plugin_dirs: Sequence[str]) -> None:
@@ -65,7 +95,7 @@ def _refuse(words: Sequence[str], before: Sequence[str], plugin_dirs: Sequence[s
 
     found: list[Diagnostic] = []
     line = Words([*before, *words])
-    for place, word in enumerate(words, start=len(before)):
+    for place, word in enumerate([*before, *words]):
         if "=" in word and any("\udc80" <= char <= "\udcff" for char in word):
             span = line.span(place)
             found.append(Diagnostic(code="E-OPTION", variant="not-utf8", facts={"word": word}, spans=(span,)))
