@@ -429,7 +429,7 @@ class _Walk:
         selector = f"*{{{fault.clause}={'|'.join(fault.wanted)}}}"
         if not compiled.option:
             return selector
-        if self.request.source is None:
+        if self.request.document is None:
             return f"{compiled.option}={selector}"
         many = isinstance(instance.config[compiled.option], list)
         return f"config.{instance.label}.{compiled.option} = " + (f'["{selector}"]' if many else f'"{selector}"')

@@ -30,25 +30,25 @@ _NAMED: Final = 6
 
 def ordered(request: Request, first: str, then: str) -> Edit | None:
     """Say in `order` that one instance comes before another one."""
-    if request.source is None:
+    if request.document is None:
         return None
     pair = [first, then]
     if request.order:
-        change = request.source.writer().before((*request.path, "order", 0), pair)
-    elif request.source.mentions(*request.path, "order"):
+        change = request.document.writer().before((*request.path, "order", 0), pair)
+    elif request.document.mentions(*request.path, "order"):
         change = instead(request.place("order"), f'[["{first}", "{then}"]]')
     else:
-        change = request.source.writer().put((*request.path, "order"), [pair])
+        change = request.document.writer().put((*request.path, "order"), [pair])
     return _edit("order", [change], first=first, then=then)
 
 
 def unordered(request: Request, chain: int, place: int, labels: Collection[str]) -> Edit | None:
     """Correct a label in `order` that nothing has, or take it out; with its chain where this has one other only."""
-    if request.source is None:
+    if request.document is None:
         return None
     words = request.order[chain]
     word = words[place]
-    written = tomllib.loads(request.source.text)["mounts"][request.mountpoint]["order"]
+    written = tomllib.loads(request.document.text)["mounts"][request.mountpoint]["order"]
     if list(map(list, request.order)) != written:  # some of it was left out before
         return None
     if meant := clear(word, set(labels).difference(words)):
@@ -56,14 +56,14 @@ def unordered(request: Request, chain: int, place: int, labels: Collection[str])
     path: tuple[str | int, ...] = (*request.path, "order", chain, place)
     if len(words) <= 2:
         path = path[:-1] if len(request.order) > 1 else path[:-2]
-    return _edit("remove", [request.source.writer().without(path)], word=word)
+    return _edit("remove", [request.document.writer().without(path)], word=word)
 
 
 def left_out(request: Request, word: str, place: int) -> Edit | None:
     """Take a word out of `plugins`."""
-    if request.source is None:
+    if request.document is None:
         return None
-    return _edit("remove", [request.source.writer().without((*request.path, "plugins", place))], word=word)
+    return _edit("remove", [request.document.writer().without((*request.path, "plugins", place))], word=word)
 
 
 def cut(contract: Contract, word: str, *path: str | int) -> Edit | None:
@@ -140,7 +140,7 @@ class Mender:
 
     def filtered(self, trouble: Trouble) -> Edit | None:
         """Put the one filter that mends it before the instance, with its options, and select what it gives."""
-        source, label = self._request.source, trouble.instance.label
+        source, label = self._request.document, trouble.instance.label
         if source is None or not trouble.compiled.option:
             return None
         ways = list(self._ways(trouble))
@@ -223,14 +223,14 @@ class Mender:
         old = trouble.texts
         if given is None:
             many = isinstance(trouble.instance.config[option], list)
-            assert self._request.source is not None
-            yield self._request.source.writer().put(path, list(texts) if many else texts[0])
+            assert self._request.document is not None
+            yield self._request.document.writer().put(path, list(texts) if many else texts[0])
             return
         many = isinstance(given.raw, list)
         for place, text in enumerate(texts):
             if place >= len(old):
-                assert self._request.source is not None
-                yield self._request.source.writer().before((*path, 0), text) if many else None
+                assert self._request.document is not None
+                yield self._request.document.writer().before((*path, 0), text) if many else None
             elif text != old[place]:
                 yield rewritten(given.locate((place,) if many else ()), old[place], text)
 

@@ -79,6 +79,11 @@ class Request:
     """Where options of a command line stand, by the word of a request that they give."""
 
     @property
+    def document(self) -> Source | None:
+        """The mount file, where there is one that can be changed: not for a command line, nor for a script."""
+        return self.source if self.source is not None and self.source.text else None
+
+    @property
     def path(self) -> At:
         """Where its table is in the mount file."""
         return ("mounts", self.mountpoint)
