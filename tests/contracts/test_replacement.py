@@ -39,9 +39,16 @@ def kept(result: Checked) -> Any:
     if result.plan is None:
         return [diagnostic.message for diagnostic in result.diagnostics if diagnostic.level == "error"]
     document = result.plan.document
-    emits = [[{**each, "parts": None} for each in plugin["emits"]] for plugin in document["plugins"]]
+    emits = [plugin["emits"] for plugin in document["plugins"]]
     edges = [(edge["from"], edge["to"]) for edge in document["edges"]]
-    return [document["order"], document["schema"], document["hops"], emits, edges]
+    return [document["order"], document["schema"], _without_parts([document["hops"], emits]), edges]
+
+
+def _without_parts(value: Any) -> Any:
+    """A JSON value without what metrics say of parts: the one promise of a metric that may grow."""
+    if isinstance(value, dict):
+        return {key: _without_parts(each) for key, each in value.items() if key != "parts"}
+    return [_without_parts(each) for each in value] if isinstance(value, list) else value
 
 
 @given(st.sampled_from(NAMES), replacement.numbers())

@@ -3,10 +3,10 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meter.contracts.versions import parse_version, satisfies
+from meter.contracts.versions import covers, parse_version, satisfies, stands_for
 from tests.strategies import steady
 
 # semver.org, section 11, and some beside
@@ -76,3 +76,59 @@ def test_releases_compare_like_their_numbers(one: tuple[int, ...], other: tuple[
     versions = [parse_version(".".join(map(str, numbers))) for numbers in (one, other)]
     assert (versions[0] < versions[1]) == (one < other)
     assert satisfies(versions[0], f">={versions[1]}") == (one >= other)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "holds"),
+    [
+        ("*", ">=1", True),
+        (">=1", "*", False),
+        (">=1", ">=1.4", True),
+        (">=1.4", ">=1", False),
+        (">=1,<3", ">=1,<2", True),
+        (">=1,<2", ">=2,<3", False),
+        (">=1", ">1", True),
+        (">1", ">=1", False),
+        ("!=1.5", "<1.5", True),
+        ("!=1.5", ">=1,<2", False),
+        (">=1,<2", "==1.9.9", True),
+        (">=2", "<1,>1", True),  # nothing lies in the inner one
+        ("<2.0.0", ">=1,<2", True),
+    ],
+)
+def test_a_range_covers_another(outer: str, inner: str, holds: bool) -> None:  # noqa: FBT001  (a table)
+    """Every version of the inner range lies in the outer one."""
+    assert covers(outer, inner) is holds
+
+
+SOME = ["0.9.0", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.4.0", "1.5.0", "2.0.0-1", "2.0.0", "3.1.0"]
+LIMITS = st.sampled_from(["<", "<=", "==", "!=", ">=", ">"]).flatmap(
+    lambda op: st.sampled_from(["0.9", "1", "1.4", "2", "2.0.0-1"]).map(lambda version: op + version)
+)
+RANGES = st.lists(LIMITS, max_size=3).map(lambda parts: ",".join(parts) or "*")
+
+
+@given(RANGES, RANGES)
+@settings(steady, max_examples=500)
+def test_covering_is_true_of_versions(outer: str, inner: str) -> None:
+    """Where one covers the other no version is in the inner range alone."""
+    alone = [v for v in SOME if satisfies(parse_version(v), inner) and not satisfies(parse_version(v), outer)]
+    assert not (covers(outer, inner) and alone)
+    assert covers(inner, inner)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "holds"),
+    [
+        ("1.1", "1.0", True),
+        ("1.0", "1.0", True),
+        ("1.0", "1.1", False),
+        ("2.0", "1.0", False),
+        ("0.1.1", "0.1.0", True),
+        ("0.2", "0.1", False),  # before 1.0.0 the second number is the major one
+        ("1.0", "0.9", False),
+    ],
+)
+def test_a_version_stands_for_another(new: str, old: str, holds: bool) -> None:  # noqa: FBT001  (a table)
+    """It is not lower, and of the same major version."""
+    assert stands_for(parse_version(new, short=True), parse_version(old, short=True)) is holds
