@@ -159,16 +159,18 @@ def _grouped(variants: Iterable[Variant]) -> dict[tuple[str, str], _Group]:
 def _changed(
     live: Sequence[Variant], after: Sequence[Variant], known: dict[tuple[str, str], _Group]
 ) -> tuple[dict[tuple[str, str], _Group], dict[tuple[str, str], _Group]]:
-    """The groups that an instance has changed as they were, empty where there was none, and all as they are now.
+    """The groups that an instance has changed as they were, empty where there was none; `known` gets the new ones.
 
     Whatever passes an instance is the same object behind it, so that a large backend groups each variant once.
     """
-    old, new = set(map(id, live)), set(map(id, after))
-    keys = {(v.metric, v.origin) for v in live if id(v) not in new}
-    keys |= {(v.metric, v.origin) for v in after if id(v) not in old}
-    again = _grouped(v for v in after if (v.metric, v.origin) in keys) if keys else {}
+    old, new = dict(zip(map(id, live), live, strict=True)), dict(zip(map(id, after), after, strict=True))
+    come = [new[which] for which in new.keys() - old.keys()]
+    keys = {(v.metric, v.origin) for v in (*(old[which] for which in old.keys() - new.keys()), *come)}
+    # What a source gives is of no group that was there; of the order in a group nothing depends.
+    again = _grouped(come if keys.isdisjoint(known) else (v for v in after if (v.metric, v.origin) in keys))
     before = {key: known.get(key, []) for key in keys}
-    return before, {**known, **{key: again.get(key, []) for key in keys}}
+    known.update((key, again.get(key, [])) for key in keys)
+    return before, known
 
 
 def _joined(group: _Group) -> _Group:
