@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meter.contracts import rulebook
 from meter.contracts.language import ABSENT, Clause, Code, Language, language
+from meter.contracts.replacement import rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

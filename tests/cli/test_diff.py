@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from meter.contracts import rulebook
+from meter.contracts.replacement import rulebook
 from tests.cli.conftest import SOURCE, Sandbox
 
 IDENTITY = ("-c", "user.name=a test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from meter.contracts import lattices, releases, rulebook
-from meter.contracts.compatibility import Comparison, compare
-from meter.contracts.facts import _FACTS, MountFacts
 from meter.contracts.host import Recorded
 from meter.contracts.language import Clause, language
-from meter.contracts.rulebook import DiffRule
+from meter.contracts.replacement import lattices, releases, rulebook
+from meter.contracts.replacement.compatibility import Comparison, compare
+from meter.contracts.replacement.facts import _FACTS, MountFacts
+from meter.contracts.replacement.rulebook import DiffRule
 from tests import vectors
 from tests.contracts import build
 from tests.contracts.build import contract

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meter.contracts.edits import applied
+from meter.contracts.editing.edits import applied
 from tests.contracts.build import at, codes, faults, head, metric, one, output, run, said, source
 
 MODES = 'attributes = { mode = ["user", "system"], site = "str" }\n'

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.edits import Change, applied, before, clear, distance, instead, renamed, rewritten, within
+from meter.contracts.editing.edits import Change, applied, before, clear, distance, instead, renamed, rewritten, within
 from meter.contracts.spans import COMMAND_LINE, Locator, Span, Words
 from tests.strategies import steady
 

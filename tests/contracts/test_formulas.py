@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts.formulas import DEEPEST, LONGEST, FormulaError, Node, Number, Product, Reading, parse
+from meter.contracts.formula.formulas import DEEPEST, LONGEST, FormulaError, Node, Number, Product, Reading, parse
 from meter.contracts.language import language
 from meter.contracts.options import check_formula
 from tests.contracts.build import faults, filter_, one, output, pointed, run, source

@@ -9,7 +9,7 @@ import pytest
 
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.edits import applied
+from meter.contracts.editing.edits import applied
 from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
 from tests.contracts.build import FILE, catalogue, codes, filter_, head, metric, output, requests, rule, said, source

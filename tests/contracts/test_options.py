@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.editing.written import written
 from meter.contracts.host import Assumed, Recorded
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
 from meter.contracts.options import OptionError, canonical, from_words, parse_type, unit_of
 from meter.contracts.request import from_words as request_from_words
-from meter.contracts.written import written
 from tests.contracts.build import catalogue, codes, faults, metric, one, output, pointed, run, said, source
 from tests.strategies import steady
 

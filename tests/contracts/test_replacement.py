@@ -6,11 +6,11 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from meter.contracts.check import Checked, check
-from meter.contracts.compatibility import compare
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.host import Recorded
 from meter.contracts.model import Contract
 from meter.contracts.reader import read
+from meter.contracts.replacement.compatibility import compare
 from tests import replacement, strategies
 from tests.contracts.build import catalogue, request
 from tests.replacement import MAKERS, Scene

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from meter.contracts import trials
 from meter.contracts.check import Checked
 from meter.contracts.host import Recorded
+from meter.contracts.resolution import trials
 from tests.contracts.build import (
     RATE,
     at,

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.contracts import shelf
-from meter.contracts.candidates import answers, giving
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.reader import read
+from meter.contracts.resolution.candidates import answers, giving
 from tests import strategies
 from tests.contracts.build import head, metric, source
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts import amounts, quantities, spellings
+from meter.contracts import amounts, quantities
+from meter.contracts.editing import spellings
 from meter.contracts.language import language
 from meter.contracts.units import UnitError
 from tests.strategies import steady

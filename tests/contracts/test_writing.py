@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts.edits import Change, applied
-from meter.contracts.writing import Path, Writer, toml
+from meter.contracts.editing.edits import Change, applied
+from meter.contracts.editing.writing import Path, Writer, toml
 from tests.strategies import steady
 
 HOST = '[mounts."/host"]\nplugins = ["cpu", "csv"] # two\n'

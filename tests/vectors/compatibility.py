@@ -11,11 +11,11 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from meter.contracts.compatibility import Comparison, compare
-from meter.contracts.facts import MountFacts
 from meter.contracts.language import language
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import recall
+from meter.contracts.replacement.compatibility import Comparison, compare
+from meter.contracts.replacement.facts import MountFacts
 from tests.vectors import Outcome
 
 Case = Mapping[str, Any]

@@ -23,12 +23,12 @@ from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.presence import degraded, presence
 from meter.contracts.promises import promises
-from meter.contracts.recommended import Dropped, Key
 from meter.contracts.remote import received
 from meter.contracts.request import Request
-from meter.contracts.resolve import Resolution, Resolved
-from meter.contracts.trials import soundest
-from meter.contracts.wanted import wanted
+from meter.contracts.resolution.recommended import Dropped, Key
+from meter.contracts.resolution.resolve import Resolution, Resolved
+from meter.contracts.resolution.trials import soundest
+from meter.contracts.resolution.wanted import wanted
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from meter.contracts.edits import Edit
+from meter.contracts.editing.edits import Edit
 from meter.contracts.language import fill, language
 from meter.contracts.spans import Span
 

@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 from attrs import evolve, field, frozen
 
 from meter.contracts.catalogue import Catalogue
-from meter.contracts.corrected import corrected
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
-from meter.contracts.edits import Edit, clear, renamed, within
+from meter.contracts.editing.corrected import corrected
+from meter.contracts.editing.edits import Edit, clear, renamed, within
+from meter.contracts.editing.mending import Mender, Trouble
+from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
-from meter.contracts.mending import Mender, Trouble
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged
@@ -30,7 +31,6 @@ from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
-from meter.contracts.ways import filter_for, givers
 
 
 @frozen(kw_only=True)
@@ -198,7 +198,7 @@ class _Walk:
             gives = compiled.rule.gives
             if compiled.formula is None or gives is None:
                 continue
-            from meter.contracts import computing  # few chains have one
+            from meter.contracts.formula import computing  # few chains have one
 
             self.made[instance.label, gives.name] = instance
             parts = computing.reads(compiled.formula, (hit for hit in applied if hit.rule == place))
@@ -230,7 +230,7 @@ class _Walk:
     def meets(self, instance: Instance, compiled: Compiled, result: Variant) -> bool:
         """Whether what a formula gives is what its rule demands; says why not."""
         if fault := misfit(compiled.rule, result):
-            from meter.contracts.computing import undemanded  # few chains have one
+            from meter.contracts.formula.computing import undemanded  # few chains have one
 
             self.found.append(undemanded(instance, compiled, fault, self.request.config.get(instance.label, {})))
             return False
@@ -345,7 +345,7 @@ class _Walk:
     def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
         """Where the selector stands that took something: the user's item, else the instance."""
         if compiled.formula is not None:
-            from meter.contracts.computing import place  # few chains have one
+            from meter.contracts.formula.computing import place  # few chains have one
 
             part = compiled.formula.readings[item].named if item >= 0 else None
             return place(instance, compiled, self.request.config.get(instance.label, {}), part)

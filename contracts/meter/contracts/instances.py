@@ -12,8 +12,9 @@ from attrs import define, evolve, field, frozen
 from meter.contracts import options, references, selectors
 from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
-from meter.contracts.edits import clear, renamed
-from meter.contracts.formula_clauses import ITEM
+from meter.contracts.editing.edits import clear, renamed
+from meter.contracts.editing.written import written
+from meter.contracts.formula.formula_clauses import ITEM
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, GivesClause, MetricClause, Option, RuleClause
 from meter.contracts.quantities import format_duration, parse_duration
@@ -22,10 +23,9 @@ from meter.contracts.rules import PLACEHOLDER, Computes, Gives, Rule
 from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
 from meter.contracts.variants import Domain, Variant, parts_of
-from meter.contracts.written import written
 
 if TYPE_CHECKING:
-    from meter.contracts.formulas import Formula
+    from meter.contracts.formula.formulas import Formula
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 """No configuration."""
@@ -326,7 +326,7 @@ def _rules(instance: Instance) -> Iterator[Compiled]:
 
 def _computing(compiled: Compiled, value: str | dict[str, str]) -> Iterator[Compiled]:
     """A rule for each formula of an option; `${item}` in its name is the one that the formula has there."""
-    from meter.contracts.formulas import parse  # few contracts have one
+    from meter.contracts.formula.formulas import parse  # few contracts have one
 
     for item, text in sorted(value.items()) if isinstance(value, dict) else [("", value)]:
         formula = parse(text)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from meter.contracts.diagnostics import Diagnostic, listed
-from meter.contracts.edits import Edit, renamed
+from meter.contracts.editing.edits import Edit, renamed
 from meter.contracts.language import language
 from meter.contracts.model import Contract
 

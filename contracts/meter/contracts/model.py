@@ -11,9 +11,9 @@ from typing import Any
 from attrs import field, frozen
 
 from meter.contracts.digests import canonical_bytes, digest
+from meter.contracts.editing.writing import Writer
 from meter.contracts.language import ABSENT, language
 from meter.contracts.spans import Locator, Span
-from meter.contracts.writing import Writer
 
 
 class Source:

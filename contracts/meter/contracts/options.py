@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from meter.contracts import amounts, quantities, references, selectors, spellings
+from meter.contracts import amounts, quantities, references, selectors
 from meter.contracts.diagnostics import listed, nearest
-from meter.contracts.edits import Edit, clear, renamed, within
+from meter.contracts.editing import spellings
+from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
 
 if TYPE_CHECKING:
-    from meter.contracts.formulas import Formula
+    from meter.contracts.formula.formulas import Formula
 
 FORMULAS: Final = ("formula", "map<formula>")
 """The types of an option that a rule can compute."""
@@ -424,7 +425,7 @@ def check_formula(text: str) -> Formula:
 
     Raises: FormulaError.
     """
-    from meter.contracts.formulas import FormulaError, parse  # few requests have one
+    from meter.contracts.formula.formulas import FormulaError, parse  # few requests have one
 
     formula = parse(text)
     for reading in formula.readings:
@@ -441,7 +442,7 @@ def check_formula(text: str) -> Formula:
 
 
 def _formula(raw: Any, at: At) -> str:
-    from meter.contracts.formulas import FormulaError  # as above
+    from meter.contracts.formula.formulas import FormulaError  # as above
 
     try:
         check_formula(raw if isinstance(raw, str) else "")

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from attrs import frozen
 
 from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.editing.mending import cut, ordered, unordered
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
-from meter.contracts.mending import cut, ordered, unordered
 from meter.contracts.request import Request
 from meter.contracts.rings import shortest_ring
 from meter.contracts.rules import WorstQuality, apply, give, named
@@ -28,7 +28,7 @@ from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
 
 if TYPE_CHECKING:
-    from meter.contracts.computing import Potential
+    from meter.contracts.formula.computing import Potential
 
 LIMIT: Final = 10_000
 """Variants that could exist; more are not followed."""
@@ -162,7 +162,7 @@ def _computed(filters: Sequence[Instance]) -> Potential | None:
     """What the formulas of a chain could give; `None` where it has none."""
     if not any(compiled.formula for instance in filters for compiled in instance.rules):
         return None
-    from meter.contracts.computing import Potential  # few chains have one
+    from meter.contracts.formula.computing import Potential  # few chains have one
 
     return Potential(filters)
 

@@ -12,7 +12,7 @@ from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.order import Edge, commensurable
 from meter.contracts.promises import claims_of
-from meter.contracts.resolve import Resolved
+from meter.contracts.resolution.resolve import Resolved
 from meter.contracts.rules import apply
 from meter.contracts.variants import Variant
 

@@ -20,10 +20,10 @@ from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, listed, nearest
 from meter.contracts.dotted import longest_key
-from meter.contracts.edits import Edit, clear, renamed
-from meter.contracts.formula_clauses import ITEM, misfits
+from meter.contracts.editing.edits import Edit, clear, renamed
+from meter.contracts.editing.meant import meant_by
+from meter.contracts.formula.formula_clauses import ITEM, misfits
 from meter.contracts.language import ABSENT, Clause, language
-from meter.contracts.meant import meant_by
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
 from meter.contracts.quantities import parse_duration
 from meter.contracts.spans import Span
@@ -391,7 +391,7 @@ class _Reader:
             facts = {"wanted": contract.interface, "got": speaks.interface}
             self.say("E-INTERFACE", self.source.value("interface"), "interface", **facts)
         if contract.alias:
-            from meter.contracts import aliases  # few contracts have one
+            from meter.contracts.resolution import aliases  # few contracts have one
 
             self.found += [evolve(each, clause="alias") for each in aliases.told(contract).diagnostics]
         sound = {name for name, option in contract.config.items() if self.option(contract, name, option)}

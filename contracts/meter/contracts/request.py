@@ -12,7 +12,7 @@ from meter.contracts import keynames, options, references
 from meter.contracts import words as words_
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, nearest
 from meter.contracts.digests import canonical_bytes, digest
-from meter.contracts.edits import Edit, clear, renamed
+from meter.contracts.editing.edits import Edit, clear, renamed
 from meter.contracts.language import language
 from meter.contracts.model import Option, Source
 from meter.contracts.selectors import METRIC

@@ -15,10 +15,10 @@ from meter.contracts import options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
 from meter.contracts.diagnostics import ContractError, Diagnostic
+from meter.contracts.editing.written import plain, written
 from meter.contracts.model import Contract
 from meter.contracts.request import Given, Request
 from meter.contracts.spans import Span
-from meter.contracts.written import plain, written
 from meter.core import own_check
 from meter.core.completed import mark
 from meter.core.discovery import is_trusted

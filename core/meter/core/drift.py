@@ -12,19 +12,20 @@ from typing import Any, NamedTuple
 
 from attrs import evolve
 
-from meter.contracts import options, rulebook
+from meter.contracts import options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
-from meter.contracts.compatibility import Comparison, compare
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.facts import MountFacts
 from meter.contracts.host import Host
 from meter.contracts.language import language
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import recall
+from meter.contracts.replacement import rulebook
+from meter.contracts.replacement.compatibility import Comparison, compare
+from meter.contracts.replacement.facts import MountFacts
+from meter.contracts.replacement.succession import rule_note
 from meter.contracts.request import Asked, Request
 from meter.contracts.spans import Span
-from meter.contracts.succession import rule_note
 from meter.core import lock
 
 SHOWN = 6

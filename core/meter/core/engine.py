@@ -285,7 +285,7 @@ class Engine:
         else:
             if not wanted:
                 return True
-            from meter.contracts.written import written  # only a fault shows a value
+            from meter.contracts.editing.written import written  # only a fault shows a value
 
             name = min(wanted)
             value = written(wanted[name], entry["types"][name])

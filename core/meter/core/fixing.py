@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
 from meter.contracts.diagnostics import ContractError
-from meter.contracts.edits import Change, applied
+from meter.contracts.editing.edits import Change, applied
 from meter.contracts.reader import script_block
 from meter.core import lock
 from meter.core.discovery import contract_files

@@ -19,12 +19,12 @@ from meter.contracts import claims, keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
-from meter.contracts.edits import clear, renamed
+from meter.contracts.editing.edits import clear, renamed
 from meter.contracts.host import DIGEST, SCHEMA, Host
 from meter.contracts.model import Contract, Source
 from meter.contracts.promises import clash
 from meter.contracts.reader import LIMIT, parse_toml
-from meter.contracts.records import record
+from meter.contracts.replacement.records import record
 from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words
 from meter.core import drift, lock

@@ -36,7 +36,7 @@ def diff(old: str, new: str, format_: str) -> int:
     Example: meter diff origin/main:plugins plugins
     """
     from meter.contracts.diagnostics import Diagnostic  # the contract language, which a help text does not need
-    from meter.contracts.succession import succession, unsettled, worst
+    from meter.contracts.replacement.succession import succession, unsettled, worst
     from meter.core.revisions import side
 
     before, after = sides = [side(word) for word in (old, new)]

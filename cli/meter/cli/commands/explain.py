@@ -138,7 +138,7 @@ class _Origins:
 
     def options(self, plugin: Mapping[str, Any], contract: str | None) -> list[dict[str, Any]]:
         """Each option with its value, its type, where the value comes from and in which line that stands."""
-        from meter.contracts.written import written  # light, but a help text needs none
+        from meter.contracts.editing.written import written  # light, but a help text needs none
         from meter.core.completed import ORIGIN
 
         label = plugin["instance"]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, is_listed
-from meter.contracts.edits import Change, Edit, applied, clear, instead, renamed, rewritten
+from meter.contracts.editing.edits import Change, Edit, applied, clear, instead, renamed, rewritten
 from meter.contracts.instances import CONFIG, Compiled, Instance, configure
 from meter.contracts.language import language
 from meter.contracts.model import Contract

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from meter.contracts import edits
 from meter.contracts.constraints import Constraint, parse_constraint
+from meter.contracts.editing import edits
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.quantities import QuantityError, parse_duration
 from meter.contracts.versions import covers, parse_version, stands_for
@@ -258,7 +258,7 @@ def _parts(clause: Clause, old: Any, new: Any) -> Iterator[Outcome]:
 
 
 def _guard(clause: Clause, old: Any, new: Any) -> Iterator[Outcome]:
-    """Conditions as `meter.contracts.views` has them."""
+    """Conditions as `meter.contracts.replacement.views` has them."""
     del clause
     if not implies(old, new):
         yield Outcome("narrowed", _condition(old), _condition(new))

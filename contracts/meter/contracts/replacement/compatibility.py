@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from meter.contracts import lattices, options, pairing, releases, rulebook
-from meter.contracts.facts import Case, MountFacts, harmless
+from meter.contracts import options
 from meter.contracts.language import ABSENT, Clause, language
-from meter.contracts.lattices import Outcome, Path, written
 from meter.contracts.model import Contract, Option
-from meter.contracts.rulebook import DiffRule
+from meter.contracts.replacement import lattices, pairing, releases, rulebook
+from meter.contracts.replacement.facts import Case, MountFacts, harmless
+from meter.contracts.replacement.lattices import Outcome, Path, written
+from meter.contracts.replacement.rulebook import DiffRule
+from meter.contracts.replacement.views import Known, Table, View, canonical, new_options, view
 from meter.contracts.spans import Span
-from meter.contracts.views import Known, Table, View, canonical, new_options, view
 
 _APART: Final = ("apart", "kinds")
 """Lattices of clauses that are no change of their own; kinds come with a pair of tables."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from meter.contracts.edits import clear
+from meter.contracts.editing.edits import clear
 from meter.contracts.selectors import RESERVED, Commensurable, Selector, SelectorError, matches, parse, split
 from meter.contracts.variants import Variant
 

@@ -16,11 +16,11 @@ from meter.contracts.claims import meet
 from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host
 from meter.contracts.host_needs import host_faults
 from meter.contracts.language import ABSENT, language
-from meter.contracts.lattices import Outcome, Path
 from meter.contracts.model import Contract
 from meter.contracts.quantities import QuantityError, parse_duration
+from meter.contracts.replacement.lattices import Outcome, Path
+from meter.contracts.replacement.views import PLACEHOLDER, Known, keeps
 from meter.contracts.versions import parse_version, satisfies
-from meter.contracts.views import PLACEHOLDER, Known, keeps
 
 
 @frozen(kw_only=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from meter.contracts import releases, rulebook
-from meter.contracts.compatibility import Change, Comparison, compare
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.language import language
 from meter.contracts.model import Contract
+from meter.contracts.replacement import releases, rulebook
+from meter.contracts.replacement.compatibility import Change, Comparison, compare
 
 SHOWN = 6
 """So many changes are named as the reason of a step that is owed."""

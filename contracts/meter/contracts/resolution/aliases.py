@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meter.contracts.edits import within
+from meter.contracts.editing.edits import within
 from meter.contracts.model import Contract
 from meter.contracts.request import Asked, Told, read_words
 from meter.contracts.spans import Span

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from meter.contracts.candidates import answers, giving, is_template, metrics_of
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
+from meter.contracts.resolution.candidates import answers, giving, is_template, metrics_of
 
 
 class Roster:

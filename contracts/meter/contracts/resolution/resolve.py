@@ -6,19 +6,19 @@ from collections.abc import Collection
 
 from attrs import evolve, frozen
 
-from meter.contracts.asked import ask
-from meter.contracts.candidates import Rejected
 from meter.contracts.catalogue import Catalogue, is_automatic
-from meter.contracts.closure import Closure, Pending
-from meter.contracts.conflicts import conflicts
 from meter.contracts.diagnostics import Diagnostic, listed
-from meter.contracts.handed import Hands, handed
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
-from meter.contracts.optional import LeftOut, left_out
-from meter.contracts.recommended import NONE, Dropped, Key, Recommended, Taken, recommend
 from meter.contracts.request import Request
+from meter.contracts.resolution.asked import ask
+from meter.contracts.resolution.candidates import Rejected
+from meter.contracts.resolution.closure import Closure, Pending
+from meter.contracts.resolution.conflicts import conflicts
+from meter.contracts.resolution.handed import Hands, handed
+from meter.contracts.resolution.optional import LeftOut, left_out
+from meter.contracts.resolution.recommended import NONE, Dropped, Key, Recommended, Taken, recommend
 
 
 @frozen(kw_only=True)

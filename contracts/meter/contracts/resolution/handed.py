@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from meter.contracts import aliases, options
+from meter.contracts import options
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.instances import Handed, Instance
 from meter.contracts.model import Contract
 from meter.contracts.request import Given
-from meter.contracts.roster import Roster
+from meter.contracts.resolution import aliases
+from meter.contracts.resolution.roster import Roster
 
 Hands = Mapping[str, Mapping[str, Handed]]
 """For each instance what is handed to it, by option."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from meter.contracts.closure import Closure
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host_needs import lacking
 from meter.contracts.instances import Instance
 from meter.contracts.request import Asked
+from meter.contracts.resolution.closure import Closure
 
 OPTIONAL: Final = "optional"
 

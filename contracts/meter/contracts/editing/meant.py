@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from meter.contracts import options, selectors, spellings
+from meter.contracts import options, selectors
 from meter.contracts.capabilities import CAPABILITIES
-from meter.contracts.edits import clear
+from meter.contracts.editing import spellings
+from meter.contracts.editing.edits import clear
 from meter.contracts.language import language
 
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.language import language
-from meter.contracts.recommended import Dropped, Key, Taken, first
+from meter.contracts.resolution.recommended import Dropped, Key, Taken, first
 
 WORK: Final = 20_000
 """How many instances the checks may look at that find out which recommendations do harm."""

@@ -11,8 +11,17 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from meter.contracts import selectors
-from meter.contracts.aliases import members
-from meter.contracts.candidates import (
+from meter.contracts.catalogue import Catalogue, is_automatic, score
+from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
+from meter.contracts.editing.mending import cut
+from meter.contracts.host import Host
+from meter.contracts.host_needs import unmet
+from meter.contracts.instances import Instance
+from meter.contracts.language import language
+from meter.contracts.model import Contract, Guard
+from meter.contracts.request import Asked, Request
+from meter.contracts.resolution.aliases import members
+from meter.contracts.resolution.candidates import (
     Choice,
     Giving,
     Need,
@@ -25,18 +34,9 @@ from meter.contracts.candidates import (
     stands,
     version_of,
 )
-from meter.contracts.catalogue import Catalogue, is_automatic, score
-from meter.contracts.conflicts import opponent
-from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.handed import offers
-from meter.contracts.host import Host
-from meter.contracts.host_needs import unmet
-from meter.contracts.instances import Instance
-from meter.contracts.language import language
-from meter.contracts.mending import cut
-from meter.contracts.model import Contract, Guard
-from meter.contracts.request import Asked, Request
-from meter.contracts.roster import Roster
+from meter.contracts.resolution.conflicts import opponent
+from meter.contracts.resolution.handed import offers
+from meter.contracts.resolution.roster import Roster
 from meter.contracts.spans import Span
 
 

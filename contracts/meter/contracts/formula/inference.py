@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import listed
 from meter.contracts.doubling import KINDS, doubled
-from meter.contracts.formulas import Formula, Node, Number, Product, Reading, Sum
-from meter.contracts.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
+from meter.contracts.formula.formulas import Formula, Node, Number, Product, Reading, Sum
+from meter.contracts.formula.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
 from meter.contracts.language import language
 from meter.contracts.units import Unit, UnitError, commensurable, product
 from meter.contracts.variants import MACHINE, Parts, Variant, both

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from meter.contracts.edits import Change, key, quoted
+from meter.contracts.editing.edits import Change, key, quoted
 from meter.contracts.spans import Document, Node, Statement, scan
 
 Path = tuple[str | int, ...]

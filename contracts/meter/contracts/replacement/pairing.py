@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from meter.contracts import selectors
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.language import ABSENT
-from meter.contracts.lattices import Outcome
-from meter.contracts.views import Body, Guard, Table
+from meter.contracts.replacement.lattices import Outcome
+from meter.contracts.replacement.views import Body, Guard, Table
 
 _KINDS: Final = ("resource", "consumer")
 

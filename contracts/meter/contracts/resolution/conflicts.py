@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meter.contracts.candidates import answers
 from meter.contracts.diagnostics import MANY, Diagnostic
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.roster import Roster
+from meter.contracts.resolution.candidates import answers
+from meter.contracts.resolution.roster import Roster
 
 
 def opponent(contract: Contract, roster: Roster) -> str:

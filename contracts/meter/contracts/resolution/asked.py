@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from meter.contracts.candidates import Need
-from meter.contracts.closure import Closure
 from meter.contracts.diagnostics import Diagnostic, nearest
-from meter.contracts.edits import clear, renamed, within
+from meter.contracts.editing.edits import clear, renamed, within
+from meter.contracts.editing.mending import left_out
 from meter.contracts.instances import Instance
-from meter.contracts.mending import left_out
 from meter.contracts.request import Asked
+from meter.contracts.resolution.candidates import Need
+from meter.contracts.resolution.closure import Closure
 
 
 def ask(closure: Closure, without: Collection[str]) -> None:

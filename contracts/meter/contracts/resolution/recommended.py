@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 
 from attrs import evolve
 
-from meter.contracts.closure import Closure, Pending
-from meter.contracts.conflicts import conflicts
 from meter.contracts.diagnostics import Diagnostic, nearest
-from meter.contracts.handed import handed
 from meter.contracts.host_needs import lacking
 from meter.contracts.instances import Instance, configure
 from meter.contracts.model import Contract
-from meter.contracts.optional import LeftOut
+from meter.contracts.resolution.closure import Closure, Pending
+from meter.contracts.resolution.conflicts import conflicts
+from meter.contracts.resolution.handed import handed
+from meter.contracts.resolution.optional import LeftOut
 
 Dropped = Mapping["Key", tuple[str, str]]
 """Recommendations that are known to do harm: which plugin that would be, and why."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from meter.contracts.candidates import giving
 from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
+from meter.contracts.resolution.candidates import giving
 from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
 

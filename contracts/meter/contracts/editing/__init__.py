@@ -1,0 +1,1 @@
+"""Edits: what was meant, and the changes of a text that mend a diagnostic."""

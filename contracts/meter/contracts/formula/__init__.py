@@ -1,0 +1,1 @@
+"""Formulas: their text, what they give, and the rules that compute them."""

@@ -1,0 +1,1 @@
+"""Replacement: whether a new version of a contract may take the place of an old one."""
