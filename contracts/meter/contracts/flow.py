@@ -454,7 +454,8 @@ class _Walk:
                 if any(matches(selector.glob, name) for name in self.unknown):
                     continue
                 names = {variant.metric for variant in live}
-                ended = {name: by for name, by in self.ended.items() if name not in names}
+                rank = self.ranks[instance.label]  # where a filter of the same placement stands may be anybody's guess
+                ended = {n: by for n, by in self.ended.items() if n not in names and self.ranks[by] < rank}
                 self.nothings.append(Nothing(instance, compiled, item, selector, ended))
 
     def rewritten(self, instance: Instance, compiled: Compiled, item: int, meant: str) -> Edit | None:
