@@ -25,6 +25,7 @@ from benchmarks.inputs import CONTRACT, MOUNTS, Input, builtin, made, mount_of
 from meter.contracts.catalogue import Catalogue, Entry
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.language import language
 from meter.contracts.model import Source
 from meter.contracts.reader import parse_toml, read
 from meter.contracts.request import from_document
@@ -127,7 +128,9 @@ def _complaint(diagnostic: Diagnostic, given: Input) -> str:
     texts = {MOUNTS if given.is_mount else CONTRACT: given.text.decode(errors="surrogateescape")}
     said = f"{document['code']}: {document['message']}"
     sentences = " ".join([document["message"], document["help"] or "", *document["notes"]])
-    if left := [word for word in _FACT.findall(sentences) if word.encode() not in given.text]:
+    descriptions = {clause.description for clause in language().clauses.values()}  # some tell of placeholders
+    left = [word for word in _FACT.findall(sentences) if word.encode() not in given.text]
+    if left := [word for word in left if not any(word in each and each in sentences for each in descriptions)]:
         return f"{left[0]} is missing: {said}"
     if not document["spans"] or not document["message"]:
         return f"it has no place or no text: {said}"

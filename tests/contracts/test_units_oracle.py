@@ -47,7 +47,7 @@ DIFFERENT: Final = [
 @cache
 def registry() -> Any:
     """The oracle; making it takes seconds."""
-    from ucumvert import PintUcumRegistry  # type: ignore[import-untyped]  # it has no types
+    from ucumvert import PintUcumRegistry
 
     return PintUcumRegistry()
 
