@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meter.core import elements
-from meter.core import engine as engines
+from meter.core import delivery, elements, polling
 from meter.core.plugin import Gone, Missing, Retry
 from tests.core import liars
 from tests.core.liars import (
@@ -35,14 +34,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meter.core.batch import Batch
-    from meter.core.engine import Engine, Fault
+    from meter.core.engine import Engine
+    from meter.core.faults import Fault
     from meter.core.readings import Readings
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Plugins without a past, and no test that waits out a pause."""
-    monkeypatch.setattr(engines, "BACK_OFF_S", (0.001,))
+    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.001,))
     world.reset()
     yield
     world.reset()
@@ -70,7 +70,7 @@ def polled(engine: Engine, label: str) -> list[tuple[int, int]]:
     origin = 5_000_000
     return [
         (row.since // MS - origin, row.ts // MS - origin)
-        for name, rows in engine._rows
+        for name, rows in engine._poller._rows
         for row in rows
         if name == label
     ]
@@ -205,7 +205,7 @@ class TestSchedule:
         engine = started(chain(tmp_path, source(), output()), clock)
 
         assert (only(engine).code, only(engine).clause) == ("E-BREACH", "provides.metrics")
-        assert engine._rows == []
+        assert engine._poller._rows == []
 
     def test_the_run_ends_when_all_sources_are_gone(self, tmp_path: Path) -> None:
         """Whoever waits for the engine is told, and everything was delivered."""
@@ -467,9 +467,9 @@ class TestLifecycle:
 
         world.scripts["probe"] = three
         engine = started(chain(tmp_path, source("probe", *metrics), filter_("hop", *rules), output()), clock)
-        engine._hand_over(0)
+        engine.hand_over()
         engine.tick(clock.advance(100))
-        engine._hand_over(0)
+        engine.hand_over()
         run(engine, clock)
 
         assert world.metrics() == {"probe.kept", "probe.other"}
@@ -535,7 +535,7 @@ class TestLiars:
         ]
         world.scripts["probe"] = script
         engine = started(chain(tmp_path, source("probe", *metrics), source("other"), output()), clock)
-        engine._hand_over(0)
+        engine.hand_over()
         run(engine, clock)
 
         assert {(fault.code, fault.instance, fault.clause) for fault in engine.faults} == {
@@ -635,9 +635,9 @@ class TestLiars:
         entry["rules"][0]["kind"] = ["delta"]
         entry["rules"][0]["keeps"] = False
         engine = started(made, clock)
-        engine._hand_over(0)
+        engine.hand_over()
         engine.tick(clock.advance(100))
-        engine._hand_over(0)
+        engine.hand_over()
         run(engine, clock)
 
         assert [(f.code, f.instance, f.clause) for f in engine.faults if f.code == "E-BREACH"] == [
@@ -764,7 +764,7 @@ class TestOutputs:
         engine.start()
         for number in range(5):
             engine.tick(clock.advance(100)) if number else engine.poll_now()
-            engine._hand_over(0)
+            engine.hand_over()
         clock.advance(100)
         engine.go()
         assert worked.wait(DEADLINE_S)
@@ -813,10 +813,10 @@ class TestOutputs:
         monkeypatch.setattr(elements, "QUEUE_LIMIT", 2)
         world.faults["sink", "write"] = OSError(28, "No space left on device")
         engine = started(chain(tmp_path, source(), output(), output("second")), clock)
-        engine._hand_over(0)
+        engine.hand_over()
         for _ in range(5):
             engine.tick(clock.advance(100))
-            engine._hand_over(0)
+            engine.hand_over()
         run(engine, clock)
 
         assert engine.outputs[0].queue.maxsize == 2
@@ -828,10 +828,10 @@ class TestOutputs:
         monkeypatch.setattr(elements, "QUEUE_LIMIT", 2)
         gate = world.scripts["sink"] = Gate()
         engine = started(chain(tmp_path, source(), output()), clock)
-        engine._hand_over(0)
+        engine.hand_over()
         for _ in range(9):
             engine.tick(clock.advance(100))
-            engine._hand_over(0)
+            engine.hand_over()
         clock.advance(100)
         engine.go()
         assert gate.reached.wait(DEADLINE_S)
@@ -851,10 +851,10 @@ class TestOutputs:
         monkeypatch.setattr(elements, "QUEUE_LIMIT", limit)
         gate = world.scripts["sink"] = Gate()
         engine = started(chain(tmp_path, source(), output(), output("second")), clock)
-        engine._hand_over(0)
+        engine.hand_over()
         for _ in range(9):
             engine.tick(clock.advance(100))
-            engine._hand_over(0)
+            engine.hand_over()
         clock.advance(100)
         engine.go()
         assert gate.reached.wait(DEADLINE_S)
@@ -1001,7 +1001,7 @@ class TestStop:
             raise OSError(24, "Too many open files", "numpy")
 
         engine = started(chain(tmp_path, source(), output()), clock)
-        monkeypatch.setattr(engine, "_built", fail)
+        monkeypatch.setattr(engine._pipeline, "_built", fail)
         run(engine, clock)
 
         assert codes(engine) == [("E-IO", "pipeline")]
@@ -1016,7 +1016,7 @@ class TestStop:
         """Two readings of two clocks differ by some nanoseconds, which say nothing."""
         engine = started(chain(tmp_path, source(), output()), clock)
         mono, wall = engine.taken().anchor
-        monkeypatch.setattr(engines, "_anchor", lambda: (mono + SECOND, wall + SECOND + step))
+        monkeypatch.setattr(polling, "anchor", lambda: (mono + SECOND, wall + SECOND + step))
 
         mono_now, wall_now = engine.taken().anchor
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meter.core import elements
-from meter.core import engine as engines
+from meter.core import delivery, elements
 from tests.core.liars import DEADLINE_S, Still, chain, filter_, output, rule, run, source, started, world
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ BATCHES = 30
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Plugins without a past, and no pause."""
-    monkeypatch.setattr(engines, "BACK_OFF_S", (0.0,))
+    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.0,))
     world.reset()
     yield
     world.reset()
@@ -68,7 +67,7 @@ def test_each_output_gets_every_batch_in_its_order(tmp_path: Path, seed: int) ->
     engine = started(chain(tmp_path, source(), output(), output("second")), clock)
     for number in range(BATCHES):
         engine.tick(clock.advance(100)) if number else None
-        engine._hand_over(0)
+        engine.hand_over()
     clock.advance(100)
     engine.go()
     assert all(event.wait(DEADLINE_S) for event in done.values())
@@ -95,7 +94,7 @@ def test_more_is_produced_than_can_be_sent(tmp_path: Path, monkeypatch: pytest.M
     for _ in range(39):
         for _ in range(50):
             engine.tick(clock.advance(100))
-        engine._hand_over(0)
+        engine.hand_over()
     for _ in range(48):
         engine.tick(clock.advance(100))
     run(engine, clock)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from meter.core.engine import Engine, Fault
+    from meter.core.engine import Engine
+    from meter.core.faults import Fault
     from meter.core.readings import Readings
 
 BOTH = (metric("probe.given"), metric("probe.kept"))

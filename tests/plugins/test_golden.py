@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from meter.core.counters import Deltas
-from meter.core.engine import HAND_OVER_NS
 from meter.core.plugin import Missing
+from meter.core.polling import HAND_OVER_NS
 from meter.core.readings import Row
 from tests.core.liars import DEADLINE_S, Jumping, output, source, started, world
 from tests.core.liars import chain as mounted

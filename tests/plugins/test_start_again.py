@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +12,14 @@ import pytest
 from meter.contracts.check import check
 from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
+from meter.core import engine as engines
+from meter.core.assembly import Assembly
 from meter.core.discovery import discover
 from meter.core.engine import Engine
 from tests.core.liars import Still
 
 if TYPE_CHECKING:
-    from meter.core.engine import Fault
+    from meter.core.faults import Fault
 
 SINK: Final = ("jsonl", "path=sink.jsonl")
 TIME: Final = "metrics=system.cpu.time"
@@ -64,16 +67,17 @@ def test_every_plugin_is_tried() -> None:
     assert list(SENTENCES) == sorted(discover(installed=False).catalogue.entries)
 
 
-class Kept(Engine):
-    """An engine that takes the plugins that an earlier one has made, as a host does that starts a backend again."""
+class Kept(Assembly):
+    """Takes the plugins that an earlier one has made, as a host does that starts a backend again."""
 
-    def __init__(self, kept: dict[str, Any], *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, kept: dict[str, Any], *args: Any) -> None:
+        super().__init__(*args)
         self.kept = kept
 
-    def _construct(self, entry: dict[str, Any]) -> Any:
+    def construct(self, entry: dict[str, Any]) -> Any:
+        """The object of the first start."""
         if entry["instance"] not in self.kept:
-            self.kept[entry["instance"]] = super()._construct(entry)
+            self.kept[entry["instance"]] = super().construct(entry)
         return self.kept[entry["instance"]]
 
 
@@ -99,7 +103,7 @@ def cycle(engine: Engine, clock: Still) -> tuple[int, list[Fault]]:
 
 
 @pytest.mark.parametrize("name", list(SENTENCES))
-def test_start_stop_start(name: str, tmp_path: Path) -> None:
+def test_start_stop_start(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second start of the same object polls, filters and delivers as the first one did, without a fault."""
     words = list(SENTENCES[name])
     if name == "process":
@@ -110,11 +114,12 @@ def test_start_stop_start(name: str, tmp_path: Path) -> None:
     plan = check(request, catalogue, Assumed()).require().document
     contracts = {each["plugin"]: catalogue.entries[each["plugin"]][0].path for each in plan["plugins"]}
     kept: dict[str, Any] = {}
+    monkeypatch.setattr(engines, "Assembly", partial(Kept, kept))
     clock = Still()
     root = sysroot(name, tmp_path / "root")
     runs, lines = [], []
     for _ in range(2):
-        runs.append(cycle(Kept(kept, plan, contracts, folder=tmp_path, sysroot=root, clock=clock), clock))
+        runs.append(cycle(Engine(plan, contracts, folder=tmp_path, sysroot=root, clock=clock), clock))
         lines.append(sum(path.read_bytes().count(b"\n") for path in tmp_path.glob("*.*")))
 
     assert [faults for _, faults in runs] == [[], []]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core import lock
 from meter.core.backend import Mounted, Plan
-from meter.core.engine import described
+from meter.core.faults import described
 from meter.core.totals import ENERGY
 from meter.core.version import __version__
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from meter.contracts.check import Checked
     from meter.contracts.request import Request
     from meter.contracts.spans import Span
-    from meter.core.engine import Engine, Fault, Tally
+    from meter.core.engine import Engine, Tally
+    from meter.core.faults import Fault
     from meter.core.keys import Key
     from meter.core.plugin import Missing
 

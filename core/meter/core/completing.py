@@ -22,7 +22,7 @@ from meter.contracts.spans import Span
 from meter.core import own_check
 from meter.core.completed import mark
 from meter.core.discovery import is_trusted
-from meter.core.engine import described
+from meter.core.faults import described
 from meter.core.loading import ExportFault
 from meter.core.own_check import EXPORT, ConfigMismatch, ConfigRefused
 

@@ -15,7 +15,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from meter.core.engine import Engine, described
+from meter.core.engine import Engine
+from meter.core.faults import described
 from meter.core.loading import load
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meter.core.batch import Anchor, Block
-    from meter.core.engine import Fault, Raw
+    from meter.core.faults import Fault
+    from meter.core.polling import Raw
     from meter.core.totals import Total
 
 COLLECT: Final = "collect"

@@ -16,7 +16,8 @@ from meter.core.quantity import Quantity
 if TYPE_CHECKING:
     from meter.core.automatic import Automatic
     from meter.core.command import Leftovers, Usage
-    from meter.core.engine import Engine, Fault
+    from meter.core.engine import Engine
+    from meter.core.faults import Fault
 
 FORMAT: Final = "meter-exec/1"
 DRAIN_S: Final = 30.0

@@ -13,7 +13,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.language import language
 from meter.contracts.lint import lint
 from meter.core.discovery import contract_files, read_file
-from meter.core.engine import described
+from meter.core.faults import described
 from meter.core.loading import ExportFault, load_class, load_function
 
 if TYPE_CHECKING:

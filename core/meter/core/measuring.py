@@ -196,7 +196,7 @@ class Measurement:
         try:
             report(self)
         except Exception as problem:  # noqa: BLE001  (it is the user's code, and may raise anything)
-            from meter.core.engine import described  # it is loaded where there are sources
+            from meter.core.faults import described  # it is loaded where there are sources
 
             text = f"`report` of the measurement {self.name or 'without a name'} raised {described(problem)}"
             if error is not None:
@@ -635,7 +635,7 @@ def _made(interval: str | None, sysroot: str | None) -> _Machine:
 
     from meter.core import automatic
     from meter.core.cuts import Sources
-    from meter.core.engine import described
+    from meter.core.faults import described
 
     try:
         chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot))

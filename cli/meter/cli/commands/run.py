@@ -18,7 +18,8 @@ from meter.cli import common
 
 if TYPE_CHECKING:
     from meter.core.backend import Mounted, Running
-    from meter.core.engine import Fault, Tally
+    from meter.core.engine import Tally
+    from meter.core.faults import Fault
 
 
 def _nanoseconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:

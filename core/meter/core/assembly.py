@@ -1,0 +1,148 @@
+"""Assembly: from the document of a plan to elements that have a plugin's object, its configuration and its rules."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from meter.contracts import references
+from meter.core import own_check
+from meter.core.breach import ContractBreach
+from meter.core.elements import FilterElement, OutputElement, SourceElement, filled
+from meter.core.loading import load_class
+from meter.core.plugin import Context
+from meter.core.readings import Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from meter.core.faults import Faults
+    from meter.core.vault import Vault
+
+
+class Assembly:
+    """Makes the elements of one plan.
+
+    Args: as for the engine; `vault` resolves references of the configuration; what cannot be made is one of `faults`.
+    """
+
+    def __init__(
+        self,
+        plan: dict[str, Any],
+        contracts: dict[str, str],
+        folder: Path,
+        sysroot: Path | None,
+        vault: Vault,
+        faults: Faults,
+    ) -> None:
+        self.plan = plan
+        self.contracts = contracts
+        self.folder = folder
+        self.sysroot = sysroot
+        self._vault = vault
+        self._faults = faults
+
+    def elements(
+        self, anchor: tuple[int, int]
+    ) -> Iterator[tuple[SourceElement | FilterElement | OutputElement, Context, bool]]:
+        """Each element with the context of its start and whether it can be started; outputs first.
+
+        Whoever gives finds somebody to take. A filter or output that could not be made is an element all the same: what
+        passes it, or is lost with it, is known.
+        """
+        from meter.contracts.rules import Rule, WorstQuality
+        from meter.contracts.variants import Variant
+
+        quality = WorstQuality(self.plan["qualities"])
+        for entry in reversed(self.plan["plugins"]):
+            label = entry["instance"]
+            rules = [Rule.from_json(rule) for rule in entry["rules"]]
+            plugin = self.construct(entry)
+            try:
+                rules = [filled(rule, label, os.environ) for rule in rules]
+            except ContractBreach as error:
+                plugin = None
+                self._faults.raised(label, "start", error)
+            if plugin is not None and any(rule.computes is not None for rule in rules):
+                # Nothing of its own would come, and nobody would miss it: said instead of run without it.
+                plugin = None
+                self._faults.fail("E-PLUGIN-RAISED", label, variant="formula", phase="start", why="")
+            context = Context(label, self.sysroot, anchor)
+            if entry["role"] == "source":
+                if plugin is None:
+                    continue
+                variants = [Variant.from_json(variant) for variant in entry["emits"]]
+                declared = Declared(label, variants, entry["absent"])
+                interval = int(entry["config"]["interval"])
+                source = SourceElement(label, plugin, declared, interval, self.sysroot, entry["received"])
+                source.context.alternative = entry["alternative"]
+                yield source, source.context, True
+                continue
+            context.alternative = entry["alternative"]
+            if entry["role"] == "filter":
+                yield FilterElement(label, plugin, rules, quality), context, plugin is not None
+            elif entry["role"] == "recover":
+                # Left out it would lose what the plan promises to keep: said instead of run without it.
+                self._faults.fail("E-PLUGIN-RAISED", label, variant="recover", phase="start", why="")
+            else:
+                yield OutputElement(label, plugin, rules, quality), context, plugin is not None
+
+    def construct(self, entry: dict[str, Any]) -> Any:
+        """The plugin's object, or None where it could not be made; why is a fault."""
+        label = entry["instance"]
+        config = dict(entry["config"])
+        for name in entry["paths"]:
+            config[name] = self._absolute(config[name])
+        phase = own_check.EXPORT
+        try:
+            if own_check.EXPORT in entry["exports"] and not self._completed(entry):
+                return None
+            phase = "load"
+            for name, value in config.items():
+                config[name] = references.filled(entry["types"][name], value, self._vault.look)
+            made = load_class(
+                entry["plugin"], self.contracts[entry["plugin"]], entry["exports"]["plugin"], entry["role"]
+            )
+            phase = "__init__"
+            return made(config)
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+            self._faults.raised(label, phase, error)
+            return None
+
+    def _completed(self, entry: dict[str, Any]) -> bool:
+        """Whether a plugin's own code leaves its configuration as it is; says what it would change, or why it refuses.
+
+        Raises: what its code raises, ExportMissing, ExportMismatch.
+        """
+        label = entry["instance"]
+        facts = {
+            "plugin": entry["plugin"],
+            "option": "",
+            "got": "",
+            "wanted": "",
+            "mountpoint": self.plan["mountpoint"],
+        }
+        try:
+            wanted = own_check.ask(entry, self.contracts[entry["plugin"]])
+        except own_check.ConfigRefused as error:
+            self._faults.fail("E-CONFIG-REFUSED", label, "exports", **facts, why=error.why)
+        except own_check.ConfigMismatch as error:
+            self._faults.fail("E-EXPORT-MISMATCH", label, "exports", error.variant, **{**facts, **error.facts})
+        else:
+            if not wanted:
+                return True
+            from meter.contracts.editing.written import written  # only a fault shows a value
+
+            name = min(wanted)
+            value = written(wanted[name], entry["types"][name])
+            told = {**facts, "option": name, "value": value}
+            self._faults.fail("E-CONFIG-REFUSED", label, "exports", "changed", **told)
+        return False
+
+    def _absolute(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._absolute(each) for each in value]
+        if isinstance(value, dict):
+            return {name: self._absolute(each) for name, each in value.items()}
+        return str(self.folder / value)

@@ -1,0 +1,103 @@
+"""What goes wrong while a chain runs: codes with facts, remembered and reported; the words are in `CONTRACT.ini`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from meter.core.breach import ContractBreach
+from meter.core.loading import ExportFault
+from meter.core.vault import SecretMissing
+
+if TYPE_CHECKING:
+    from meter.core.vault import Vault
+
+
+class Fault(NamedTuple):
+    """Something went wrong while running: the code of a diagnostic, its facts, its clause."""
+
+    code: str
+    instance: str
+    facts: dict[str, str]
+    clause: str = ""
+    variant: str = ""
+
+
+def refusal(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    name = f" `{error.filename}`" if error.filename and f"`{error.filename}`" not in str(error.strerror) else ""
+    return f"{error.strerror or error}{name}"
+
+
+def described(error: BaseException) -> str:
+    """An error in one line, with the place in the plugin's code."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<frozen"):
+            place = f" ({os.path.basename(file)}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  (the text of a plugin's own error is the plugin's code, too)
+        text = ""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, TimeoutError):
+        return refusal(error)
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+class Faults:
+    """The faults of one run, in the order in which they were seen; every thread may add to them.
+
+    `failed` says whether an element was quarantined or something could not be delivered. Secrets are masked.
+    """
+
+    def __init__(self, vault: Vault, report: Callable[[Fault], None]) -> None:
+        self.seen: list[Fault] = []
+        self.failed = False
+        self._vault = vault
+        self._report = report
+        self._lock = threading.Lock()
+
+    def add(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:
+        """Remember and report a fault after which the run goes on as it was."""
+        told = {name: self._vault.masked(text) for name, text in facts.items()}
+        fault = Fault(code, instance, {"instance": instance, **told}, clause, variant)
+        with self._lock:
+            self.seen.append(fault)
+        self._report(fault)
+
+    def fail(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:
+        """The same of a fault that makes the run a failed one."""
+        self.failed = True
+        self.add(code, instance, clause, variant, **facts)
+
+    def raised(self, label: str, phase: str, error: BaseException) -> None:
+        """Remember what a plugin raised; it is quarantined, which makes the run a failed one."""
+        if isinstance(error, ContractBreach):
+            self.fail("E-BREACH", label, error.clause, why=error.detail)
+        elif isinstance(error, SecretMissing):
+            from meter.contracts.host import reason, remedy  # the contract language; only a fault needs its words
+
+            why, help_ = reason(error.answer), remedy(error.answer, "secret")
+            self.fail("E-HOST", label, clause="config", plugin=label, why=why, help=help_)
+        elif phase == "start" and isinstance(error, OSError | ValueError):
+            # What it was given is not as it needs it: nothing of its code is to blame.
+            why = refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
+            self.fail("E-PLUGIN-RAISED", label, variant="start", phase=phase, why=why)
+        elif isinstance(error, ExportFault):
+            self.fail(error.code, label, plugin=error.plugin, export=error.export, why=error.why)
+        else:
+            self.fail("E-PLUGIN-RAISED", label, phase=phase, why=described(error))
+
+    def guarded(self, label: str, phase: str, call: Callable[[], None]) -> bool:
+        """Call into a plugin; whether it came back without an error."""
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+            self.raised(label, phase, error)
+            return False
+        return True

@@ -1,0 +1,155 @@
+"""The pipeline: rows become blocks, blocks go through the filters, what comes out is delivered.
+
+One thread, and the only one that needs numpy. A filter that fails is named and gives nothing more; what passes beside
+it goes on.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from meter.core.breach import ContractBreach
+from meter.core.faults import described
+from meter.core.keys import KeyClash
+
+if TYPE_CHECKING:
+    import threading
+
+    from meter.core.batch import Block
+    from meter.core.delivery import Delivery
+    from meter.core.elements import FilterElement
+    from meter.core.faults import Faults
+    from meter.core.polling import Raw
+    from meter.core.readings import Row
+
+RAW_LIMIT: Final = 64
+"""How many hand-overs wait for the chain at most; then polling waits."""
+
+
+class Pipeline:
+    """The filters of a chain, and the thread that runs them.
+
+    Args: `quarantine` leaves the source of that label out; `ended` is set when the pipeline itself could not go on.
+    """
+
+    def __init__(
+        self, delivery: Delivery, faults: Faults, quarantine: Callable[[str], None], ended: threading.Event
+    ) -> None:
+        self.filters: list[FilterElement] = []
+        self.raw: queue.Queue[Raw | None] = queue.Queue(RAW_LIMIT)
+        """What was polled and waits; None at the end."""
+        self.rows = 0
+        self.gaps = 0
+        self._delivery = delivery
+        self._faults = faults
+        self._quarantine = quarantine
+        self._ended = ended
+
+    def loop(self) -> None:
+        """The thread: run the chain over what was polled until its end comes."""
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001  (such as an import that finds no descriptor free)
+            self._faults.fail("E-IO", "pipeline", variant="pipeline", why=described(error))
+            self._ended.set()
+            while self.raw.get() is not None:  # the poll thread must not wait for somebody who has gone
+                pass
+            self._delivery.close()
+
+    def _run(self) -> None:
+        from meter.core.batch import Anchor  # numpy, here and not at the start: see the module
+
+        anchor = Anchor.now()
+        while (raw := self.raw.get()) is not None:
+            anchor = Anchor(*raw.anchor)
+            self._delivery.deliver(self.blocks(raw), anchor)
+        for place, filter_ in enumerate(self.filters):
+            if filter_.live:
+                held = self._held(filter_, "finish", filter_.filter.finish)
+                self._delivery.deliver(self._chain(held, place + 1), anchor)
+        self._delivery.close()
+
+    def blocks(self, raw: Raw) -> list[Block]:
+        """What the chain makes of polled rows."""
+        newest = max((row.ts for _, rows in raw.rows for row in rows), default=None)
+        return self._chain(self._built(raw), 0, newest)
+
+    def _built(self, raw: Raw) -> list[Block]:
+        """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
+        from meter.core.batch import build  # numpy
+
+        rows_of: dict[str, list[Row]] = {}
+        for label, rows in raw.rows:
+            rows_of.setdefault(label, []).extend(rows)
+        blocks: list[Block] = []
+        for label, rows in rows_of.items():
+            try:
+                blocks += build(rows)
+            except (ValueError, TypeError, OverflowError) as error:
+                self._quarantine(label)
+                self._faults.fail("E-BREACH", label, "provides.metrics", why=str(error))
+        self.rows += sum(block.rows for block in blocks)
+        self.gaps += sum(int(mask.sum()) for block in blocks for mask in block.masks if mask is not None)
+        return blocks
+
+    def _chain(self, blocks: list[Block], begin: int, newest: int | None = None) -> list[Block]:
+        """Run blocks through the filters from one on; no row older than `newest` follows."""
+        for filter_ in self.filters[begin:]:
+            blocks = [out for block in blocks for out in self._hop(filter_, block)]
+            if newest is not None and filter_.live:
+                blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, newest))
+        return blocks
+
+    def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:
+        """One block through one filter. A filter that failed gives nothing; what passes beside it goes on."""
+        bound, breach = filter_.bound(block.layout)
+        passing = None if bound.passing is None else block.select(bound.passing)
+        if breach is not None and filter_.live:
+            filter_.live = False
+            self._faults.raised(filter_.label, "bind", breach)
+        if bound.selections and filter_.live:
+            phase = "bind"
+            try:
+                filter_.tell(block.layout, bound)
+                phase = "run"
+                given = list(filter_.filter.run(bound.selections, block))
+                for made in given:
+                    filter_.verify(made)
+                return _together(filter_.label, passing, given)
+            except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+                filter_.live = False
+                self._faults.raised(filter_.label, phase, error)
+        return [] if passing is None else [passing]
+
+    def _held(self, filter_: FilterElement, phase: str, give: Callable[[], Iterable[Block]]) -> list[Block]:
+        """What a filter gives of what it held back. One that fails is left out."""
+        try:
+            blocks = [block for block in give() if block.rows]
+            for block in blocks:
+                filter_.verify(block)
+        except BaseException as error:  # noqa: BLE001  (as in _hop)
+            filter_.live = False
+            self._faults.raised(filter_.label, phase, error)
+            return []
+        return blocks
+
+
+def _together(label: str, passing: Block | None, given: list[Block]) -> list[Block]:
+    """What passes beside a filter with what it gave: one block where the rows are the same.
+
+    Raises: ContractBreach, a series is in both, or was given twice.
+    """
+    out: list[Block] = []
+    whole = passing
+    for made in given:
+        if whole is not None and made.ts is whole.ts and made.since is whole.since:
+            try:
+                whole = whole.join(made)
+            except KeyClash as error:
+                raise ContractBreach(label, "needs.metrics.gives", "there-already", key=error.key.said) from error
+        elif made.rows:
+            out.append(made)
+    return out if whole is None else [whole, *out]
