@@ -69,7 +69,7 @@ class TestFlow:
             shapes = [{name: row[name] for name in ("metric", "unit", "type", "kind")} for row in rows]
             unique = [shape for at, shape in enumerate(shapes) if shape not in shapes[:at]]
             assert sorted(unique, key=lambda row: list(row.values())) == sorted(
-                plans.metric_json(flowed[plugin["instance"]]),
+                plans.metric_json(flowed.behind(plugin["instance"])),
                 key=lambda row: [row[name] for name in ("metric", "unit", "type", "kind")],
             )
 

@@ -152,10 +152,10 @@ class _Stages:
             found += presence(instance, request, host)
         found += promises(chain, request, self.catalogue)
         if not self.failed:
-            found += wanted(request, chain, flowed.schema)
+            found += wanted(request, chain, flowed)
         if self.failed:
             return None
-        return lambda: plans.make(request.mountpoint, chain, ordered.edges, flowed.schema, resolved)
+        return lambda: plans.make(request.mountpoint, chain, ordered.edges, flowed, resolved)
 
 
 def _ordered(request: Request, without: AbstractSet[str]) -> tuple[tuple[str, ...], ...]:

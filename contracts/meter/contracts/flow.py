@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from attrs import evolve, field, frozen
 
 from meter.contracts.catalogue import Catalogue
+from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.doubling import doubled
@@ -23,10 +24,10 @@ from meter.contracts.editing.mending import Mender, Trouble
 from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
+from meter.contracts.live import Live, Step, step
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
-from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged
-from meter.contracts.seen import Seen
+from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
 from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
@@ -35,24 +36,22 @@ from meter.contracts.variants import Variant
 
 @frozen(kw_only=True)
 class Flow:
-    """The variants after each instance (for an output: those that it gets), and diagnostics."""
+    """What each instance does to the variants, in the order of the chain; what each output gets; diagnostics."""
 
-    schema: Mapping[str, tuple[Variant, ...]]
+    steps: Mapping[str, Step]
+    gets: Mapping[str, tuple[Variant, ...]]
     diagnostics: tuple[Diagnostic, ...]
 
-
-Shape = tuple[str, str, str]
-"""Type, unit and kind."""
-
-
-class Clash(NamedTuple):
-    """Two instances that give one metric, sorted by label; the least clash of a metric is said."""
-
-    givers: tuple[str, str]
-    variant: str
-    shapes: tuple[str, str] = ("", "")
-    common: str = ""
-    """What a series that both could give is."""
+    def behind(self, label: str) -> list[Variant]:
+        """The variants behind an instance."""
+        there: dict[int, Variant] = {}
+        for instance, each in self.steps.items():
+            for variant in each.gone:
+                del there[id(variant)]
+            there.update((id(variant), variant) for variant in each.come)
+            if instance == label:
+                break
+        return list(there.values())
 
 
 class Merging(NamedTuple):
@@ -83,6 +82,10 @@ class _Walk:
     labels: frozenset[str]
     ranks: Mapping[str, int]
     """For each instance the place of its placement."""
+    live: Live = field(factory=Live)
+    """What reaches the next source or filter, and every output."""
+    steps: dict[str, Step] = field(factory=dict)
+    gets: dict[str, tuple[Variant, ...]] = field(factory=dict)
     found: list[Diagnostic] = field(factory=list)
     said: set[tuple[Any, ...]] = field(factory=set)
     ever: list[Variant] = field(factory=list)
@@ -91,8 +94,7 @@ class _Walk:
     unknown: set[str] = field(factory=set)
     read: set[tuple[str, str]] = field(factory=set)
     made: dict[tuple[str, str], Instance] = field(factory=dict)
-    shapes: dict[str, dict[Shape, str]] = field(factory=dict)
-    clashing: dict[str, list[Clash]] = field(factory=dict)
+    clashing: Clashes = field(factory=Clashes)
     sources: set[str] = field(factory=set)
     absent: dict[str, str] = field(factory=dict)
     ended: dict[str, str] = field(factory=dict)
@@ -120,8 +122,8 @@ class _Walk:
 
     # ------------------------------------------------------------------------------------------------ one instance
 
-    def enter(self, instance: Instance, live: list[Variant]) -> list[Variant]:
-        """What goes on behind an instance; for an output, what it gets."""
+    def enter(self, instance: Instance) -> None:
+        """Lead what goes on through an instance."""
         for variant in instance.emits:
             self.made[instance.label, variant.metric] = instance
         self.ever.extend(instance.emits)
@@ -129,11 +131,14 @@ class _Walk:
         if role == "source":
             self.sources.add(instance.label)
             self.absent.update(instance.absent)
-            self.clashes(instance, instance.emits, live)
-            return live + list(instance.emits)
+            self.add(instance, instance.emits)
+            self.steps[instance.label] = Step(come=instance.emits)
+            return
         rules = [compiled.rule for compiled in instance.rules]
-        self.empty(instance, live)
-        applied, passing = apply(rules, live, commensurable)
+        self.empty(instance)
+        near = self.live.of(named(rules))
+        applied, passing = apply(rules, near, commensurable)
+        parts = [hit.part for hit in applied]
         self.read.update((hit.part.origin, hit.part.metric) for hit in applied)
         # Unknown behind this instance, not yet for its own other parts.
         given, doubtful = self.computed(instance, applied)
@@ -159,22 +164,34 @@ class _Walk:
             if new.metric not in doubtful and not self.unit(instance, compiled, new):
                 doubtful.add(new.metric)
         for (rule, item, _, _), group in wrong.items():
-            self.fault(instance, instance.rules[rule], item, group, live)
+            self.fault(instance, instance.rules[rule], item, group)
         for rule, pairs in merging.items():
             if not self.drops(instance, instance.rules[rule], pairs):
                 doubtful |= {variant.metric for variant in given[rule]}
         self.unknown.update(doubtful)
         if role != "filter":
             self.delivered(instance, applied, taken)
-            return taken
+            self.gets[instance.label], self.steps[instance.label] = tuple(taken), Step(tuple(parts))
+            return
         new_ones = [variant for rule, each in given.items() for variant in self.whole(instance.rules[rule], each)]
         self.ever.extend(new_ones)
-        self.clashes(instance, new_ones, passing)
-        behind = passing + new_ones
-        if any(not rule.keeps for rule in rules):
-            gone = {hit.part.metric for hit in applied}.difference(variant.metric for variant in behind)
+        self.behind(instance, parts, near, passing, new_ones)
+
+    def behind(
+        self,
+        instance: Instance,
+        parts: Sequence[Variant],
+        near: Sequence[Variant],
+        passing: Sequence[Variant],
+        new: Sequence[Variant],
+    ) -> None:
+        """Let go on behind a filter what there is instead of what it looked at."""
+        self.live.instead(near, passing)
+        self.add(instance, new)
+        self.steps[instance.label] = step(parts, near, [*passing, *new])
+        if any(not compiled.rule.keeps for compiled in instance.rules):
+            gone = {part.metric for part in parts}.difference(each.metric for each in (*passing, *new))
             self.ended.update(dict.fromkeys(gone, instance.label))
-        return behind
 
     def delivered(self, instance: Instance, applied: Sequence[Applied], taken: Sequence[Variant]) -> None:
         """Whether an output can tell apart what it gets."""
@@ -373,9 +390,10 @@ class _Walk:
         compiled: Compiled,
         item: int,
         group: Sequence[tuple[Fault, Variant]],
-        live: Sequence[Variant],
     ) -> None:
         """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
+        if len(self.found) > MANY:
+            return
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
         demanded = instance.contract.source.key("needs", "metrics", compiled.place, *fault.clause.split("."))
@@ -388,7 +406,8 @@ class _Walk:
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
         edit = None
         if fault.clause in ("unit", "kind"):
-            trouble = Trouble(instance, compiled, item, fault.clause, fault.wanted, frozenset(parts), live, self.labels)
+            live, names_wrong = list(self.live), frozenset(parts)
+            trouble = Trouble(instance, compiled, item, fault.clause, fault.wanted, names_wrong, live, self.labels)
             mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
             edit = mender.filtered(trouble)
         way = ""
@@ -441,7 +460,7 @@ class _Walk:
         facts = {"metric": part.metric, "kind": part.kind, "type": part.type, "unit": part.unit}
         return language().phrase("note", "derivation", **facts, origin=part.origin, clause=clause)
 
-    def empty(self, instance: Instance, live: Sequence[Variant]) -> None:
+    def empty(self, instance: Instance) -> None:
         """E-FLOW-EMPTY: each item that the user wrote has to mean something, and each metric that a rule names."""
         for compiled in instance.rules:
             for item, selector in enumerate(compiled.rule.select):
@@ -449,13 +468,13 @@ class _Walk:
                 if compiled.formula is None and not compiled.asked and (compiled.option or not sure):
                     continue
                 positive = selector._replace(excludes=False)
-                if any(split(variant, positive, commensurable)[0] is not None for variant in live):
+                near = self.live.of({selector.glob} if selector.literal else None)
+                if any(split(variant, positive, commensurable)[0] is not None for variant in near):
                     continue
-                if any(matches(selector.glob, name) for name in self.unknown):
+                if selector.glob in self.unknown or any(matches(selector.glob, name) for name in self.unknown):
                     continue
-                names = {variant.metric for variant in live}
                 rank = self.ranks[instance.label]  # where a filter of the same placement stands may be anybody's guess
-                ended = {n: by for n, by in self.ended.items() if n not in names and self.ranks[by] < rank}
+                ended = {n: by for n, by in self.ended.items() if n not in self.live and self.ranks[by] < rank}
                 self.nothings.append(Nothing(instance, compiled, item, selector, ended))
 
     def rewritten(self, instance: Instance, compiled: Compiled, item: int, meant: str) -> Edit | None:
@@ -522,29 +541,17 @@ class _Walk:
 
     # ---------------------------------------------------------------------------------------------------- clashes
 
-    def clashes(self, instance: Instance, new: Iterable[Variant], live: Iterable[Variant]) -> None:
-        """Note clashes: one name has one type, unit and kind in a backend, and one giver for each series."""
-        new = list(new)
-        names = {variant.metric for variant in new}
-        seen = Seen(variant for variant in live if variant.metric in names)
+    def add(self, instance: Instance, new: Iterable[Variant]) -> None:
+        """Let what an instance gives go on, and note clashes.
+
+        One name has one type, unit and kind in a backend, and one giver for each series.
+        """
         for variant in new:
-            metric, shape = variant.metric, (variant.type, variant.unit, variant.kind)
-            if metric in self.unknown and metric not in self.clashing:
-                continue
-            found: list[Clash] = []
-            for other, label in self.shapes.setdefault(metric, {}).items():
-                if other != shape:
-                    (one, this), (two, that) = sorted([(label, other), (instance.label, shape)])
-                    found.append(Clash((one, two), "", (", ".join(this), ", ".join(that))))
-            for each in seen.meeting(variant) if not found else ():
-                one, two = sorted((each.origin, instance.label))
-                found.append(Clash((one, two), "series", common=_common(variant, each)))
-            if found:
-                self.clashing.setdefault(metric, []).extend(found)
+            metric = variant.metric
+            doubtful = metric in self.unknown and metric not in self.clashing
+            if not doubtful and self.clashing.enter(instance.label, variant, self.live):
                 self.unknown.add(metric)
-            known = self.shapes[metric].get(shape, instance.label)
-            self.shapes[metric][shape] = min(known, instance.label)
-            seen.add(variant)
+            self.live.add(variant)
 
     def collisions(self) -> None:
         """E-FLOW-CLASH, of several clashes of a metric the least, whatever the order of the chain.
@@ -552,7 +559,7 @@ class _Walk:
         Once for each metric; two instances that give the same series of many, as two of one plugin do, are one fault.
         """
         same: dict[tuple[str, str], list[str]] = {}  # metrics of which two instances give the same series
-        found = {metric: min(clashes) for metric, clashes in sorted(self.clashing.items())}
+        found = self.clashing.least()
         for metric, clash in found.items():
             if clash.variant == "series":
                 same.setdefault(clash.givers, []).append(metric)
@@ -601,26 +608,6 @@ def _both(one: Merging, other: Merging) -> str:
     return listed(sorted({one.part.metric, other.part.metric}))
 
 
-def _attributes(attributes: Iterable[tuple[str, frozenset[str] | None]]) -> str:
-    """Attributes with their values, as a part of a note."""
-    texts = []
-    for name, values in attributes:
-        facts = {"name": name, "values": "|".join(sorted(values or ()))}
-        texts.append(language().phrase("note", "attribute", "text", "open" if values is None else "", **facts))
-    return "".join(texts)
-
-
-def _common(one: Variant, other: Variant) -> str:
-    """What a series is that could belong to both of two variants."""
-    pairs = zip(one.attributes, other.attributes, strict=True)
-    attributes = [
-        (name, theirs if mine is None else mine if theirs is None else mine & theirs)
-        for (name, mine), (_, theirs) in pairs
-    ]
-    facts = {word: "|".join(sorted(getattr(one, word) & getattr(other, word))) for word in ("resource", "consumer")}
-    return language().phrase("note", "common", **facts, attributes=_attributes(attributes))
-
-
 def _says(variant: Variant) -> str:
     """What a metric is, beside what was selected."""
     return language().phrase(
@@ -632,7 +619,7 @@ def _says(variant: Variant) -> str:
         unit=variant.unit,
         resource="|".join(sorted(variant.resource)),
         consumer="|".join(sorted(variant.consumer)),
-        attributes=_attributes(variant.attributes),
+        attributes=attributes_text(variant.attributes),
         origin=variant.origin,
     )
 
@@ -641,15 +628,10 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) 
     """Follow every metric along an ordered chain."""
     ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
     walk = _Walk(catalogue, request, frozenset(ranks), ranks)
-    live: list[Variant] = []
-    schema: dict[str, tuple[Variant, ...]] = {}
     for instance in instances:
-        after = walk.enter(instance, live)
-        schema[instance.label] = tuple(after)
-        if language().words["placement"][instance.contract.placement]["role"] in ("source", "filter"):
-            live = after
+        walk.enter(instance)
     for nothing in walk.nothings:
         walk.nothing(nothing)
     walk.collisions()
     walk.unread()
-    return Flow(schema=schema, diagnostics=tuple(walk.found))
+    return Flow(steps=walk.steps, gets=walk.gets, diagnostics=tuple(walk.found))

@@ -6,6 +6,7 @@ clauses whose absence means something. A test compares these classes with CONTRA
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from attrs import field, frozen
@@ -209,6 +210,30 @@ class Contract:
     def digest(self) -> str:
         """Covers every clause whose change could matter to a mount; few contracts of a catalogue are asked for it."""
         return digest(canonical_bytes(_material(self.body, ())))
+
+    @cached_property
+    def tables(self) -> dict[str, list[tuple[int, MetricClause | RuleClause]]]:
+        """The tables that give a metric, by its name as it is written, each with its place among all of them."""
+        named: list[tuple[str, MetricClause | RuleClause]] = [(each.name, each) for each in self.provides.metrics]
+        named += [(rule.gives.name, rule) for rule in self.needs.metrics if rule.gives is not None]
+        found: dict[str, list[tuple[int, MetricClause | RuleClause]]] = {}
+        for place, (name, table) in enumerate(named):
+            found.setdefault(name, []).append((place, table))
+        return found
+
+    @cached_property
+    def open_tables(self) -> dict[str, list[tuple[int, MetricClause | RuleClause]]]:
+        """Those of them that could give metrics of other names: by a template, or what another meter sends."""
+        return {
+            name: kept
+            for name, tables in self.tables.items()
+            if (kept := [each for each in tables if is_template(name) or getattr(each[1], "schema", None) is not None])
+        }
+
+
+def is_template(name: str) -> bool:
+    """Whether the name of a metric could be many; one that is changed in place is none that is not there already."""
+    return "${" in name and name != "${metric}"
 
 
 def _material(value: Any, path: tuple[str, ...]) -> Any:

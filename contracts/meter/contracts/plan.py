@@ -8,12 +8,14 @@ from typing import Any, Final
 from attrs import frozen
 
 from meter.contracts.digests import canonical_bytes
+from meter.contracts.flow import Flow
 from meter.contracts.instances import Instance
+from meter.contracts.joining import joined
 from meter.contracts.language import language
-from meter.contracts.order import Edge, commensurable
+from meter.contracts.live import Step
+from meter.contracts.order import Edge
 from meter.contracts.promises import claims_of
 from meter.contracts.resolution.resolve import Resolved
-from meter.contracts.rules import apply
 from meter.contracts.variants import Variant
 
 FORMAT: Final = "meter-plan/1"
@@ -40,7 +42,7 @@ def make(
     mountpoint: str,
     instances: Sequence[Instance],
     edges: Iterable[Edge],
-    schema: Mapping[str, Sequence[Variant]],
+    flowed: Flow,
     resolved: Resolved,
 ) -> Plan:
     """Write down an ordered, checked backend."""
@@ -76,12 +78,8 @@ def make(
             "edges": [{"from": e.first, "to": e.then, "because": e.because} for e in edges],
             # Of outputs only: what is behind each of many filters would make a plan grow with the square of its size,
             # and `hops` says it by what each of them changes.
-            "schema": {
-                instance.label: metric_json(schema[instance.label])
-                for instance in sorted(instances, key=lambda each: each.label)
-                if words["placement"][instance.contract.placement]["role"] == "output"
-            },
-            "hops": hops(instances, schema),
+            "schema": {label: metric_json(variants) for label, variants in sorted(flowed.gets.items())},
+            "hops": hops(instances, flowed.steps),
             "claims": [
                 {"instance": instance.label, "claim": claim, "option": option}
                 for instance in sorted(instances, key=lambda each: each.label)
@@ -101,28 +99,21 @@ def make(
     )
 
 
-def hops(instances: Sequence[Instance], schema: Mapping[str, Sequence[Variant]]) -> dict[str, Any]:
+def hops(instances: Sequence[Instance], steps: Mapping[str, Step]) -> dict[str, Any]:
     """What each instance takes, and what of the metrics behind it is other than before it.
 
     `takes` has the metric, the instance that gave it, and `part`, the conditions of a selector where only a part was
     taken. `adds` are the metrics that the instance gives, `narrows` what is left of a metric of which a part has
     ended, `ends` the metrics that have ended whole; `meter.contracts.hops` puts them together again.
-
-    Args: schema, the variants behind each instance; for an output those that it gets.
     """
-    words = language().words["placement"]
     found: dict[str, Any] = {}
-    live: Sequence[Variant] = ()
-    now: dict[tuple[str, str], _Group] = {}
+    there: dict[_Key, list[Variant]] = {}
+    now: dict[_Key, _Group] = {}
     for instance in instances:
-        role = words[instance.contract.placement]["role"]
-        rules = [compiled.rule for compiled in instance.rules]
-        taken = _grouped(hit.part for hit in apply(rules, live, commensurable)[0]) if role != "source" else {}
+        step = steps[instance.label]
+        taken = _grouped(step.taken)
         whole = {key: now[key] for key in taken}
-        before: dict[tuple[str, str], _Group] = {}
-        if role in ("source", "filter"):
-            before, now = _changed(live, schema[instance.label], now)
-            live = schema[instance.label]
+        before = _changed(step, there, now)
         changed = {key: now[key] for key in before if now[key]}
         found[instance.label] = {
             "takes": [
@@ -144,58 +135,38 @@ def hops(instances: Sequence[Instance], schema: Mapping[str, Sequence[Variant]])
     return found
 
 
+_Key = tuple[str, str]
+"""A metric and who gives it."""
 _Group = list[Variant]
 
 
-def _grouped(variants: Iterable[Variant]) -> dict[tuple[str, str], _Group]:
+def _grouped(variants: Iterable[Variant]) -> dict[_Key, _Group]:
     """Variants by metric and giver, those of a group joined as far as they are one product set."""
-    groups: dict[tuple[str, str], _Group] = {}
+    groups: dict[_Key, _Group] = {}
     for variant in variants:
-        plain = variant._replace(via=frozenset())
-        groups.setdefault((variant.metric, variant.origin), []).append(plain)
+        groups.setdefault((variant.metric, variant.origin), []).append(variant)
     return {key: _joined(group) for key, group in groups.items()}
 
 
-def _changed(
-    live: Sequence[Variant], after: Sequence[Variant], known: dict[tuple[str, str], _Group]
-) -> tuple[dict[tuple[str, str], _Group], dict[tuple[str, str], _Group]]:
-    """The groups that an instance has changed as they were, empty where there was none; `known` gets the new ones.
+def _joined(group: Iterable[Variant]) -> _Group:
+    """The series of a metric and giver, whatever else they derive from."""
+    return joined({variant._replace(via=frozenset()) for variant in group})
 
-    Whatever passes an instance is the same object behind it, so that a large backend groups each variant once.
+
+def _changed(step: Step, there: dict[_Key, list[Variant]], known: dict[_Key, _Group]) -> dict[_Key, _Group]:
+    """The groups that an instance has changed as they were, empty where there was none.
+
+    `there`, what goes on, and `known`, its groups, get what is behind it: a large backend groups each variant once.
     """
-    old, new = dict(zip(map(id, live), live, strict=True)), dict(zip(map(id, after), after, strict=True))
-    come = [new[which] for which in new.keys() - old.keys()]
-    keys = {(v.metric, v.origin) for v in (*(old[which] for which in old.keys() - new.keys()), *come)}
-    # What a source gives is of no group that was there; of the order in a group nothing depends.
-    again = _grouped(come if keys.isdisjoint(known) else (v for v in after if (v.metric, v.origin) in keys))
+    gone = set(map(id, step.gone))
+    keys = {(variant.metric, variant.origin) for variant in (*step.gone, *step.come)}
+    for key in keys:
+        there[key] = [variant for variant in there.get(key, ()) if id(variant) not in gone]
+    for variant in step.come:
+        there[variant.metric, variant.origin].append(variant)
     before = {key: known.get(key, []) for key in keys}
-    known.update((key, again.get(key, [])) for key in keys)
-    return before, known
-
-
-def _joined(group: _Group) -> _Group:
-    """The same series in fewer variants: two that differ in one set only are one with both sets together."""
-    if len(group) == 1:
-        return group
-    group = sorted(set(group), key=lambda variant: str(variant.to_json()))
-    for place, one in enumerate(group):
-        for other in group[place + 1 :]:
-            whole = _together(one, other)
-            if whole is not None:
-                return _joined([each for each in group if each not in (one, other)] + [whole])
-    return group
-
-
-def _together(one: Variant, other: Variant) -> Variant | None:
-    changed = [
-        other._replace(resource=one.resource) == one and one._replace(resource=one.resource | other.resource),
-        other._replace(consumer=one.consumer) == one and one._replace(consumer=one.consumer | other.consumer),
-    ]
-    if [name for name, _ in one.attributes] == [name for name, _ in other.attributes]:
-        for (name, mine), (_, theirs) in zip(one.attributes, other.attributes, strict=True):
-            both = None if mine is None or theirs is None else mine | theirs
-            changed.append(other.with_domain(name, mine) == one and one.with_domain(name, both))
-    return next((variant for variant in changed if variant), None)
+    known.update((key, _joined(there[key])) for key in keys)
+    return before
 
 
 def _rows(group: _Group) -> Iterator[dict[str, Any]]:
@@ -218,11 +189,13 @@ def _conditions(parts: _Group, whole: _Group) -> Iterator[str]:
         yield ""
         return
     sets = [dict(_sets(variant)) for variant in whole]
+    names = {name for part in parts for name, _ in _sets(part)}
+    alike = {name: {each.get(name) for each in sets} for name in names}
     for part in parts:
         told = [
             f"{name}={'|'.join(sorted(values))}"
             for name, values in _sets(part)
-            if values is not None and any(each.get(name) != values for each in sets)
+            if values is not None and alike[name] != {values}
         ]
         yield "{" + ",".join(told) + "}" if told else ""
 

@@ -1,46 +1,61 @@
 """Variants that were seen, and those of them that could have a series in common with another one.
 
-One metric may have thousands of variants; two that differ in the values of their first attribute are not compared.
+One metric may have thousands of variants. Two can have a series in common only if they have a value in common in each
+dimension, so that a variant is compared with those alone that have one with it in the dimension where these are few.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from meter.contracts.variants import Variant
+from meter.contracts.variants import Domain, Variant
 
-_Key = tuple[str, tuple[str, ...], str | None]
+_Shape = tuple[str, tuple[str, ...]]
+"""Metric and names of attributes; of other shapes nothing is in common."""
 
 
 class Seen:
     """A set of variants, in the order in which they were added."""
 
     def __init__(self, variants: Iterable[Variant] = ()) -> None:
-        self._by: dict[_Key, dict[Variant, None]] = {}
-        self._all: dict[tuple[str, tuple[str, ...]], dict[Variant, None]] = {}
+        self._all: dict[_Shape, dict[Variant, int]] = {}
+        self._by: dict[tuple[_Shape, int, str | None], dict[Variant, None]] = {}
+        """By a value in a dimension; `None` is any value."""
         for variant in variants:
             self.add(variant)
 
     def add(self, variant: Variant) -> None:
         """Note a variant."""
-        metric, names, values = _shape(variant)
-        self._all.setdefault((metric, names), {})[variant] = None
-        for value in (None,) if values is None else values:
-            self._by.setdefault((metric, names, value), {})[variant] = None
+        shape = _shape(variant)
+        known = self._all.setdefault(shape, {})
+        known.setdefault(variant, len(known))
+        for dimension, values in enumerate(_domains(variant)):
+            for value in (None,) if values is None else values:
+                self._by.setdefault((shape, dimension, value), {})[variant] = None
 
     def meeting(self, variant: Variant) -> Iterator[Variant]:
         """Those with which a variant could have a series in common."""
-        metric, names, values = _shape(variant)
-        if values is None:
-            near = self._all.get((metric, names), {})
-        else:
-            near = {}
-            for value in (None, *sorted(values)):
-                near |= self._by.get((metric, names, value), {})
-        return (each for each in near if variant.meets(each))
+        shape = _shape(variant)
+        known = self._all.get(shape, {})
+        near: list[dict[Variant, None]] | None = None
+        fewest = len(known)
+        for dimension, values in enumerate(_domains(variant)):
+            if values is not None:
+                groups = [self._by.get((shape, dimension, value), {}) for value in (None, *values)]
+                if (count := sum(map(len, groups))) < fewest:
+                    near, fewest = groups, count
+        if near is None:
+            return (each for each in known if variant.meets(each))
+        found = {each for group in near for each in group}
+        return (each for each in sorted(found, key=known.__getitem__) if variant.meets(each))
 
 
-def _shape(variant: Variant) -> tuple[str, tuple[str, ...], frozenset[str] | None]:
-    """Metric, names of attributes, and the values of the first one; None is any text, or that there is none."""
-    names = tuple(name for name, _ in variant.attributes)
-    return variant.metric, names, variant.attributes[0][1] if variant.attributes else None
+def _shape(variant: Variant) -> _Shape:
+    return variant.metric, tuple(name for name, _ in variant.attributes)
+
+
+def _domains(variant: Variant) -> Iterator[Domain]:
+    """The values in each dimension of a variant; of variants of one shape in one order."""
+    yield variant.resource
+    yield variant.consumer
+    yield from (values for _, values in variant.attributes)

@@ -17,7 +17,7 @@ from meter.contracts.host import Host
 from meter.contracts.host_needs import carries, host_fault
 from meter.contracts.instances import holds_when
 from meter.contracts.language import ABSENT, language
-from meter.contracts.model import Contract, Guard, MetricHost
+from meter.contracts.model import Contract, Guard, MetricClause, MetricHost, RuleClause, is_template
 from meter.contracts.request import Given
 from meter.contracts.versions import Version, parse_version, satisfies
 
@@ -78,29 +78,28 @@ def giving(contract: Contract, metric: str, *, literal: bool) -> Iterator[Giving
 
     Also by a template, unless it has to be `literal`, and what another meter sends, which may be anything.
     """
-    for clause in contract.provides.metrics:
-        if _makes(clause.name, metric, literal=literal) or (clause.schema is not None and not literal):
-            yield Giving(clause.when, clause.quality, clause.host)
-    for rule in contract.needs.metrics:
-        if rule.gives is not None and _makes(rule.gives.name, metric, literal=literal):
-            yield Giving(rule.when, rule.gives.quality or "")
+    found = list(contract.tables.get(metric, ()))
+    if not literal:
+        for name, tables in contract.open_tables.items():
+            if name != metric:
+                fits = is_template(name) and _form(name).fullmatch(metric) is not None
+                found += [each for each in tables if fits or _sent(each[1])]
+    for _, table in sorted(found, key=lambda each: each[0]):
+        if isinstance(table, MetricClause):
+            yield Giving(table.when, table.quality, table.host)
+        elif table.gives is not None:
+            yield Giving(table.when, table.gives.quality or "")
+
+
+def _sent(table: MetricClause | RuleClause) -> bool:
+    """Whether a table stands for what another meter sends."""
+    return isinstance(table, MetricClause) and table.schema is not None
 
 
 def metrics_of(contract: Contract) -> set[str]:
     """The names of the metrics that a contract gives; some may hold placeholders."""
     given = {rule.gives.name for rule in contract.needs.metrics if rule.gives is not None}
     return given | {clause.name for clause in contract.provides.metrics if clause.schema is None}
-
-
-def _makes(template: str, metric: str, *, literal: bool) -> bool:
-    if template == metric:
-        return True
-    return not literal and is_template(template) and _form(template).fullmatch(metric) is not None
-
-
-def is_template(name: str) -> bool:
-    """Whether the name of a metric could be many; one that is changed in place is none that is not there already."""
-    return "${" in name and name != "${metric}"
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from itertools import islice
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.resolution.candidates import answers, giving, is_template, metrics_of
+from meter.contracts.resolution.candidates import answers, giving, metrics_of
 
 
 class Roster:
@@ -86,9 +86,8 @@ class Roster:
 def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
     """Under what an instance of a contract is found."""
     yield from (("name", name) for name in {contract.name, *contract.provides.capabilities})
-    metrics = metrics_of(contract)
-    yield from (("metric", metric) for metric in metrics)
-    if any(map(is_template, metrics)) or any(clause.schema is not None for clause in contract.provides.metrics):
+    yield from (("metric", metric) for metric in metrics_of(contract))
+    if contract.open_tables:
         yield "", "template"
     for clause in ("alias", "config_for", "conflicts", "recommends"):
         if getattr(contract, clause):

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 from meter.contracts.diagnostics import Diagnostic, listed
+from meter.contracts.flow import Flow
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
+from meter.contracts.live import Step
 from meter.contracts.request import Request
 from meter.contracts.resolution.candidates import giving
 from meter.contracts.spans import Span
-from meter.contracts.variants import Variant
 
 
-def wanted(
-    request: Request, chain: Sequence[Instance], schema: Mapping[str, Sequence[Variant]]
-) -> Iterator[Diagnostic]:
-    """E-FLOW-EMPTY for each metric that is wanted and that no output gets.
-
-    Args: schema, the variants behind each instance; for an output those that it gets.
-    """
+def wanted(request: Request, chain: Sequence[Instance], flowed: Flow) -> Iterator[Diagnostic]:
+    """E-FLOW-EMPTY for each metric that is wanted and that no output gets."""
+    got = {variant.metric for variants in flowed.gets.values() for variant in variants}
+    missing = {name: request.want.index(name) for name in request.want if name not in got}
+    if not missing:
+        return
     words = language().words["placement"]
     roles = {instance.label: words[instance.contract.placement]["role"] for instance in chain}
     outputs = [instance for instance in chain if roles[instance.label] == "output"]
-    for place, name in enumerate(request.want):
-        if name in request.want[:place]:
-            continue
-        has = {label: any(variant.metric == name for variant in variants) for label, variants in schema.items()}
-        if any(has[output.label] for output in outputs):
-            continue
-        way = [instance for instance in chain if roles[instance.label] in ("source", "filter")]
-        last = max((at for at, instance in enumerate(way) if has[instance.label]), default=-1)
+    way = [instance for instance in chain if roles[instance.label] in ("source", "filter")]
+    lasts = _lasts(missing, [flowed.steps[instance.label] for instance in way])
+    for name, place in missing.items():
+        last = lasts.get(name, -1)
         facts = {"selector": name, "instance": "", "outputs": listed(each.label for each in outputs), "near": ""}
         if last < 0:
             givers = [each for each in way if any(giving(each.contract, name, literal=False))]
@@ -43,6 +40,20 @@ def wanted(
             variant, places = "want", [_selection(request, each) for each in outputs]
         spans = (request.place("want", place), *places)
         yield Diagnostic(code="E-FLOW-EMPTY", facts=facts, spans=spans, clause="want", variant=variant)
+
+
+def _lasts(names: Collection[str], steps: Sequence[Step]) -> dict[str, int]:
+    """For each metric the last step behind which there is some of it."""
+    counts: Counter[str] = Counter()
+    found = {}
+    for place, step in enumerate(steps):
+        for variant in step.come:
+            counts[variant.metric] += 1
+        for variant in step.gone:
+            counts[variant.metric] -= 1
+            if not counts[variant.metric]:
+                found[variant.metric] = place - 1
+    return {**found, **{name: len(steps) - 1 for name in names if counts[name]}}
 
 
 def _selection(request: Request, output: Instance) -> Span:

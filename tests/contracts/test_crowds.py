@@ -1,0 +1,131 @@
+"""Many variants of one metric: joined, compared and followed without going through all pairs, and with the same end."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meter.contracts import clashes
+from meter.contracts.clashes import Clashes
+from meter.contracts.joining import joined
+from meter.contracts.live import Live, Step, step
+from meter.contracts.seen import Seen
+from meter.contracts.variants import Domain, Variant
+from tests import strategies
+
+BASE = Variant("m", "f64", "1", "gauge", False, frozenset({"machine"}), frozenset({"machine"}))
+KINDS = st.frozensets(st.sampled_from(["cpu", "gpu"]), min_size=1)
+DOMAINS: st.SearchStrategy[Domain] = st.one_of(st.none(), st.frozensets(st.sampled_from("uvw"), min_size=1))
+
+
+@st.composite
+def variants(draw: st.DrawFn) -> Variant:
+    """A variant of one of few shapes, with few values, so that many of them have something in common."""
+    names = draw(st.sampled_from([(), ("a",), ("a", "b"), ("a", "b")]))
+    attributes = tuple((name, draw(DOMAINS)) for name in names)
+    return BASE._replace(
+        unit=draw(st.sampled_from(["1", "1", "1", "s"])),
+        resource=draw(KINDS),
+        consumer=draw(KINDS),
+        attributes=attributes,
+        origin=draw(st.sampled_from("xyz")),
+    )
+
+
+def together(one: Variant, other: Variant) -> Variant | None:
+    """Two variants that differ in one set only, with both sets together."""
+    if len(one.attributes) != len(other.attributes):
+        return None
+    for name in ("resource", "consumer"):
+        if other._replace(**{name: getattr(one, name)}) == one:
+            return one._replace(**{name: getattr(one, name) | getattr(other, name)})
+    for (name, mine), (_, theirs) in zip(one.attributes, other.attributes, strict=True):
+        if other.with_domain(name, mine) == one:
+            return one.with_domain(name, None if mine is None or theirs is None else mine | theirs)
+    return None
+
+
+def pair_by_pair(group: list[Variant]) -> list[Variant]:
+    """What joining means: the first pair that can be joined, again and again."""
+    group = sorted(set(group), key=lambda each: str(each.to_json()))
+    for one, other in combinations(group, 2):
+        if (whole := together(one, other)) is not None:
+            return pair_by_pair([each for each in group if each not in (one, other)] + [whole])
+    return group
+
+
+@given(st.lists(variants(), max_size=14))
+@settings(strategies.steady, max_examples=400)
+def test_joined_variants_are_those_that_are_joined_pair_by_pair(group: list[Variant]) -> None:
+    """Whatever is looked up instead of compared."""
+    assert joined(group) == pair_by_pair(group)
+
+
+@given(st.lists(variants(), max_size=14), variants())
+@settings(strategies.steady, max_examples=400)
+def test_seen_variants_that_meet_are_all_that_do(group: list[Variant], variant: Variant) -> None:
+    """In the order in which they were added, each once."""
+    assert list(Seen(group).meeting(variant)) == [each for each in dict.fromkeys(group) if variant.meets(each)]
+
+
+class TestLive:
+    """What goes on along a chain."""
+
+    @given(st.lists(st.tuples(variants(), st.sampled_from("mno")), max_size=10), st.sets(st.sampled_from("mno")))
+    @settings(strategies.steady, max_examples=100)
+    def test_of_some_metrics_all_their_variants_are_found(
+        self, given: list[tuple[Variant, str]], names: set[str]
+    ) -> None:
+        """In the order in which they came."""
+        live = Live()
+        added = [variant._replace(metric=metric) for variant, metric in given]
+        for variant in added:
+            live.add(variant)
+        for name in names:
+            assert live.of({name}) == [each for each in added if each.metric == name]
+        assert sorted(live.of(None), key=str) == sorted(added, key=str)
+
+    def test_what_stands_instead_meets_what_comes_then(self) -> None:
+        """And what was taken out does not."""
+        live = Live()
+        one, other = BASE._replace(origin="x"), BASE._replace(origin="y")
+        live.add(one)
+        assert list(live.meeting(BASE)) == [one]
+        live.instead([one], [other])
+        assert list(live.meeting(BASE)) == [other]
+
+    def test_a_step_has_what_changed_and_nothing_else(self) -> None:
+        """Whatever passes is the same object."""
+        kept, gone, come = (BASE._replace(metric=name) for name in "kgc")
+        assert step([gone], [kept, gone], [kept, come]) == Step((gone,), (gone,), (come,))
+
+
+class TestClashes:
+    """The clash that is told."""
+
+    def told(self, group: list[Variant]) -> dict[str, clashes.Clash]:
+        """The clashes of variants that come one behind the other."""
+        found, live = Clashes(), Live()
+        for variant in group:
+            found.enter(variant.origin, variant, live)
+            live.add(variant)
+        return found.least()
+
+    @given(st.data(), st.lists(variants(), min_size=2, max_size=8), st.sampled_from([0, 2, clashes.PAIRS]))
+    @settings(strategies.steady, max_examples=200)
+    def test_it_does_not_depend_on_the_order(self, data: st.DataObject, group: list[Variant], pairs: int) -> None:
+        """Of one shape, however many pairs have series in common."""
+        group = [variant._replace(unit="1") for variant in dict.fromkeys(group)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clashes, "PAIRS", pairs)
+            assert self.told(group) == self.told(data.draw(st.permutations(group)))
+
+    def test_of_many_shapes_the_least_two_are_told(self) -> None:
+        """By the labels of who gives them."""
+        group = [BASE._replace(unit=unit, origin=origin) for unit, origin in (("s", "c"), ("1", "b"), ("m", "a"))]
+        (clash,) = self.told(group).values()
+        assert clash.givers == ("a", "b")
+        assert clash.shapes == ("f64, m, gauge", "f64, 1, gauge")
