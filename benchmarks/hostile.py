@@ -214,6 +214,12 @@ def _ring(size: int, form: str) -> tuple[list[str], list[str]]:
     return ["probe", *names, "sink"], [_probe(size), SINK, *texts]
 
 
+def _row(size: int) -> list[str]:
+    """Filters that each make a metric of what the one before gives."""
+    before = ["m0", *(f"g{number}" for number in range(size))]
+    return [_filter(p, before[at], f'gives = {{ name = "g{at}" }}') for at, p in enumerate(_names(size))]
+
+
 chain("plugins that are not there", 10_000, 150, lambda size: (_names(size), [SINK]), "E-PLUGIN-UNKNOWN", "E-FILE")
 chain("plugins that are not there, beside many", 5000, 150,
       lambda size: ([f"q{n}" for n in range(size)], [_named(name, "output") for name in _names(size)]),
@@ -237,6 +243,10 @@ chain("a ring of metrics", 2000, 20,
           _filter(f"p{i}", f"g{(i + 1) % n}", f'gives = {{ name = "g{i}" }}')
           + f'[[needs.metrics]]\nmetric = "m0"\ngives = {{ name = "g{i}" }}\n' for i in range(n)]]),
       "E-CYCLE")  # fmt: skip
+chain("a row of metrics", 2500, 20,
+      lambda n: (["probe", *_names(n), "sink"], [_probe(), SINK, *_row(n)]))  # fmt: skip
+chain("a row of metrics that is too long", 8000, 100,
+      lambda n: (["probe", *_names(n), "sink"], [_probe(), SINK, *_row(n)]), "E-FLOW-LIMIT")  # fmt: skip
 chain("needs that nothing meets", 10_000, 150,
       lambda n: (["probe", *_names(n), "sink"], [_probe(), SINK, *[
           _named(p, "filter", f'needs.capabilities = {{ "no.{p}" = "*" }}\n[[needs.metrics]]\nmetric = "m0"\n')

@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meter.contracts import clashes
+from meter.contracts import clashes, order
+from meter.contracts.check import Checked, check
 from meter.contracts.clashes import Clashes
+from meter.contracts.host import Assumed
 from meter.contracts.joining import joined
 from meter.contracts.live import Live, Step, step
 from meter.contracts.seen import Seen
 from meter.contracts.variants import Domain, Variant
 from tests import strategies
+from tests.contracts.build import catalogue, codes, filter_, metric, one, output, request, rule, run, source
+from tests.strategies import Scene
 
 BASE = Variant("m", "f64", "1", "gauge", False, frozenset({"machine"}), frozenset({"machine"}))
 KINDS = st.frozensets(st.sampled_from(["cpu", "gpu"]), min_size=1)
@@ -51,9 +55,9 @@ def together(one: Variant, other: Variant) -> Variant | None:
 def pair_by_pair(group: list[Variant]) -> list[Variant]:
     """What joining means: the first pair that can be joined, again and again."""
     group = sorted(set(group), key=lambda each: str(each.to_json()))
-    for one, other in combinations(group, 2):
-        if (whole := together(one, other)) is not None:
-            return pair_by_pair([each for each in group if each not in (one, other)] + [whole])
+    for first, second in combinations(group, 2):
+        if (whole := together(first, second)) is not None:
+            return pair_by_pair([each for each in group if each not in (first, second)] + [whole])
     return group
 
 
@@ -129,3 +133,51 @@ class TestClashes:
         (clash,) = self.told(group).values()
         assert clash.givers == ("a", "b")
         assert clash.shapes == ("f64, m, gauge", "f64, 1, gauge")
+
+
+class TestPotential:
+    """What could be read in some order, without following everything that derives from something in many ways."""
+
+    PROBE = source("probe", metric("m"))
+
+    @given(strategies.scenes(), st.sampled_from([0, 1]))
+    @settings(strategies.steady, max_examples=150)
+    def test_what_is_not_followed_changes_nothing(self, scene: Scene, near: int) -> None:
+        """The plan is that which following everything gives, and so is each refusal."""
+
+        def checked() -> Checked:
+            return check(request(" ".join(scene.plugins), scene.more), catalogue(*scene.contracts), Assumed())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(order, "NEAR", near)
+            everything = checked()
+        if "E-FLOW-LIMIT" not in codes(everything):
+            assert checked() == everything
+
+    def ring(self, size: int) -> list[str]:
+        """Filters that each make a metric of the source's, and the same of the next one's."""
+        return [
+            filter_(
+                f"p{place}",
+                rule(f"g{(place + 1) % size}", f'gives = {{ name = "g{place}" }}'),
+                rule("m", f'gives = {{ name = "g{place}" }}'),
+            )
+            for place in range(size)
+        ]
+
+    def test_a_ring_of_many_metrics_is_a_ring(self) -> None:
+        """Though what derives from what in it are more ways than are followed."""
+        words = " ".join(f"p{place}" for place in range(150))
+        document = one(run(f"probe {words} sink", self.PROBE, *self.ring(150), output("sink")), "E-CYCLE")
+        assert document["message"].startswith("150 ")
+
+    def test_a_row_that_is_too_long_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With the limit in its message."""
+        monkeypatch.setattr(order, "DEEP", 40)
+        names = [f"p{place}" for place in range(10)]
+        texts = [
+            filter_(name, rule(before, f'gives = {{ name = "{name}" }}'))
+            for before, name in zip(["m", *names], names, strict=False)
+        ]
+        document = one(run(f"probe {' '.join(names)} sink", self.PROBE, *texts, output("sink")), "E-FLOW-LIMIT")
+        assert "40 steps" in document["message"]

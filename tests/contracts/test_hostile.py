@@ -24,6 +24,7 @@ PARTS = ".".join("a" * 40)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that small cases can pass, too."""
     monkeypatch.setattr(order, "WAYS", 2000)
+    monkeypatch.setattr(order, "DEEP", 2000)
 
 
 @pytest.mark.parametrize("case", hostile.CASES.values(), ids=hostile.CASES.keys())

@@ -145,16 +145,16 @@ class _Walk:
         taken: list[Variant] = []
         merging: dict[int, list[Merging]] = {}
         wrong: Wrong = {}
+        worst = worst_quality()
         for hit in [each for each in applied if each.rule not in given]:  # what a formula reads is not taken
             compiled = instance.rules[hit.rule]
             if compiled.rule.keeps:
                 passing.append(hit.part)
-            new = give(compiled.rule, hit.part, instance.label, worst_quality())
-            names = {new.metric} if new is not None else set()
-            if not self.sound(instance, compiled, hit, wrong):
-                doubtful |= names
-            else:
+            new = give(compiled.rule, hit.part, instance.label, worst)
+            if self.sound(instance, compiled, hit, wrong):
                 taken.append(hit.part)
+            elif new is not None:
+                doubtful.add(new.metric)
             if new is None:
                 continue
             if new.metric not in doubtful:

@@ -12,7 +12,7 @@ has it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
@@ -23,7 +23,7 @@ from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
 from meter.contracts.rings import shortest_ring
-from meter.contracts.rules import WorstQuality, apply, give, named
+from meter.contracts.rules import Rule, WorstQuality, apply, give, named
 from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
 
@@ -34,6 +34,10 @@ LIMIT: Final = 10_000
 """Variants that could exist; more are not followed."""
 WAYS: Final = 100_000
 """Reads that could happen, and pairs of them of which one takes away what the other reads; more are not followed."""
+DEEP: Final = 5_000_000
+"""Instances that variants derive from, counted for each variant: those of a row of 3,000 filters; no longer one."""
+NEAR: Final = 100
+"""So many equal variants are compared with another one that derives from other instances."""
 SHOWN: Final = 12
 """Edges of a ring that are told."""
 
@@ -110,25 +114,23 @@ class TooManyError(Exception):
 def potential(instances: Iterable[Instance]) -> list[Reach]:
     """Every read that could happen, as a least fixed point from the sources.
 
-    An instance never reads what derives from itself.
+    An instance never reads what derives from itself. What derives from more than an equal variant is read by nobody
+    who does not read that one: it says nothing more of the order, and is not followed.
     Raises: TooManyError, a limit was passed.
     """
     instances = sorted(instances, key=lambda each: each.label)  # so that it is always the same limit that is passed
     filters = [i for i in instances if language().words["placement"][i.contract.placement]["role"] == "filter"]
+    readers = _Readers(filters)
     pool: dict[Variant, bool] = {variant: False for instance in instances for variant in instance.emits}
     reaches: dict[Reach, None] = {}
     computed = _computed(filters)
+    known = _Known()
     fresh = list(pool)
     quality = worst_quality()
+    deep = 0
     while fresh:
         made: dict[Variant, bool] = {}
-        by_name: dict[str, list[Variant]] = {}
-        for variant in fresh:
-            by_name.setdefault(variant.metric, []).append(variant)
-        for instance in filters:
-            rules = [compiled.rule for compiled in instance.rules]
-            names = named(rules)
-            candidates = fresh if names is None else [v for name in sorted(names) for v in by_name.get(name, ())]
+        for instance, rules, candidates in readers.of(fresh):
             seen = [variant for variant in candidates if instance.label not in variant.via]
             for variant in seen:
                 for hit in apply(rules, [variant], commensurable)[0]:
@@ -153,9 +155,60 @@ def potential(instances: Iterable[Instance]) -> list[Reach]:
         if computed is not None:
             made |= {variant: False for variant in computed.fresh() if variant not in pool and variant not in made}
             made = made or dict.fromkeys(computed.rest(), False)
+        else:
+            made = {variant: changed for variant, changed in made.items() if known.more(variant, changed=changed)}
         pool.update(made)
         fresh = list(made)
+        deep += sum(len(variant.via) for variant in fresh)
+        if deep > DEEP:
+            raise TooManyError("deep", DEEP)
     return list(reaches)
+
+
+class _Readers:
+    """The filters of a chain by the metrics that they could select."""
+
+    def __init__(self, filters: Iterable[Instance]) -> None:
+        self._all = [(instance, [compiled.rule for compiled in instance.rules]) for instance in filters]
+        self._by: dict[str | None, list[int]] = {}
+        """By name; `None` has those that could select any."""
+        for place, (_, rules) in enumerate(self._all):
+            names = named(rules)
+            for name in (None,) if names is None else names:
+                self._by.setdefault(name, []).append(place)
+
+    def of(self, variants: Sequence[Variant]) -> Iterator[tuple[Instance, list[Rule], list[Variant]]]:
+        """The filters that could select some of the variants, each with its rules and these, in the order of filters.
+
+        Variants of one name are in the order in which they are here, and the names sorted.
+        """
+        by_name: dict[str, list[Variant]] = {}
+        for variant in variants:
+            by_name.setdefault(variant.metric, []).append(variant)
+        reads: dict[int, list[Variant]] = {place: list(variants) for place in self._by.get(None, ())}
+        for name in sorted(by_name):
+            for place in self._by.get(name, ()):
+                reads.setdefault(place, []).extend(by_name[name])
+        for place in sorted(reads):
+            yield *self._all[place], reads[place]
+
+
+class _Known:
+    """Variants by all but what they derive from."""
+
+    def __init__(self) -> None:
+        self._by: dict[Variant, list[tuple[frozenset[str], bool]]] = {}
+
+    def more(self, variant: Variant, *, changed: bool) -> bool:
+        """Whether a variant says more of the order than those that are known; it is known then.
+
+        An equal one that derives from less is read by all that read this one. `changed` makes edges weak.
+        """
+        known = self._by.setdefault(variant._replace(via=frozenset()), [])
+        if any(via <= variant.via and was <= changed for via, was in known[:NEAR]):
+            return False
+        known.append((variant.via, changed))
+        return True
 
 
 def _computed(filters: Sequence[Instance]) -> Potential | None:

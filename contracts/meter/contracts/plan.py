@@ -111,16 +111,11 @@ def hops(instances: Sequence[Instance], steps: Mapping[str, Step]) -> dict[str, 
     now: dict[_Key, _Group] = {}
     for instance in instances:
         step = steps[instance.label]
-        taken = _grouped(step.taken)
-        whole = {key: now[key] for key in taken}
+        takes = list(_takes(step.taken, there, now))
         before = _changed(step, there, now)
         changed = {key: now[key] for key in before if now[key]}
         found[instance.label] = {
-            "takes": [
-                {"metric": metric, "from": origin, "part": part}
-                for (metric, origin), parts in sorted(taken.items())
-                for part in _conditions(parts, whole[metric, origin])
-            ],
+            "takes": takes,
             "adds": [
                 row
                 for (_, origin), group in sorted(changed.items())
@@ -140,12 +135,17 @@ _Key = tuple[str, str]
 _Group = list[Variant]
 
 
-def _grouped(variants: Iterable[Variant]) -> dict[_Key, _Group]:
-    """Variants by metric and giver, those of a group joined as far as they are one product set."""
-    groups: dict[_Key, _Group] = {}
-    for variant in variants:
+def _takes(
+    taken: Iterable[Variant], there: Mapping[_Key, Sequence[Variant]], now: Mapping[_Key, _Group]
+) -> Iterator[dict[str, str]]:
+    """The rows of what an instance takes of what there is; many an output takes all of it."""
+    groups: dict[_Key, list[Variant]] = {}
+    for variant in taken:
         groups.setdefault((variant.metric, variant.origin), []).append(variant)
-    return {key: _joined(group) for key, group in groups.items()}
+    for key in sorted(groups):
+        all_of_it = set(map(id, groups[key])) == set(map(id, there[key]))
+        parts = [""] if all_of_it else _conditions(_joined(groups[key]), now[key])
+        yield from ({"metric": key[0], "from": key[1], "part": part} for part in parts)
 
 
 def _joined(group: Iterable[Variant]) -> _Group:

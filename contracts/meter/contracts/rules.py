@@ -214,6 +214,8 @@ def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fau
         found.append(Fault("resource", "|".join(sorted(part.resource)), rule.resource))
     if rule.consumer and not part.consumer <= set(rule.consumer):
         found.append(Fault("consumer", "|".join(sorted(part.consumer)), rule.consumer))
+    if not rule.attributes and rule.gives is None:  # as nearly all rules of outputs have it
+        return found
     have = {name for name, _ in part.attributes}
     found += [Fault("attributes", "absent", (name,)) for name in rule.attributes if name not in have]
     if rule.gives is not None:

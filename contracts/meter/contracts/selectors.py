@@ -51,6 +51,11 @@ class Selector(NamedTuple):
         """Whether the name has no wildcard."""
         return not _WILDCARDS.intersection(self.glob)
 
+    @property
+    def everything(self) -> bool:
+        """Whether it means all that there is."""
+        return self.glob == "*" and not self.conditions and not self.excludes
+
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Selector:
@@ -142,6 +147,8 @@ def split_list(
     variant: Variant, selectors: Sequence[Selector], same_dimension: Commensurable
 ) -> tuple[list[Hit], list[Variant]]:
     """The parts that a list of selectors means, and those that it does not."""
+    if len(selectors) == 1 and selectors[0].everything:  # as most outputs have it
+        return [Hit(0, variant)], []
     hits: list[Hit] = []
     rest = [variant]
     if all(selector.excludes for selector in selectors):

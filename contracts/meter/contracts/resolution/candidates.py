@@ -82,13 +82,18 @@ def giving(contract: Contract, metric: str, *, literal: bool) -> Iterator[Giving
     if not literal:
         for name, tables in contract.open_tables.items():
             if name != metric:
-                fits = is_template(name) and _form(name).fullmatch(metric) is not None
+                fits = could_make(name, metric)
                 found += [each for each in tables if fits or _sent(each[1])]
     for _, table in sorted(found, key=lambda each: each[0]):
         if isinstance(table, MetricClause):
             yield Giving(table.when, table.quality, table.host)
         elif table.gives is not None:
             yield Giving(table.when, table.gives.quality or "")
+
+
+def could_make(template: str, metric: str) -> bool:
+    """Whether a template could be the name of a metric."""
+    return is_template(template) and _form(template).fullmatch(metric) is not None
 
 
 def _sent(table: MetricClause | RuleClause) -> bool:

@@ -11,7 +11,7 @@ from itertools import islice
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.resolution.candidates import answers, giving, metrics_of
+from meter.contracts.resolution.candidates import answers, could_make, metrics_of
 
 
 class Roster:
@@ -20,6 +20,8 @@ class Roster:
     def __init__(self) -> None:
         self._instances: dict[str, Instance] = {}
         self._by: dict[tuple[str, str], list[Instance]] = {}
+        self._open: dict[str, None] = {}
+        """Templates that an instance has or had."""
 
     def __len__(self) -> int:
         return len(self._instances)
@@ -40,6 +42,7 @@ class Roster:
         self._instances[instance.label] = instance
         for key in _keys(instance.contract):
             self._by.setdefault(key, []).append(instance)
+        self._open.update(dict.fromkeys(instance.contract.open_tables))
 
     def since(self, mark: int) -> list[Instance]:
         """Those that were put in after the roster had `mark` instances."""
@@ -58,10 +61,13 @@ class Roster:
 
     def givers(self, metric: str) -> list[Instance]:
         """Those of which some table gives a metric of that name, literally or by a template that could make it."""
-        templates = (
-            each for each in self._by.get(("", "template"), ()) if any(giving(each.contract, metric, literal=False))
-        )
-        return list({each.label: each for each in (*self._by.get(("metric", metric), ()), *templates)}.values())
+        found = list(self._by.get(("metric", metric), ()))
+        for name in self._open:
+            others = self._by[("open", name)]
+            if others and could_make(name, metric):  # most templates are those of many instances
+                found += others
+        found += self._by.get(("", "sent"), ())
+        return list({each.label: each for each in found}.values())
 
     def chain(self, label: str, *ends: str) -> str:
         """Why something is there, in words: the instances from the asked one on, and what the last one leads to."""
@@ -87,8 +93,9 @@ def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
     """Under what an instance of a contract is found."""
     yield from (("name", name) for name in {contract.name, *contract.provides.capabilities})
     yield from (("metric", metric) for metric in metrics_of(contract))
-    if contract.open_tables:
-        yield "", "template"
+    yield from (("open", name) for name in contract.open_tables)
+    if any(clause.schema is not None for clause in contract.provides.metrics):
+        yield "", "sent"
     for clause in ("alias", "config_for", "conflicts", "recommends"):
         if getattr(contract, clause):
             yield "", clause
