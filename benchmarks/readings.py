@@ -1,52 +1,116 @@
-"""Readings: what a poll of a host source costs, beside psutil reading the same."""
+"""Readings: what a poll of a host source costs, beside psutil and beside C reading the same.
+
+C keeps the files open and takes all numbers out of their text, which is the floor. A poll of meter does more: it takes
+differences, checks the contract and gives rows.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psutil
 
+from benchmarks.controls import NoCompilerError, compiled
 from benchmarks.figure import Figure, best_us
 from meter.core.discovery import discover
 from meter.core.loading import load
 from meter.core.readings import BoundSourceContext, Declared, Readings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-PEERS: dict[str, Callable[[], object]] = {
-    "cpu": lambda: psutil.cpu_times(percpu=True),
-    "memory": psutil.virtual_memory,
-    "disk": lambda: psutil.disk_io_counters(perdisk=True),
-    "network": lambda: psutil.net_io_counters(pernic=True),
-    "filesystem": lambda: [psutil.disk_usage(each.mountpoint) for each in psutil.disk_partitions()],
-    "kernel": psutil.cpu_stats,
-    "paging": psutil.swap_memory,
-    "uptime": psutil.boot_time,
-}
+PROCESSES: Final = 200
+"""So many idle processes the source `process` scans."""
+ROUNDS: Final = "2000"
+
+
+class Peer(NamedTuple):
+    """What reads the same as a source: psutil's function, and the files for C; none where the source calls no file."""
+
+    psutil: Callable[[], object]
+    files: tuple[str, ...] = ()
 
 
 def figures() -> Iterator[Figure]:
-    """One poll of each source that has a peer; no bar of its own, the peer is the bar."""
+    """One poll of each source, beside psutil, which is the bar, and beside C, which is the floor."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        try:
+            reader = compiled("reader", folder)
+            why = ""
+        except NoCompilerError as error:
+            reader, why = "", str(error)
+        started = [stack.enter_context(_idle()) for _ in range(PROCESSES)]
+        pids = [process.pid for process in started]
+        watched = [psutil.Process(pid) for pid in pids]
+        peers = {
+            "cpu": Peer(lambda: psutil.cpu_times(percpu=True), ("/proc/stat",)),
+            "memory": Peer(psutil.virtual_memory, ("/proc/meminfo",)),
+            "disk": Peer(lambda: psutil.disk_io_counters(perdisk=True), ("/proc/diskstats",)),
+            "network": Peer(lambda: psutil.net_io_counters(pernic=True), ("/proc/net/dev",)),
+            "filesystem": Peer(lambda: [psutil.disk_usage(each.mountpoint) for each in psutil.disk_partitions()]),
+            "kernel": Peer(psutil.cpu_stats, ("/proc/stat",)),
+            "paging": Peer(psutil.swap_memory, ("/proc/vmstat",)),
+            "uptime": Peer(psutil.boot_time),
+            "process": Peer(
+                lambda: [_all_of(each) for each in watched],
+                tuple(f"/proc/{pid}/{name}" for pid in pids for name in ("stat", "io")),
+            ),
+        }
+        for name, peer in peers.items():
+            count = PROCESSES if name == "process" else 1
+            what = f"poll of {name}" if count == 1 else f"poll of {name}, each of {count}"
+            took = _poll_us(name, [f"pid={pid}" for pid in pids] if name == "process" else []) / count
+            yield Figure(what, took, best_us(peer.psutil) / count, "psutil", "us", 1)
+            if peer.files and reader:
+                best = subprocess.run([reader, ROUNDS, *peer.files], check=True, capture_output=True).stdout.split()[0]
+                yield Figure("  the same", took, int(best) / 1e3 / count, "C, files kept open", "us", None)
+            elif peer.files:
+                yield Figure("  the same", took, None, "C, files kept open", "us", None, note=why)
+
+
+@contextlib.contextmanager
+def _idle() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does nothing until the end."""
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _all_of(process: psutil.Process) -> Sequence[object]:
+    """What the source `process` gives of one process."""
+    with process.oneshot():
+        return process.cpu_times(), process.memory_info(), process.num_threads(), process.io_counters()
+
+
+def _poll_us(name: str, options: list[str]) -> float:
+    """The best time of one poll in microseconds."""
     from meter.contracts.instances import Instance, configure
+    from meter.contracts.request import from_words
 
-    catalogue = discover(installed=False).catalogue
-    for name, peer in PEERS.items():
-        entry = catalogue.entries[name][0]
-        assert entry.contract is not None
-        instance = Instance(label=name, contract=entry.contract, span=entry.contract.source.key(), because="asked")
-        assert not configure(instance, {})
-        source = load(name, entry.path, entry.contract.exports["plugin"])(instance.config)
-        declared = Declared(name, instance.emits)
-        source.start(BoundSourceContext(declared))
-        readings = Readings(declared)
+    entry = discover(installed=False).catalogue.entries[name][0]
+    assert entry.contract is not None
+    instance = Instance(label=name, contract=entry.contract, span=entry.contract.source.key(), because="asked")
+    request, wrong = from_words("/readings", [name, *options], [name, *options])
+    assert request is not None, wrong
+    assert not configure(instance, request.config.get(name, {}))
+    source: Any = load(name, entry.path, entry.contract.exports["plugin"])(instance.config)
+    declared = Declared(name, instance.emits)
+    source.start(BoundSourceContext(declared))
+    readings = Readings(declared)
 
-        def poll(source: object = source, readings: Readings = readings) -> None:
-            readings.begin(time.monotonic_ns())
-            source.poll(readings)  # type: ignore[attr-defined]  # loaded from its contract
-            readings.take()
+    def poll() -> None:
+        readings.begin(time.monotonic_ns())
+        source.poll(readings)
+        readings.take()
 
-        poll()
-        yield Figure(f"poll of {name}", best_us(poll), best_us(peer), "psutil", "us", 1)
-        source.stop()
+    poll()
+    best = best_us(poll)
+    source.stop()
+    return best
