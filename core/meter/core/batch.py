@@ -70,10 +70,13 @@ class Block:
     the cell is missing, or None where none is. A missing cell holds NaN, in integers 0. `reasons` says why cells are
     missing where that is known, by row and position of the key.
 
+    `ids`, n texts, is there where rows are of many short-lived things, such as processes: the keys of the layout have
+    the id `EACH`, and each row says of which thing it is. So things come and go, and the layout stays. None elsewhere.
+
     The constructor trusts the shapes; `verify` compares them.
     """
 
-    __slots__ = ("layout", "masks", "parts", "reasons", "since", "ts")
+    __slots__ = ("ids", "layout", "masks", "parts", "reasons", "since", "ts")
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class Block:
         parts: tuple[Array, ...],
         masks: tuple[Array | None, ...] | None = None,
         reasons: Mapping[tuple[int, int], str] = _NO_REASONS,
+        ids: tuple[str, ...] | None = None,
     ) -> None:
         ts.setflags(write=False)
         since.setflags(write=False)
@@ -100,6 +104,7 @@ class Block:
         self.parts: Final = parts
         self.masks: Final = masks
         self.reasons: Final = reasons
+        self.ids: Final = ids
 
     @property
     def rows(self) -> int:
@@ -175,7 +180,36 @@ class Block:
         """Row, key and value of each cell, row by row in the order of the keys; slow, for tests and tables."""
         for row in range(len(self.ts)):
             for position, key in enumerate(self.layout.keys):
-                yield row, key, self._cell(row, position)
+                yield row, key if self.ids is None else key.at(self.ids[row]), self._cell(row, position)
+
+    def spread(self) -> list[Block]:
+        """The same for who knows nothing of `ids`: a block for each thing, with its own keys, over the same arrays."""
+        if self.ids is None:
+            return [self]
+        rows_of: dict[str, list[int]] = {}
+        for row, id_ in enumerate(self.ids):
+            rows_of.setdefault(id_, []).append(row)
+        return [self._only(id_, rows) for id_, rows in rows_of.items()]
+
+    def _only(self, id_: str, rows: list[int]) -> Block:
+        """The rows of one thing."""
+        layout = self.layout.at(id_)
+        run = slice(rows[0], rows[0] + len(rows))
+        taken: slice | list[int] = run if rows[-1] - rows[0] == len(rows) - 1 else rows
+        reasons = self.reasons
+        if reasons:
+            new = {row: at for at, row in enumerate(rows)}
+            place = [layout.keys.position(key.at(id_)) for key in self.layout.keys]
+            reasons = {(new[row], place[at]): why for (row, at), why in reasons.items() if row in new}
+        masks = [None if mask is None or not mask[taken].any() else mask[taken] for mask in self.masks]
+        parts = tuple([part[taken] for part in self.parts])
+        return Block(layout, self.ts[taken], self.since[taken], parts, tuple(masks), reasons)
+
+    def rows_of(self, ids: tuple[str, ...] | None) -> Block:
+        """The same rows, each of one of these things."""
+        if ids is self.ids:
+            return self
+        return Block(self.layout, self.ts, self.since, self.parts, self.masks, self.reasons, ids)
 
     def select(self, layout: Layout) -> Block:
         """The same rows with fewer keys, over the same arrays; `layout` is from `restrict` of this block's layout.
@@ -189,21 +223,22 @@ class Block:
         reasons = self.reasons
         if reasons:
             reasons = dict(_moved(reasons, self.layout.keys, layout.keys))
-        return Block(layout, self.ts, self.since, self.parts, self.masks, reasons)
+        return Block(layout, self.ts, self.since, self.parts, self.masks, reasons, self.ids)
 
     def join(self, other: Block) -> Block:
         """The same rows with the keys of both blocks, over the arrays of both.
 
-        Raises: ValueError, the rows are not of the same spans; KeyClash, a key is in both.
+        Raises: ValueError, the rows are not of the same spans and things; KeyClash, a key is in both.
         """
-        if not (_equal(self.ts, other.ts) and _equal(self.since, other.since)):
+        if not (_equal(self.ts, other.ts) and _equal(self.since, other.since) and self.ids == other.ids):
             raise ValueError(f"{self!r} and {other!r} do not cover the same spans")
         layout = self.layout.join(other.layout)
         reasons = self.reasons
         if reasons or other.reasons:
             reasons = dict(_moved(reasons, self.layout.keys, layout.keys))
             reasons.update(_moved(other.reasons, other.layout.keys, layout.keys))
-        return Block(layout, self.ts, self.since, self.parts + other.parts, self.masks + other.masks, reasons)
+        parts, masks = self.parts + other.parts, self.masks + other.masks
+        return Block(layout, self.ts, self.since, parts, masks, reasons, self.ids)
 
     def verify(self) -> None:
         """Compare shapes, types and read-only flags with the layout; about 1 µs, whatever the number of rows.
@@ -221,10 +256,12 @@ class Block:
                 raise ValueError(f"part {dtype} of {layout!r}: {part.dtype}{list(part.shape)}")
             if mask is not None and (mask.shape != part.shape or mask.dtype != np.bool_ or mask.flags.writeable):
                 raise ValueError(f"mask of {dtype} of {layout!r}: {mask.dtype}{list(mask.shape)}")
+        if (self.ids is None) is layout.each or (self.ids is not None and len(self.ids) != rows):
+            raise ValueError(f"{'no' if self.ids is None else len(self.ids)} ids for {rows} rows of {layout!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Made anew: numpy forgets read-only flags.
-        return Block, (self.layout, self.ts, self.since, self.parts, self.masks, dict(self.reasons))
+        return Block, (self.layout, self.ts, self.since, self.parts, self.masks, dict(self.reasons), self.ids)
 
     def __repr__(self) -> str:
         return f"Block({len(self.ts)} rows of {self.layout!r})"
@@ -296,6 +333,7 @@ def build(rows: Sequence[Row]) -> tuple[Block, ...]:
     """
     blocks = []
     taken: dict[int, Layout | set[str]] = {}
+    of_each: set[tuple[int, str, Layout]] = set()
     begin, total = 0, len(rows)
     while begin < total:
         columns = rows[begin].columns
@@ -307,7 +345,11 @@ def build(rows: Sequence[Row]) -> tuple[Block, ...]:
             plan = columns.plan = _Plan(tuple(columns.keys))
         group = rows if end - begin == total else rows[begin:end]
         for row in group:
-            if row.ts in taken:
+            if row.id:
+                if (row.ts, row.id, plan.layout) in of_each:
+                    raise ValueError(f"{plan.keys[0].at(row.id).name} occurs twice at {row.ts} ns")
+                of_each.add((row.ts, row.id, plan.layout))
+            elif row.ts in taken:
                 _claim(taken, row.ts, plan.layout)
             else:
                 taken[row.ts] = plan.layout
@@ -375,15 +417,16 @@ class _Plan:
             packed = pack(f"{2 * count}q", *[row.ts for row in rows], *[row.since for row in rows])
         times = np.frombuffer(packed, _INT64)
         ts, since = times[:count], times[count:]
+        ids = tuple([row.id for row in rows]) if rows[0].columns.each else None
         parts = []
         for part in self.parts:
             matrix = _dense(part, rows)
             if matrix is None:
-                return self._with_gaps(rows, ts, since)
+                return self._with_gaps(rows, ts, since, ids)
             parts.append(matrix)
-        return Block(self.layout, ts, since, tuple(parts))
+        return Block(self.layout, ts, since, tuple(parts), ids=ids)
 
-    def _with_gaps(self, rows: Sequence[Row], ts: Array, since: Array) -> Block:
+    def _with_gaps(self, rows: Sequence[Row], ts: Array, since: Array, ids: tuple[str, ...] | None) -> Block:
         """The same where a cell is missing or wrong."""
         parts: list[Array] = []
         masks: list[Array | None] = []
@@ -399,7 +442,7 @@ class _Plan:
                 if isinstance(value, Missing) and value.reason:
                     reasons[row, part.positions[column]] = value.reason
             masks.append(gaps if found else None)
-        return Block(self.layout, ts, since, tuple(parts), tuple(masks), reasons or _NO_REASONS)
+        return Block(self.layout, ts, since, tuple(parts), tuple(masks), reasons or _NO_REASONS, ids)
 
     def _floats(self, part: _Part, picked: list[list[Any]]) -> tuple[Array, Array]:
         """A matrix of floats, and which of its cells are missing."""

@@ -6,7 +6,7 @@ matrices. What no rule selects, and what a rule keeps, goes on beside the filter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -132,10 +132,31 @@ def beside(rules: Sequence[Rule], layout: Layout) -> Layout | None:
 
 
 class Bound(NamedTuple):
-    """A plugin's rules on one layout: what passes by itself, `None` for nothing, and the selections."""
+    """A plugin's rules on one layout: what passes by itself, `None` for nothing, and the selections.
+
+    `parted`: something is taken, but the layout is one of many things, and each of these has its own selections.
+    """
 
     passing: Layout | None
     selections: tuple[Selection, ...]
+    parted: bool = False
+
+
+def row_by_row(rules: Sequence[Rule], layout: Layout, kinds: Collection[str]) -> bool:
+    """Whether what a plugin makes of each row is of the thing that the row is of.
+
+    Args: kinds, those of which it treats each row by itself; others that it selects have to be parted.
+    """
+    for key in layout.keys:
+        for hit in apply(rules, [key.variant()], same_dimension)[0]:
+            gives = rules[hit.rule].gives
+            if key.metric.kind not in kinds:
+                return False
+            if gives is not None and (
+                gives.merge is not None or gives.resource or gives.consumer or {"resource", "consumer"} & {*gives.drop}
+            ):
+                return False
+    return True
 
 
 def same_dimension(one: str, other: str) -> bool:

@@ -268,7 +268,7 @@ class Sources:
 
         pending, self._pending = self._pending, []
         for raw, takers, begun in pending:
-            blocks = self._engine.blocks(raw)
+            blocks = [part for block in self._engine.blocks(raw) for part in block.spread()]
             anchor = Anchor(*raw.anchor)
             for window in takers:
                 window.take(blocks, anchor)

@@ -105,10 +105,13 @@ class FilterElement:
         found = self.bindings.get(layout)
         breach = None
         if found is None:
-            from meter.core.bind import Bound, beside, bind  # numpy
+            from meter.core.bind import Bound, beside, bind, row_by_row  # numpy
 
             try:
-                found = bind(self.label, self.rules, layout, self.quality, self._owner)
+                if layout.each and not row_by_row(self.rules, layout, getattr(self.filter, "by_row", ())):
+                    found = Bound(beside(self.rules, layout), (), parted=True)
+                else:
+                    found = bind(self.label, self.rules, layout, self.quality, self._owner)
             except ContractBreach as error:
                 found, breach = Bound(beside(self.rules, layout), ()), error
             if len(self.bindings) >= BINDINGS_LIMIT:
@@ -215,3 +218,10 @@ class OutputElement:
             layout = block.layout.restrict(keys) if len(keys) else None
             _remember(self.routes, block.layout, layout)
         return None if layout is None else block.select(layout)
+
+    def parts(self, block: Block) -> list[Block]:
+        """The part of a block that the output takes, in blocks that it knows how to read."""
+        part = self.route(block)
+        if part is None:
+            return []
+        return [part] if part.ids is None or getattr(self.output, "takes_ids", False) else part.spread()

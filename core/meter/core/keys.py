@@ -10,7 +10,7 @@ Layouts add positions of columns; keys know nothing of these, nor of values. Imp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meter.contracts import keynames
 from meter.contracts.digests import digest
@@ -24,6 +24,11 @@ Entity = tuple[str, str]
 """A resource or a consumer: kind and id; the id of a kind that exists once, such as `machine`, is empty."""
 
 MACHINE: Entity = ("machine", "")
+
+EACH: Final = "\0"
+"""The id of each: a key that has it stands for one series of each of many things, and every row says of which.
+
+Nothing has it for a name, as no path and no text of the kernel holds it."""
 
 
 class Metric(NamedTuple):
@@ -94,6 +99,17 @@ class Key(Named):
         """
         return cls(metric, resource, consumer, () if attributes is None else attributes.items())
 
+    @property
+    def each(self) -> bool:
+        """Whether this stands for a series of each of many things."""
+        return self.resource[1] == EACH or self.consumer[1] == EACH
+
+    def at(self, id_: str) -> Key:
+        """The series of one of the things that this stands for."""
+        resource = (self.resource[0], id_) if self.resource[1] == EACH else self.resource
+        consumer = (self.consumer[0], id_) if self.consumer[1] == EACH else self.consumer
+        return Key(self.metric, resource, consumer, self.attributes)
+
     @staticmethod
     def parse_name(name: str) -> tuple[str, ...]:
         """What the key of a name was made from: metric, kind and id of both, attributes as `name=value`.
@@ -110,7 +126,7 @@ class Key(Named):
         text = f"{self.metric.name}{{{parts}}}" if parts else self.metric.name
         for word, (kind, id_) in (("of", self.resource), ("for", self.consumer)):
             if id_:
-                text += f" {word} {kind}/{id_}"
+                text += f" {word} each {kind}" if id_ == EACH else f" {word} {kind}/{id_}"
         return text
 
     def variant(self) -> Variant:

@@ -28,6 +28,8 @@ Address = tuple[int, int]
 Place = tuple[int, "slice | tuple[int, ...]"]
 """A part and columns of it: a slice where they are neighbours."""
 
+_THINGS = 1 << 12
+"""Things of which a layout of each remembers theirs; the oldest are forgotten."""
 _CACHE = 256
 """Results kept for each layout; a chain of churning key sets must not grow without bound."""
 
@@ -43,12 +45,14 @@ class Layout:
 
     __slots__ = (
         "__weakref__",
+        "_at",
         "_joins",
         "_places",
         "_restrictions",
         "_spans",
         "address",
         "dtypes",
+        "each",
         "keys",
         "metrics",
         "plans",
@@ -59,9 +63,12 @@ class Layout:
     dtypes: tuple[str, ...]
     widths: tuple[int, ...]
     address: tuple[Address, ...]
+    each: bool
+    """Whether the keys stand for series of each of many things; a row then says of which."""
     metrics: tuple[str, ...]
     """Names of metrics, each once, in the order of `keys`."""
     plans: dict[Any, Any]
+    _at: dict[str, Layout]
     _joins: dict[Layout, Layout]
     _places: dict[str, tuple[Place, ...]]
     _restrictions: dict[KeySet, Layout]
@@ -89,8 +96,10 @@ class Layout:
         keep(made, "dtypes", dtypes)
         keep(made, "widths", widths)
         keep(made, "address", address)
+        keep(made, "each", any(key.each for key in keys))
         keep(made, "metrics", tuple(spans))
         keep(made, "plans", {})
+        keep(made, "_at", {})
         keep(made, "_joins", {})
         keep(made, "_places", {})
         keep(made, "_restrictions", {})
@@ -153,6 +162,18 @@ class Layout:
                 tuple([where[name] for name in keys.names]),
             )
             _remember(self._joins, other, found)
+        return found
+
+    def at(self, id_: str) -> Layout:
+        """The layout of one of the things that keys with the id `EACH` stand for, over the same parts."""
+        found = self._at.get(id_)
+        if found is None:
+            where = {key.at(id_): address for key, address in zip(self.keys, self.address, strict=True)}
+            keys = KeySet(where)
+            found = Layout(keys, self.dtypes, self.widths, tuple([where[key] for key in keys]))
+            if len(self._at) >= _THINGS:
+                del self._at[next(iter(self._at))]
+            self._at[id_] = found
         return found
 
     def span(self, metric: str) -> tuple[int, int]:

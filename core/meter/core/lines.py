@@ -70,10 +70,8 @@ class Lines:
         return [piece for block in batch.blocks for piece in self._block(block, batch.anchor)]
 
     def _block(self, block: Block, anchor: Anchor) -> Iterator[bytes]:
-        place = ("lines", self._name)
-        plan: _Plan | None = block.layout.plans.get(place)
-        if plan is None:
-            plan = block.layout.plans[place] = _plan(block.layout, self._around)
+        plan = self._plan(block.layout)
+        ids = block.ids
         width = len(plan.heads)
         times = self._times(anchor.wall(block.ts).tolist())
         rows = max(1, _CHUNK // width)
@@ -82,22 +80,27 @@ class Lines:
             end = begin + len(stamps)
             pieces = [b""] * (4 * width * len(stamps))
             pieces[0::4] = [stamp for stamp in stamps for _ in range(width)]
-            pieces[1::4] = plan.heads * len(stamps)
             values = self._values(plan, block, begin, end)
             pieces[2::4] = values
-            pieces[3::4] = plan.tails * len(stamps)
+            plans = [plan] * len(stamps) if ids is None else [self._plan(block.layout.at(i)) for i in ids[begin:end]]
+            pieces[1::4] = [head for own in plans for head in own.heads]
+            pieces[3::4] = [tail for own in plans for tail in own.tails]
             for cell in _gaps(plan, block, begin, end, values):
+                row, place = divmod(cell, width)
                 pieces[4 * cell + 2] = self._missing
-                pieces[4 * cell + 3] = self._gap(plan, block, begin, cell)
+                pieces[4 * cell + 3] = self._gap(plan, block, begin + row, place, plans[row].gaps[place])
             yield b"".join(pieces)
 
-    def _gap(self, plan: _Plan, block: Block, begin: int, cell: int) -> bytes:
-        """What ends the line of a missing cell, counted from the row `begin` on."""
-        row, place = divmod(cell, len(plan.heads))
-        gap = plan.gaps[place]
-        return (
-            gap if self._reason is None else gap + self._reason(block.reasons.get((begin + row, plan.keys[place]), ""))
-        )
+    def _plan(self, layout: Layout) -> _Plan:
+        place = ("lines", self._name)
+        plan: _Plan | None = layout.plans.get(place)
+        if plan is None:
+            plan = layout.plans[place] = _plan(layout, self._around)
+        return plan
+
+    def _gap(self, plan: _Plan, block: Block, row: int, place: int, gap: bytes) -> bytes:
+        """What ends the line of a missing cell."""
+        return gap if self._reason is None else gap + self._reason(block.reasons.get((row, plan.keys[place]), ""))
 
     def _values(self, plan: _Plan, block: Block, begin: int, end: int) -> list[bytes]:
         """The texts of the values of some rows, row by row."""

@@ -97,7 +97,7 @@ def load_class(plugin: str, contract: str, export: str, role: str) -> type[Any]:
     others = [name for name, (other, _) in _BASES.items() if name != role and issubclass(made, other)]
     if others and not issubclass(made, base):
         raise ExportMismatch(plugin, export, "role", got=others[0], role=role)
-    calls = [own, *(name for name in dir(base) if not name.startswith("_"))]
+    calls = [own, *(name for name in dir(base) if not name.startswith("_") and callable(getattr(base, name)))]
     for name in calls:
         if not callable(getattr(made, name, None)) or (name == own and getattr(made, own) is getattr(base, own, None)):
             raise ExportMismatch(plugin, export, "method", method=name, role=role)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import threading
 
     from meter.core.batch import Block
+    from meter.core.bind import Bound
     from meter.core.delivery import Delivery
     from meter.core.elements import FilterElement
     from meter.core.faults import Faults
@@ -110,19 +111,34 @@ class Pipeline:
         if breach is not None and filter_.live:
             filter_.live = False
             self._faults.raised(filter_.label, "bind", breach)
-        if bound.selections and filter_.live:
-            phase = "bind"
-            try:
-                filter_.tell(block.layout, bound)
-                phase = "run"
-                given = list(filter_.filter.run(bound.selections, block))
-                for made in given:
-                    filter_.verify(made)
-                return _together(filter_.label, passing, given)
-            except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
-                filter_.live = False
-                self._faults.raised(filter_.label, phase, error)
-        return [] if passing is None else [passing]
+        beside = [] if passing is None else [passing]
+        if bound.parted:
+            for part in block.spread():
+                own, breach = filter_.bound(part.layout)
+                if breach is not None and filter_.live:
+                    filter_.live = False
+                    self._faults.raised(filter_.label, "bind", breach)
+                if own.selections and filter_.live:
+                    beside += self._through(filter_, own, part, None)
+            return beside
+        return self._through(filter_, bound, block, passing) if bound.selections and filter_.live else beside
+
+    def _through(self, filter_: FilterElement, bound: Bound, block: Block, passing: Block | None) -> list[Block]:
+        """What passes beside a filter together with what it gives of a block; alone where the filter fails."""
+        phase = "bind"
+        try:
+            filter_.tell(block.layout, bound)
+            phase = "run"
+            given = list(filter_.filter.run(bound.selections, block))
+            if block.ids is not None:
+                given = [made.rows_of(block.ids) if made.ts is block.ts else made for made in given]
+            for made in given:
+                filter_.verify(made)
+            return _together(filter_.label, passing, given)
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+            filter_.live = False
+            self._faults.raised(filter_.label, phase, error)
+            return [] if passing is None else [passing]
 
     def _held(self, filter_: FilterElement, phase: str, give: Callable[[], Iterable[Block]]) -> list[Block]:
         """What a filter gives of what it held back. One that fails is left out."""

@@ -11,8 +11,10 @@ import os
 import time
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from meter.core.keys import EACH as EACH  # noqa: PLC0414  (handed on: plugins are written against this module)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from meter.core.batch import Batch, Block
@@ -144,6 +146,11 @@ class Source(Plugin):
 class Filter(Plugin):
     """Makes new series from those that its rules select."""
 
+    by_row: Collection[str] = ()
+    """Kinds of metric of which it treats each row by itself, so that the rows of a block may be of many things.
+
+    Such blocks have `ids`; of other kinds a filter gets them parted, a block for each thing, which costs more."""
+
     def start(self, context: Context) -> None:
         """Open what is needed while running."""
 
@@ -181,6 +188,9 @@ class Filter(Plugin):
 
 class Output(Plugin):
     """Delivers batches."""
+
+    takes_ids = False
+    """Whether it knows that the rows of a block may be of many things (`Block.ids`); else it gets them parted."""
 
     def start(self, context: Context) -> None:
         """Open where the batches go."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meter.core.breach import ContractBreach
-from meter.core.keys import Key, Metric
+from meter.core.keys import EACH, Key, Metric
 from meter.core.plugin import Missing, SourceContext
 
 if TYPE_CHECKING:
@@ -46,13 +46,15 @@ class Columns:
     """The columns of a row: unique keys in the order in which they were declared.
 
     Two are the same when they are identical. `plan` belongs to whoever builds blocks: scratch kept beside the columns.
+    `each` says whether the keys stand for series of each of many things, which a row then names one of.
     """
 
-    __slots__ = ("integers", "keys", "plan")
+    __slots__ = ("each", "integers", "keys", "plan")
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self.keys = keys
         self.plan: Any = None
+        self.each = any(key.each for key in keys)
         self.integers = tuple(at for at, key in enumerate(keys) if key.metric.type in _RANGES)
         """Positions of the columns of type `i64` or `u64`."""
 
@@ -63,13 +65,15 @@ class Columns:
 class Row(NamedTuple):
     """Values for the span from `since` to `ts`, both in monotonic nanoseconds; one value for each column.
 
-    A value is a number, or `None`, NaN, an infinity or a `Missing` where it could not be read.
+    A value is a number, or `None`, NaN, an infinity or a `Missing` where it could not be read. `id` names the thing
+    where the columns are those of each.
     """
 
     columns: Columns
     ts: int
     since: int
     values: Sequence[Any]
+    id: str = ""
 
 
 class Declared:
@@ -128,7 +132,11 @@ class Declared:
         if len(set(keys)) < len(keys):
             twice = next(key for at, key in enumerate(keys) if key in keys[:at])
             raise ContractBreach(self.label, "provides.metrics", "two-columns", key=twice.said)
-        return self.interned(keys)
+        made = self.interned(keys)
+        if made.each and len({(key.resource[1] == EACH, key.consumer[1] == EACH) for key in keys}) > 1:
+            other = next(key for key in keys if key.consumer[1] != EACH or key.resource[1] == EACH)
+            raise ContractBreach(self.label, "provides.metrics", "each-mixed", key=other.said)
+        return made
 
     def interned(self, keys: tuple[Key, ...]) -> Columns:
         """The columns of keys that were checked before; equal keys give the identical columns."""
@@ -287,12 +295,18 @@ class Readings:
         group[0].append(key)
         group[1].append(value)
 
-    def row(self, columns: Columns, values: Sequence[Any], *, since: int | None = None) -> None:
+    def row(self, columns: Columns, values: Sequence[Any], *, of: str = "", since: int | None = None) -> None:
         """Give one value for each column; `values` is handed over and not changed afterwards.
 
-        Raises: ContractBreach, as `emit`, and where there are more or fewer values than columns.
+        `of` is the id of the thing that is meant, where the columns were declared with the id `EACH`.
+        Raises: ContractBreach, as `emit`, and where there are more or fewer values than columns, or `of` is missing
+            or too many.
         """
         keys = columns.keys
+        if columns.each is not (of not in ("", EACH)) or type(of) is not str:
+            what = "each-missing" if columns.each else "each-given"
+            said = keys[0].said if keys else ""
+            raise ContractBreach(self._declared.label, "provides.metrics", what, key=said, id=repr(of))
         if len(values) != len(keys):
             facts = {"columns": str(len(keys)), "values": str(len(values))}
             raise ContractBreach(self._declared.label, "provides.metrics", "row-length", **facts)
@@ -300,7 +314,7 @@ class Readings:
         for at in columns.integers if _PLAIN.issuperset(map(type, values)) else range(len(keys)):
             self._check(keys[at], values[at])
         if keys:
-            self._rows.append(Row(columns, self.ts, self.since if since is None else self._span(since), values))
+            self._rows.append(Row(columns, self.ts, self.since if since is None else self._span(since), values, of))
 
     def nothing(self, *metrics: str) -> None:
         """Say that these metrics, or all where none is named, have nothing to measure on this host now.
@@ -332,9 +346,13 @@ class Readings:
         """
         rows = self._rows
         for since, (keys, values) in self._groups.items():
-            rows.append(Row(self._declared.interned(tuple(keys)), self.ts, since, values))
+            columns = self._declared.interned(tuple(keys))
+            if columns.each:
+                each = next(key for key in keys if key.each)
+                raise ContractBreach(self._declared.label, "provides.metrics", "each-missing", key=each.said, id="''")
+            rows.append(Row(columns, self.ts, since, values))
         if len(rows) > 1:
-            self._verify(tuple([row.columns for row in rows]))
+            self._verify(self._of_each(rows) if any(row.id for row in rows) else tuple([row.columns for row in rows]))
         self._last = self.ts
         self._clear()
         return rows
@@ -352,6 +370,37 @@ class Readings:
         if since > self.ts:
             raise ContractBreach(self._declared.label, "provides.metrics", "span", late=str(since - self.ts))
         return since
+
+    def _of_each(self, rows: Sequence[Row]) -> tuple[Columns, ...]:
+        """The columns that may share no key; no thing may have two rows with one key.
+
+        Raises: ContractBreach, one has.
+        """
+        ids: dict[Columns, set[str]] = {}
+        for row in rows:
+            have = ids.setdefault(row.columns, set())
+            if row.id in have:
+                raise ContractBreach(
+                    self._declared.label, "provides.metrics", "twice", key=row.columns.keys[0].at(row.id).said
+                )
+            have.add(row.id)
+        each = [columns for columns in ids if columns.each]
+        for at, columns in enumerate(each):
+            for other in each[:at]:
+                if (both := ids[columns] & ids[other]) and (keys := {*columns.keys} & {*other.keys}):
+                    said = min(keys).at(min(both)).said
+                    raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=said)
+        single = [columns for columns in ids if not columns.each]
+        taken = {key for columns in single for key in columns.keys}
+        if taken:
+            names = {key.metric.name for key in taken}
+            for columns in each:
+                for key in columns.keys:
+                    if key.metric.name in names:
+                        for id_ in sorted(ids[columns]):
+                            if (own := key.at(id_)) in taken:
+                                raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=own.said)
+        return tuple(single)
 
     def _verify(self, together: tuple[Columns, ...]) -> None:
         """No key may stand in two rows; proved once for each combination of columns."""

@@ -22,6 +22,8 @@ class Annotate(Filter):
     new series address the matrices of the old ones.
     """
 
+    by_row = ("gauge", "delta", "counter")
+
     def run(self, selections: Sequence[Selection], block: Block) -> Iterator[Block]:
         """The same rows under other keys, over the same matrices."""
         for selection in selections:

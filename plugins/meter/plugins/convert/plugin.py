@@ -26,6 +26,8 @@ class Convert(Filter):
     Block: the rows of the input, f64. What is missing stays missing with its reason; what no float holds is missing.
     """
 
+    by_row = ("gauge", "delta", "counter")
+
     def run(self, selections: Sequence[Selection], block: Block) -> Iterator[Block]:
         """The block in the other unit."""
         if not block.rows:

@@ -35,6 +35,8 @@ class Csv(Output):
     start.
     """
 
+    takes_ids = True
+
     def start(self, context: Context) -> None:
         """Open the file, and write the header where there is none.
 

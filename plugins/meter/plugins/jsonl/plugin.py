@@ -36,6 +36,8 @@ class JsonLines(Output):
     Source: RFC 8259; jsonlines.org.
     """
 
+    takes_ids = True
+
     def start(self, context: Context) -> None:
         """Open the file.
 

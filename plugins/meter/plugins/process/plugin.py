@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, NamedTuple
 
 from meter.core.counters import Deltas
-from meter.core.plugin import Gone, Missing, Source
+from meter.core.plugin import EACH, Gone, Missing, Source
+from meter.core.readings import ColumnSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Readings
+
+_Cells = Sequence[float | Missing]
 
 Identity = tuple[int, int]
 """Process id and start in clock ticks since boot: an id is used again, both together are not."""
@@ -25,7 +29,10 @@ _COUNTERS = {
     "read": ("process.disk.io", {"disk.io.direction": "read"}),
     "write": ("process.disk.io", {"disk.io.direction": "write"}),
 }
-_GAUGES = ("process.memory.usage", "process.memory.virtual", "process.thread.count")
+_TIMES = ("user", "system")
+_STATE = ("process.memory.usage", "process.memory.virtual", "process.thread.count")
+_ABSENT = (Missing("there was no such process when measuring began"),) * len(_STATE)
+_ENDED_STATE = (Missing("the process has ended"),) * len(_STATE)
 _ENDED = (b"Z", b"X")
 _NANOSECONDS = 1_000_000_000
 
@@ -41,7 +48,8 @@ class Process(Source):
     parent has waited for it, then its series end. A descendant whose parent ended stays in its tree. The ids of `pid`
     and `tree` mean the processes that have them at `start`, not others that get them later.
 
-    Row: 7 columns for each process, 3 at its first reading; further rows of 4 for those born since the previous poll.
+    Rows: one of 7 columns for each process, of 3 at its first reading; further rows of 1 where a counter has another
+    span, as one that could not be read before.
     Resolution of times: 1 / USER_HZ, 10 ms nearly everywhere.
     Raises: Gone, all processes of `pid` and all of `tree` have ended; with the tree 0 there may always be new ones.
     Source: proc_pid_stat(5), proc_pid_io(5); Linux, Documentation/filesystems/proc.rst.
@@ -56,8 +64,16 @@ class Process(Source):
         self._files = _Files(context)
         self._hertz = os.sysconf("SC_CLK_TCK")
         self._page = os.sysconf("SC_PAGE_SIZE")
-        self._deltas: Deltas[tuple[Identity, str]] = Deltas()
-        self._polled: set[Identity] | None = None
+        self._tracks: dict[Identity, _Track] = {}
+        self._first = True
+        states = [ColumnSpec(metric, consumer_id=EACH) for metric in _STATE]
+        counters = {
+            name: ColumnSpec(metric, consumer_id=EACH, attributes=attributes)
+            for name, (metric, attributes) in _COUNTERS.items()
+        }
+        self._state = context.columns(states)
+        self._whole = context.columns([*states, *counters.values()])
+        self._counters = {name: context.columns([spec]) for name, spec in counters.items()}
         tree = self.config["tree"]
         self._pids = self._identities(self.config["pid"])
         self._tree = self._identities(pid for pid in tree if pid != 0)
@@ -78,10 +94,7 @@ class Process(Source):
                 processes[pid] = found
         if not processes and not self._own:
             raise Gone("every process to measure has ended")
-        ordered = [processes[pid] for pid in sorted(processes)]
-        self._gauges(out, ordered)
-        self._counters(out, ordered)
-        self._polled = {process.identity for process in ordered}
+        self._rows(out, [processes[pid] for pid in sorted(processes)])
         self._files.sweep()
 
     def stop(self) -> None:
@@ -89,34 +102,44 @@ class Process(Source):
         self._files.sweep()
         self._files.sweep()
 
-    def _gauges(self, out: Readings, processes: Iterable[_Stat]) -> None:
-        for pid in self._absent:
-            self._state(out, pid, [Missing("there was no such process when measuring began")] * 3)
+    def _rows(self, out: Readings, processes: Sequence[_Stat]) -> None:
+        """A row for each process; one whose deltas do not all begin with the row has more of them."""
+        states: list[tuple[str, _Cells]] = [(str(pid), _ABSENT) for pid in self._absent]
         self._absent.clear()
+        wholes: list[tuple[str, _Cells, int]] = []
+        pieces: list[tuple[str, str, float | Missing, int]] = []
+        tracks, self._tracks = self._tracks, {}
         for process in processes:
-            now = [process.resident * self._page, process.virtual, process.threads]
+            name = str(process.pid)
             # The kernel shows the memory of an ended process as 0; what it held before is not known any more.
-            self._state(out, process.pid, [Missing("the process has ended")] * 3 if process.ended else now)
+            state: _Cells = (
+                _ENDED_STATE if process.ended else (process.resident * self._page, process.virtual, process.threads)
+            )
+            now = (process.user, process.system, *self._io(process.pid))
+            track = tracks.get(process.identity)
+            if track is None:
+                birth = out.since if self._first else self._birth(process, out.since)
+                track = _Track(min(birth, out.ts) if birth > out.since else None)
+            self._tracks[process.identity] = track
+            since = track.ts
+            deltas = track.steady(out.ts, now)
+            if deltas is not None:
+                wholes.append((name, (*state, *self._seconds(deltas[:2]), *deltas[2:]), since))
+            else:
+                states.append((name, state))
+                pieces += [(name, each, delta, begin) for each, (delta, begin) in track.step(out.ts, now).items()]
+        self._first = False
+        for name, state in states:
+            out.row(self._state, state, of=name)
+        for name, cells, since in wholes:
+            out.row(self._whole, cells, of=name, since=since)
+        for name, counter, delta, since in pieces:
+            cells = self._seconds([delta]) if counter in _TIMES else [delta]
+            out.row(self._counters[counter], cells, of=name, since=since)
 
-    def _state(self, out: Readings, pid: int, values: Sequence[int | Missing]) -> None:
-        for metric, value in zip(_GAUGES, values, strict=True):
-            out.emit(metric, value, consumer_id=str(pid))
-
-    def _counters(self, out: Readings, processes: Iterable[_Stat]) -> None:
-        readings: dict[tuple[Identity, str], float | Missing] = {}
-        births: dict[tuple[Identity, str], int] = {}
-        for process in processes:
-            read, write = self._io(process.pid)
-            counters = {"user": process.user, "system": process.system, "read": read, "write": write}
-            readings.update({(process.identity, name): value for name, value in counters.items()})
-            if self._polled is not None and process.identity not in self._polled:
-                birth = self._birth(process, out.since)
-                births.update({(process.identity, name): birth for name in counters})
-        for ((pid, _), name), (value, since) in self._deltas.step(out.ts, readings, births).items():
-            metric, attributes = _COUNTERS[name]
-            if metric == "process.cpu.time" and not isinstance(value, Missing):
-                value /= self._hertz  # noqa: PLW2901  (from ticks to seconds)
-            out.emit(metric, value, consumer_id=str(pid), attributes=attributes, since=since)
+    def _seconds(self, ticks: Iterable[float | Missing]) -> list[float | Missing]:
+        """Times, given by the kernel in ticks."""
+        return [cell if isinstance(cell, Missing) else cell / self._hertz for cell in ticks]
 
     def _birth(self, process: _Stat, previous: int) -> int:
         """When a process that was not there at the previous poll began, in monotonic nanoseconds.
@@ -203,6 +226,53 @@ class _Stat(NamedTuple):
     @property
     def identity(self) -> Identity:
         return self.pid, self.start
+
+
+class _Track:
+    """The counters of one process from poll to poll.
+
+    Nearly always all of them could be read now and before, and none has fallen; or one cannot be read at all, and
+    then never could. What is else goes through `Deltas`, until it is so again.
+    """
+
+    __slots__ = ("_deltas", "_last", "ts")
+
+    def __init__(self, birth: int | None) -> None:
+        """Args: birth, when it began at 0, where that is known."""
+        self.ts = birth or 0
+        """When the counters were as they are known: where the span of the next whole row begins."""
+        self._last: _Cells | None = None if birth is None else (0,) * len(_COUNTERS)
+        self._deltas: Deltas[str] | None = None
+
+    def steady(self, ts: int, now: _Cells) -> list[float | Missing] | None:
+        """The deltas of all counters since `ts` of this; None where they are not so simple."""
+        if self._last is None:
+            return None
+        deltas: list[float | Missing] = []
+        for before, value in zip(self._last, now, strict=True):
+            if type(before) is int and type(value) is int and value >= before:
+                deltas.append(value - before)
+            elif isinstance(before, Missing) and isinstance(value, Missing):
+                deltas.append(value)
+            else:
+                return None
+        self.ts = ts
+        self._last = now
+        return deltas
+
+    def step(self, ts: int, now: _Cells) -> dict[str, tuple[float | Missing, int]]:
+        """The deltas that there are, and since when."""
+        deltas = self._deltas
+        if deltas is None:
+            if self._last is None:  # the first reading is the base
+                self._last, self.ts = now, ts
+                return {}
+            deltas = Deltas()
+            deltas.step(self.ts, dict(zip(_COUNTERS, self._last, strict=True)))
+        found = deltas.step(ts, dict(zip(_COUNTERS, now, strict=True)))
+        whole = not any(isinstance(value, Missing) for value in now)
+        self._last, self._deltas, self.ts = (now, None, ts) if whole else (None, deltas, ts)
+        return found
 
 
 class _Files:

@@ -31,6 +31,8 @@ class Rate(Filter):
     columns with equal spans.
     """
 
+    by_row = ("delta",)
+
     def start(self, context: Context) -> None:
         """Begin without a past."""
         del context

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Select(Filter):
     """Drops what `drop` selects. The contract alone does it: its rule keeps nothing and gives nothing."""
 
+    by_row = ("gauge", "delta", "counter")
+
     def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
         """Give nothing."""
         del selections, block
