@@ -32,6 +32,7 @@ GROUPS: Final = {
     "engine": "benchmarks.engine",
     "batches": "benchmarks.batches",
     "readings": "benchmarks.readings",
+    "churn": "benchmarks.churn",
 }
 """The module of each benchmark; imported when it runs, so that none measures what another has loaded."""
 
