@@ -254,6 +254,12 @@ class TestWords:
             from_words(option(type_), texts)
         assert error.value.code == "E-CONFIG-TYPE"
 
+    def test_a_list_of_numbers_in_one_word(self) -> None:
+        """Is meant, and how to write it is said."""
+        with pytest.raises(OptionError) as error:
+            from_words(option("list<int>"), ["1,2"])
+        assert error.value.facts["help"].endswith('"[1,2]"')
+
     @given(st.sampled_from([type_ for type_, _, _ in VALUES]), st.lists(st.text(max_size=8), min_size=1, max_size=3))
     @steady
     def test_any_words(self, type_: str, texts: list[str]) -> None:

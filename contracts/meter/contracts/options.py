@@ -143,6 +143,10 @@ def canonical(option: Option, raw: Any) -> Any:
     return _checked(option, item, raw, ())
 
 
+_COMMALESS: Final = frozenset({"bool", "int", "float", "duration", "size", "quantity"})
+"""Types whose values hold no comma: who writes one means a list."""
+
+
 def from_words(option: Option, texts: list[str]) -> Any:
     """A TOML value from the texts of `option=value` words; a list takes one item from each word, or a TOML array.
 
@@ -161,6 +165,9 @@ def from_words(option: Option, texts: list[str]) -> Any:
             got = kind_of(texts[0]) if hidden else f"`{texts[0]}`"
             raise OptionError("E-CONFIG-TYPE", hidden=hidden, got=got, wanted=wanted, help=help_) from None
     if container == "list":
+        for place, text in enumerate(texts):
+            if "," in text and item in _COMMALESS:
+                raise _misfit("type", "list", text, (place,), "word", text=text)
         return [_scalar(item, text) for text in texts]
     if container == "map":
         table: dict[str, Any] = {}
