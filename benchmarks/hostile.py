@@ -224,6 +224,24 @@ chain("plugins that are not there", 10_000, 150, lambda size: (_names(size), [SI
 chain("plugins that are not there, beside many", 5000, 150,
       lambda size: ([f"q{n}" for n in range(size)], [_named(name, "output") for name in _names(size)]),
       "E-PLUGIN-UNKNOWN", "E-FILE")  # fmt: skip
+chain("options that a plugin has not, beside many", 5000, 150,
+      lambda n: (["probe", "sink", *[f"k{i}=1" for i in range(n)]],
+                 [_probe(), SINK + "".join(f'[config.o{i}]\ntype = "int"\ndefault = 1\n' for i in range(n))]),
+      "E-CONFIG-UNKNOWN", "E-FILE")  # fmt: skip
+chain("recommendations of what is not there", 5000, 20,
+      lambda n: (["probe", *_names(n), "sink"], [_probe(), SINK, *[
+          _named(p, "filter", f'recommends = {{ "no.{p}" = "*" }}\n[[needs.metrics]]\nmetric = "m0"\n')
+          for p in _names(n)]]), "W-RECOMMEND-MISSING")  # fmt: skip
+chain("metrics that nothing gives", 5000, 150,
+      lambda n: (["probe", *_names(n), "sink"], [_probe(n), SINK, *[
+          _named(p, "filter", f'[[needs.metrics]]\nmetric = "no.{p}"\n') for p in _names(n)]]),
+      "E-NEED-UNMET", "E-FILE")  # fmt: skip
+chain("a row of needs, and recommendations of what is not there", 5000, 20,
+      lambda n: (["probe", "p0", "sink"], [_probe(), SINK, *[
+          _named(p, "filter", f'needs.capabilities = {{ p{i + 1} = "*" }}\nrecommends = {{ "no.{p}" = "*" }}\n'
+                              '[[needs.metrics]]\nmetric = "m0"\n') for i, p in enumerate(_names(n))],
+          _named(f"p{n}", "filter", '[[needs.metrics]]\nmetric = "m0"\n')]),
+      "W-RECOMMEND-MISSING")  # fmt: skip
 chain("one plugin again and again", 10_000, 150, lambda size: (["probe", *["sink"] * size], [_probe(), SINK]),
       "E-DUPLICATE", "E-FILE")  # fmt: skip
 chain("one plugin under many labels", 5000, 20,
@@ -270,9 +288,43 @@ chain("filters that read all of many metrics", 300, 30,
 chain("one metric in many variants", 8000, 20,
       lambda n: (["probe", "sink"], [_named("probe", "source", "".join(
           f'{METRIC.format("m", "1")}attributes = {{ a = ["v{i}"] }}\n' for i in range(n))), SINK]))  # fmt: skip
+chain("one metric in variants that overlap", 8000, 20,
+      lambda n: (["probe", "sink"], [_named("probe", "source", "".join(
+          f'{METRIC.format("m", "1")}attributes = {{ a = ["v", "w{i}"] }}\n' for i in range(n))), SINK]),
+      "E-FLOW-CLASH")  # fmt: skip
+chain("one metric in many variants of two attributes", 8000, 20,
+      lambda n: (["probe", "sink"], [_named("probe", "source", "".join(
+          f'{METRIC.format("m", "1")}attributes = {{ a = ["v{i % 9}"], b = ["w{i}"] }}\n' for i in range(n))), SINK]),
+      )  # fmt: skip
+chain("one metric in many units", 8000, 20,
+      lambda n: (["probe", "sink"], [_named("probe", "source", "".join(
+          METRIC.format("m", f"{{u{i}}}") for i in range(n))), SINK]), "E-FLOW-CLASH")  # fmt: skip
+chain("one metric of many sources", 4000, 20,
+      lambda n: ([*_names(n), "sink"], [SINK, *[
+          _named(p, "source", f'{METRIC.format("m", "1")}attributes = {{ a = ["{p}"] }}\n') for p in _names(n)]]),
+      )  # fmt: skip
 chain("one metric many times", 8000, 20,
       lambda n: (["probe", "sink"], [_named("probe", "source", METRIC.format("m", "1") * n), SINK]),
       "E-FLOW-CLASH")  # fmt: skip
+chain("an output that tells many variants not apart", 4000, 20,
+      lambda n: (["probe", "drops"], [_named("probe", "source", "".join(
+          f'{METRIC.format("m", "1")}attributes = {{ a = ["v{i}"] }}\n' for i in range(n))),
+          _named("drops", "output", '[[needs.metrics]]\nmetric = "*"\ndrop = ["b"]\n')]))  # fmt: skip
+chain("outputs that claim", 4000, 20,
+      lambda n: (["probe", *_names(n)], [_probe(), *[
+          _named(p, "output", f'claims = ["tcp:127.0.0.1:{i}"]\n') for i, p in enumerate(_names(n))]]))  # fmt: skip
+chain("a merge of many variants", 4000, 20,
+      lambda n: (["probe", "merges", "sink"], [_named("probe", "source", "".join(
+          f'{METRIC.format("m", "1")}attributes = {{ a = ["v{i}"], b = ["w{i}"] }}\n' for i in range(n))), SINK,
+          _filter("merges", "m", 'keeps = false\ngives = { name = "n", drop = ["a"], merge = "max" }')]))  # fmt: skip
+chain("templates, and needs beside them", 3000, 20,
+      lambda n: (["probe", *_names(n), "sink"], [_probe(), SINK, *[
+          _filter(p, "m0", f'gives = {{ name = "${{metric}}.{p}" }}') + f'[[needs.metrics]]\nmetric = "m0.{q}"\n'
+          for p, q in zip(_names(n), [*_names(n)[1:], "p0"], strict=True)]]), "E-CYCLE")  # fmt: skip
+chain("instances that all provide one thing, and need it", 3000, 20,
+      lambda n: (["probe", *[f"p#l{i}" for i in range(n)], "sink"], [_probe(), SINK, _named(
+          "p", "filter", 'provides.capabilities.one = "1"\nneeds.capabilities = {{ one = "*" }}\n'.replace(
+              "{{", "{").replace("}}", "}") + '[[needs.metrics]]\nmetric = "m0"\n')]))  # fmt: skip
 chain("selectors that mean nothing", 5000, 150,
       lambda n: (["probe", "sink", *[f"metrics=q{i}" for i in range(n)]], [_probe(), SINK]),
       "E-FLOW-EMPTY", "E-FILE")  # fmt: skip

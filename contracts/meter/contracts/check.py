@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import islice
 
 from attrs import evolve, frozen
 
@@ -130,14 +131,19 @@ class _Stages:
         if not self.failed:
             found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
         misspelt = {each.edit.facts["new"] for each in found if each.code == "E-CONFIG-CLASH" and each.edit}
+        errors = 0
         for instance in resolved.instances:
+            if errors > MANY:  # no other one is told
+                break
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
             said = configure(instance, given, hands)
-            found += [each for each in said if each.code != "E-CONFIG-MISSING" or instance.label not in misspelt]
+            told = [each for each in said if each.code != "E-CONFIG-MISSING" or instance.label not in misspelt]
+            errors += sum(each.level == "error" for each in told)
+            found += told
             found += received(instance, request, host)
             found += degraded(instance, host)
         if not self.failed:
-            found += missing_instances(resolved.instances, request)
+            found += islice(missing_instances(resolved.instances, request), MANY + 1)
         if self.failed:
             return None
         ordered = order(resolved.instances, request)

@@ -36,13 +36,14 @@ def parts(value: Any) -> Iterator[tuple[At, Any]]:
 
 def missing_instances(instances: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:
     """E-CONFIG-RANGE for labels in options of type `instance` that no instance of the backend has."""
-    labels = sorted(instance.label for instance in instances)
+    there = {instance.label for instance in instances}
+    labels = tuple(sorted(there))
     for instance in instances:
         for name, option in sorted(instance.contract.config.items()):
             if name not in instance.config or parse_type(option.type)[1] != "instance":
                 continue
             for at, label in parts(instance.config[name]):
-                if label not in labels:
+                if label not in there:
                     facts = {"option": name, "instance": instance.label, "got": label, "values": listed(labels)}
                     spans = (place(instance, request, name, at), instance.contract.source.key("config", name))
                     yield Diagnostic(

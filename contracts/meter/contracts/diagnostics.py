@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from heapq import nsmallest
+from itertools import islice, pairwise
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -109,10 +110,11 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     """A question, with a blank behind it, for the candidates nearest to `name`; the empty text where none is near."""
     import difflib  # only a fault looks for what was meant
 
-    pool = sorted(set(candidates))
+    pool = _sorted(candidates) if isinstance(candidates, tuple) else sorted(set(candidates))
     found = difflib.get_close_matches(name, pool if len(pool) <= MANY else _likeliest(name, pool), n=3, cutoff=0.6)
     if not found and len(name) > 2:
-        found = [candidate for candidate in pool if candidate.startswith(name) or name in candidate.split(".")][:3]
+        near = (candidate for candidate in pool if name in candidate)
+        found = list(islice((each for each in near if each.startswith(name) or name in each.split(".")), 3))
     names = " or ".join(f"`{word}`" for word in found)
     return f"{language().phrase('text', 'near', names=names)} " if found else ""
 
@@ -120,8 +122,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
 def _likeliest(name: str, pool: Sequence[str]) -> list[str]:
     """The candidates that have the most letters and pairs of letters of a name: comparing all would take too long."""
     letters = _letters(name)
-    ranked = [(-len(letters & _letters(each)) / (len(name) + len(each)), each) for each in pool]
-    return [each for _, each in sorted(ranked)[:MANY]]
+    ranked = ((-len(letters & _letters(each)) / (len(name) + len(each)), each) for each in pool)
+    return [each for _, each in nsmallest(MANY, ranked)]
+
+
+@lru_cache(maxsize=4)
+def _sorted(candidates: tuple[str, ...]) -> Sequence[str]:
+    """The candidates of which many names are looked for: sorted once."""
+    return sorted(set(candidates))
 
 
 @lru_cache(maxsize=1 << 15)

@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from meter.contracts import options, references, selectors
 from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
-from meter.contracts.diagnostics import Diagnostic, listed, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import clear, renamed
 from meter.contracts.editing.written import written
 from meter.contracts.formula.formula_clauses import ITEM
@@ -123,7 +123,7 @@ def configure(
     contract = instance.contract
     found: list[Diagnostic] = []
     for name in sorted(given):
-        if name not in contract.config:
+        if name not in contract.config and len(found) <= MANY:
             facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
             facts["options"] = listed(sorted(contract.config))
             meant = clear(name, [option for option in contract.config if option not in given])
@@ -431,14 +431,17 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
 
 def strangers(request: Request, labels: set[str], considered: Collection[str] = ()) -> list[Diagnostic]:
     """E-CONFIG-CLASH for configuration of instances that are not there, and were not `considered` either."""
-    found = []
+    found: list[Diagnostic] = []
+    free = labels - set(request.config)
     for label in sorted(request.config):
         if label in labels or label in considered:
             continue
+        if len(found) > MANY:
+            break
         facts = {"label": label, "mountpoint": request.mountpoint}
         facts |= {"near": nearest(label, labels), "instances": listed(sorted(labels))}
         spans = request.labels.get(label, ())
-        meant = clear(label, labels - set(request.config))
+        meant = clear(label, free)
         edit = renamed(spans, label, meant) if meant and spans else None
         place = spans[:1] or (request.span,)
         found.append(Diagnostic(code="E-CONFIG-CLASH", facts=facts, spans=place, clause="config", edit=edit))

@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from attrs import field, frozen
@@ -154,27 +155,36 @@ def clear(name: str, candidates: Iterable[str]) -> str:
     """
     if not _SHORTEST <= len(name) <= _LONGEST:
         return ""
-    pool = sorted(set(candidates) - {name})
-    alike = [candidate for candidate in pool if _loose(candidate) == _loose(name)]
+    others = set(candidates) - {name}
+    loose = _loose(name)
+    alike = [candidate for candidate in others if _loose(candidate) == loose]
     if alike:
         return alike[0] if len(alike) == 1 else ""
+    most = 2 if len(name) >= _LONG else 1
     letters = set(name)
-    alike = [each for each in pool if abs(len(each) - len(name)) <= 2 and len(letters.symmetric_difference(each)) <= 4]
-    near = sorted((distance(name, candidate), candidate) for candidate in alike)
+    near = sorted(
+        (wrong, candidate)
+        for candidate in others
+        if abs(len(candidate) - len(name)) <= most and len(letters.symmetric_difference(candidate)) <= 2 * most
+        if (wrong := distance(name, candidate, most)) <= most
+    )
     if not near or (len(near) > 1 and near[1][0] == near[0][0]):
         return ""
-    letters_wrong, best = near[0]
+    best = near[0][1]
     if len(name) <= _SHORT and len(best) == len(name) and sorted(best) != sorted(name):
         return ""  # `gpu` is no slip for `cpu`
-    return best if letters_wrong <= (2 if len(name) >= _LONG else 1) else ""
+    return best
 
 
+@lru_cache(maxsize=1 << 15)
 def _loose(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.casefold())
 
 
-def distance(one: str, other: str) -> int:
+def distance(one: str, other: str, most: int | None = None) -> int:
     """How many letters have to be put in, left out, replaced or swapped with their neighbour to get from one to other.
+
+    Where these are more than `most`, some number that is more.
 
     Source: the restricted edit distance of Damerau, A technique for computer detection and correction of spelling
     errors, CACM 7(3), 1964.
@@ -187,5 +197,7 @@ def distance(one: str, other: str) -> int:
             if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
                 best = min(best, rows[-2][j - 2] + 1)
             row.append(best)
+        if most is not None and min(*row, *rows[-1]) > most:  # a swap leads over two rows
+            return most + 1
         rows.append(row)
     return rows[-1][-1]

@@ -45,7 +45,7 @@ def _ask(closure: Closure, asked: Asked, position: int) -> None:
             if each.level == "error":
                 closure.say(each, "contract", entries[0].path, str(place))
         return
-    contract = entries[0].contract if entries else closure.choose(Need(asked.name), asked.span)
+    contract = entries[0].contract if entries else closure.choose(Need(asked.name), lambda: asked.span)
     if contract is None:
         if not closure.crowded:
             closure.say(_unknown(closure, asked))

@@ -7,7 +7,7 @@ labels what it adds by the need. What was added last can be taken back, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from meter.contracts import selectors
@@ -80,6 +80,7 @@ class Closure:
         self._said: dict[tuple[str, ...], Diagnostic] = {}
         self._errors = 0
         self._unmet: list[Pending] = []
+        self._metrics: tuple[str, ...] | None = None
 
     # ----------------------------------------------------------------------------------------------------- what is said
 
@@ -132,14 +133,19 @@ class Closure:
         spans = (span, taken.span)
         self.say(Diagnostic(code="E-LABEL-CLASH", facts=facts, spans=spans), "clash", label, contract.name)
 
-    def choose(self, need: Need, span: Span, makers: Sequence[Contract] | None = None) -> Contract | None:
-        """The best candidate for a need; the others are remembered, and what is doubtful about it is said."""
+    def choose(
+        self, need: Need, place: Callable[[], Span], makers: Sequence[Contract] | None = None
+    ) -> Contract | None:
+        """The best candidate for a need; the others are remembered, and what is doubtful about it is said.
+
+        Args: `place` finds where it is needed, which costs something.
+        """
         found = pool(self.catalogue, need) if makers is None else makers
         choice = choose(need, found, self.request.prefer, self.host, lambda each: opponent(each, self.roster))
         if choice is None:
             return None
         self.rejected += choice.rejected
-        for diagnostic in _doubts(choice, need, span):
+        for diagnostic in _doubts(choice, need, place):
             self.say(diagnostic)
         return choice.contract
 
@@ -175,7 +181,7 @@ class Closure:
             return
         contract = self.named(asked.name)
         if contract is None and asked.name not in self.catalogue.entries:
-            contract = self.choose(Need(asked.name), asked.span)
+            contract = self.choose(Need(asked.name), lambda: asked.span)
         if contract is None:
             self.unmet(Pending(False, False, asked.name, "*", instance.label, place, "alias"), asked.span)
         elif taken is not None:
@@ -242,7 +248,7 @@ class Closure:
     def meet(self, need: Pending) -> None:
         """Take the best candidate for a need in; where there is none, the need waits for the end."""
         makers = self.makers(need) if need.metric else None
-        contract = self.choose(need.need, self.place(need), makers)
+        contract = self.choose(need.need, lambda: self.place(need), makers)
         if contract is None:
             self._unmet.append(need)
             return
@@ -339,10 +345,12 @@ class Closure:
             *("unmet", need.label, name),
         )
 
-    def metrics(self) -> set[str]:
+    def metrics(self) -> tuple[str, ...]:
         """The names of metrics that plugins give."""
-        names = {name for contract in self.catalogue.contracts() for name in metrics_of(contract)}
-        return {name for name in names if "${" not in name}
+        if self._metrics is None:  # every contract is read for them; whoever asks, asks for each wrong name
+            names = {name for contract in self.catalogue.contracts() for name in metrics_of(contract)}
+            self._metrics = tuple(sorted(name for name in names if "${" not in name))
+        return self._metrics
 
     def broken(self, name: str) -> tuple[str, ...]:
         """Why the contracts of a name cannot be had."""
@@ -356,18 +364,18 @@ class Closure:
         return notes
 
 
-def _doubts(choice: Choice, need: Need, span: Span) -> Iterable[Diagnostic]:
+def _doubts(choice: Choice, need: Need, place: Callable[[], Span]) -> Iterable[Diagnostic]:
     """What a user should know about a plugin that chose itself."""
     chosen, speaks = choice.contract, language()
     if len(choice.ties) > 1:
         facts = {"providers": listed(choice.ties), "need": need.name, "chosen": chosen.name}
-        yield Diagnostic(code="W-PROVIDER-TIE", facts=facts, spans=(span,))
+        yield Diagnostic(code="W-PROVIDER-TIE", facts=facts, spans=(place(),))
     if need.name != chosen.name and score(chosen) <= speaks.low:
         poor = sorted({word for word in chosen.status if speaks.score(word) < 0})
         facts = {"plugin": chosen.name, "need": need.name, "words": listed(poor)}
-        yield Diagnostic(code="W-STATUS-LOW", facts=facts, spans=(span,), clause="status")
+        yield Diagnostic(code="W-STATUS-LOW", facts=facts, spans=(place(),), clause="status")
     tables = list(giving(chosen, need.name, literal=True)) if need.metric else []
     if tables and all(table.quality and speaks.says("quality", table.quality, "warns") for table in tables):
         facts = {"plugin": chosen.name, "metric": need.name}
         clause = "provides.metrics.quality"
-        yield Diagnostic(code="W-QUALITY-ESTIMATED", facts=facts, spans=(span,), clause=clause)
+        yield Diagnostic(code="W-QUALITY-ESTIMATED", facts=facts, spans=(place(),), clause=clause)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from attrs import evolve
 
-from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, nearest
 from meter.contracts.host_needs import lacking
 from meter.contracts.instances import Instance, configure
 from meter.contracts.model import Contract
@@ -60,7 +60,7 @@ def recommend(
     That plugins are not there `without` which the request does needs no second warning.
     """
     tried: set[Key] = set()
-    followed = _Followed([], [], set(), set())
+    followed = _Followed([], [], set(), set(), set())
     mark = 0
     while fresh := closure.roster.since(mark):
         mark = len(closure.roster)
@@ -93,6 +93,7 @@ class _Followed(NamedTuple):
     left_out: list[LeftOut]
     considered: set[str]
     labels: set[str]
+    missing: set[str]
 
     def leave(self, closure: Closure, pending: Pending, plugin: str, why: str) -> None:
         """Leave one out, and say why."""
@@ -105,13 +106,14 @@ class _Followed(NamedTuple):
 def _follow(closure: Closure, pending: Pending, without: Collection[str], followed: _Followed) -> None:
     """One transaction."""
     mark = closure.mark()
-    contract = closure.choose(pending.need, closure.place(pending))
+    contract = closure.choose(pending.need, lambda: closure.place(pending))
     if contract is None:
         closure.cut(mark)
         if broken := closure.broken(pending.name):
             followed.leave(closure, pending, pending.name, broken[0])
         else:
-            near = nearest(pending.name, closure.catalogue.names())
+            followed.missing.add(pending.name)
+            near = nearest(pending.name, closure.catalogue.names()) if len(followed.missing) <= MANY else ""
             closure.say(_said(closure, pending, "W-RECOMMEND-MISSING", near=near))
         return
     faults = list(_tried(closure, pending, contract))
