@@ -292,7 +292,7 @@ chain("one metric in variants that overlap", 8000, 20,
       lambda n: (["probe", "sink"], [_named("probe", "source", "".join(
           f'{METRIC.format("m", "1")}attributes = {{ a = ["v", "w{i}"] }}\n' for i in range(n))), SINK]),
       "E-FLOW-CLASH")  # fmt: skip
-chain("one metric in many variants of two attributes", 8000, 20,
+chain("one metric in many variants of two attributes", 6000, 20,
       lambda n: (["probe", "sink"], [_named("probe", "source", "".join(
           f'{METRIC.format("m", "1")}attributes = {{ a = ["v{i % 9}"], b = ["w{i}"] }}\n' for i in range(n))), SINK]),
       )  # fmt: skip
@@ -317,6 +317,11 @@ chain("a merge of many variants", 4000, 20,
       lambda n: (["probe", "merges", "sink"], [_named("probe", "source", "".join(
           f'{METRIC.format("m", "1")}attributes = {{ a = ["v{i}"], b = ["w{i}"] }}\n' for i in range(n))), SINK,
           _filter("merges", "m", 'keeps = false\ngives = { name = "n", drop = ["a"], merge = "max" }')]))  # fmt: skip
+chain("a sum of many variants", 4000, 20,
+      lambda n: (["probe", "sums", "sink"], [_named("probe", "source", "".join(
+          f'{METRIC.format("m", "J").replace("gauge", "delta")}attributes = {{ a = ["v{i}"] }}\n'
+          for i in range(n))), SINK,
+          _filter("sums", "m", 'keeps = false\ngives = { name = "n", drop = ["a"], merge = "sum" }')]))  # fmt: skip
 chain("templates, and needs beside them", 3000, 20,
       lambda n: (["probe", *_names(n), "sink"], [_probe(), SINK, *[
           _filter(p, "m0", f'gives = {{ name = "${{metric}}.{p}" }}') + f'[[needs.metrics]]\nmetric = "m0.{q}"\n'

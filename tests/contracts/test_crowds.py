@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 
 from meter.contracts import clashes, order
 from meter.contracts.check import Checked, check
+from meter.contracts.claims import Taken, meet
 from meter.contracts.clashes import Clashes
+from meter.contracts.delivery import mixed
+from meter.contracts.doubling import doubled, twice
 from meter.contracts.host import Assumed
 from meter.contracts.joining import joined
 from meter.contracts.live import Live, Step, step
+from meter.contracts.resolution.candidates import Templates, could_make
+from meter.contracts.rules import WorstQuality, merged
 from meter.contracts.seen import Seen
 from meter.contracts.variants import Domain, Variant
 from tests import strategies
@@ -21,7 +26,8 @@ from tests.contracts.build import catalogue, codes, filter_, metric, one, output
 from tests.strategies import Scene
 
 BASE = Variant("m", "f64", "1", "gauge", False, frozenset({"machine"}), frozenset({"machine"}))
-KINDS = st.frozensets(st.sampled_from(["cpu", "gpu"]), min_size=1)
+RESOURCES = st.frozensets(st.sampled_from(["machine", "cpu_package", "cpu_core"]), min_size=1)
+CONSUMERS = st.frozensets(st.sampled_from(["machine", "process"]), min_size=1)
 DOMAINS: st.SearchStrategy[Domain] = st.one_of(st.none(), st.frozensets(st.sampled_from("uvw"), min_size=1))
 
 
@@ -32,8 +38,8 @@ def variants(draw: st.DrawFn) -> Variant:
     attributes = tuple((name, draw(DOMAINS)) for name in names)
     return BASE._replace(
         unit=draw(st.sampled_from(["1", "1", "1", "s"])),
-        resource=draw(KINDS),
-        consumer=draw(KINDS),
+        resource=draw(RESOURCES),
+        consumer=draw(CONSUMERS),
         attributes=attributes,
         origin=draw(st.sampled_from("xyz")),
     )
@@ -62,17 +68,106 @@ def pair_by_pair(group: list[Variant]) -> list[Variant]:
 
 
 @given(st.lists(variants(), max_size=14))
-@settings(strategies.steady, max_examples=400)
+@settings(strategies.steady, max_examples=200)
 def test_joined_variants_are_those_that_are_joined_pair_by_pair(group: list[Variant]) -> None:
     """Whatever is looked up instead of compared."""
     assert joined(group) == pair_by_pair(group)
 
 
 @given(st.lists(variants(), max_size=14), variants())
-@settings(strategies.steady, max_examples=400)
+@settings(strategies.steady, max_examples=200)
 def test_seen_variants_that_meet_are_all_that_do(group: list[Variant], variant: Variant) -> None:
     """In the order in which they were added, each once."""
     assert list(Seen(group).meeting(variant)) == [each for each in dict.fromkeys(group) if variant.meets(each)]
+
+
+def merged_one_by_one(given: list[Variant], worst: WorstQuality) -> list[Variant]:
+    """What merging means: each with all that it has a series in common with, and these with all that the whole has."""
+    out: list[Variant] = []
+    for variant in given:
+        whole = variant
+        while met := [each for each in out if each.meets(whole) and each.unit == whole.unit]:
+            out.remove(met[0])
+            whole = met[0].together(whole, worst)
+        out.append(whole)
+    return out
+
+
+@given(st.lists(variants(), max_size=12))
+@settings(strategies.steady, max_examples=200)
+def test_merged_variants_are_those_that_are_merged_one_by_one(given: list[Variant]) -> None:
+    """In the same order, too: what is looked up is what would have been found."""
+    worst = WorstQuality(("measured",))
+    given = [variant._replace(origin="x") for variant in given]
+    assert merged(given, worst) == merged_one_by_one(given, worst)
+
+
+PARTS = st.sampled_from([(), (("a", (("u", "v"),)),), (("a", (("u", "v"), ("v", "w"))),)])
+
+
+@given(st.lists(st.tuples(variants(), PARTS), max_size=10), st.sampled_from(["a", "b", "resource", "consumer"]))
+@settings(strategies.steady, max_examples=200)
+def test_what_is_counted_twice_is_the_first_pair_that_is(
+    given: list[tuple[Variant, tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]], dimension: str
+) -> None:
+    """Of all pairs of parts that become one series."""
+    group = [(part._replace(parts=parts), part.without({dimension})) for part, parts in given]
+    pairs = (
+        (one, other, double)
+        for one, other in product(range(len(group)), repeat=2)
+        if group[one][1].meets(group[other][1])
+        and (double := doubled(group[one][0], group[other][0], dimension)) is not None
+    )
+    assert twice(group, dimension) == next(pairs, None)
+
+
+@given(st.lists(st.tuples(st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a"), ()]), variants()), max_size=10))
+@settings(strategies.steady, max_examples=200)
+def test_what_an_output_cannot_tell_apart_is_the_first_pair(taken: list[tuple[tuple[str, ...], Variant]]) -> None:
+    """Of the parts of a metric, sorted, where none of them is already more than one series without what is dropped."""
+    taken = [
+        (drop, part._replace(attributes=tuple((name, frozenset(min(each or "u"))) for name, each in part.attributes)))
+        for drop, part in taken
+    ]
+    told = sorted(taken, key=lambda each: (each[0], str(each[1].to_json())))
+    pairs = (
+        [word for word in drop if word in other]
+        for (drop, one), (other, two) in combinations(told, 2)
+        if (left := [word for word in drop if word in other])
+        and not one.meets(two)
+        and one.without(left).meets(two.without(left))
+    )
+    words = next(pairs, [])
+    assert [each.facts["word"] for each in mixed("plain", taken)] == words[:1]
+
+
+HOSTS = st.sampled_from(["", "*", "0.0.0.0:", "127.0.0.1:", "localhost:", "[::]:", "[::1]:", "10.0.0.1:"])
+PORTS = st.builds("{}:{}{}".format, st.sampled_from(["tcp", "udp"]), HOSTS, st.sampled_from(["0", "9", "10"]))
+NAMES = st.builds(
+    "{}:{}".format, st.sampled_from(["file", "unix", "lock"]), st.sampled_from(["a", "./a", "/dev/a", "b"])
+)
+
+
+@given(st.lists(st.one_of(PORTS, NAMES), max_size=12), st.one_of(PORTS, NAMES))
+@settings(strategies.steady, max_examples=200)
+def test_claims_are_found_by_what_they_meet(claims: list[str], claim: str) -> None:
+    """All of them, in the order in which they were taken."""
+    taken = Taken()
+    for each in claims:
+        taken.add(each)
+    assert list(taken.meeting(claim)) == [at for at, each in enumerate(claims) if meet(each, claim)]
+
+
+TEMPLATES = st.sampled_from(["${metric}.a", "a.${metric}", "${metric}", "a.${config.x}.a", "${a}${b}", "a", "${a}a"])
+
+
+@given(st.lists(TEMPLATES, max_size=7), st.text("ab.", min_size=1, max_size=6))
+@settings(strategies.steady, max_examples=200)
+def test_templates_are_found_by_what_they_could_make(templates: list[str], metric_: str) -> None:
+    """Each once."""
+    found = Templates()
+    found.add(templates)
+    assert sorted(found.of(metric_)) == sorted({each for each in templates if could_make(each, metric_)})
 
 
 class TestLive:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 _ANY: Final = frozenset({"", "*", "[::]", "::"})
+_WIDE: Final = _ANY | {"0.0.0.0"}  # noqa: S104  compared, not bound
+"""Addresses that stand for several."""
 _LOCAL: Final = {"localhost": "127.0.0.1"}
 _PORTS: Final = frozenset({"tcp", "udp"})
 _PATHS: Final = frozenset({"file", "unix"})
@@ -40,6 +42,54 @@ def meet(one: str, other: str) -> bool:
     return _ports_meet(name, name2) if kind in _PORTS else name == name2
 
 
+class Taken:
+    """Claims in the order in which they were taken, found by what could meet them."""
+
+    def __init__(self) -> None:
+        self._claims: list[str] = []
+        self._by: dict[tuple[str, str], list[int]] = {}
+        """Places by kind and name; ports also by the port alone, and those of several addresses apart."""
+
+    def add(self, claim: str) -> None:
+        """Take a claim."""
+        for key in _keys(claim):
+            self._by.setdefault(key, []).append(len(self._claims))
+        self._claims.append(claim)
+
+    def meeting(self, claim: str) -> Iterator[int]:
+        """The places of those that a claim meets, the first one first."""
+        near = {place for key in _near(claim) for place in self._by.get(key, ())}
+        return (place for place in sorted(near) if meet(self._claims[place], claim))
+
+
+def _keys(claim: str) -> Iterator[tuple[str, str]]:
+    """Under what a claim is found."""
+    kind, name = _split(claim)
+    if kind in _PATHS:
+        yield "path", posixpath.normpath(name)
+    elif kind in _PORTS:
+        host, port = _address(name)
+        yield kind, port
+        yield kind, f"*:{port}" if host in _WIDE else f"{host}:{port}"
+    else:
+        yield kind, name
+
+
+def _near(claim: str) -> Iterator[tuple[str, str]]:
+    """Under what those are found that a claim could meet; what lies in /dev, and port 0, meets nothing."""
+    kind, name = _split(claim)
+    if kind in _PATHS:
+        path = posixpath.normpath(name)
+        if not path.startswith("/dev/"):
+            yield "path", path
+    elif kind in _PORTS:
+        host, port = _address(name)
+        if port != "0":
+            yield from [(kind, port)] if host in _WIDE else [(kind, f"{host}:{port}"), (kind, f"*:{port}")]
+    else:
+        yield kind, name
+
+
 def meetings(plans: Mapping[str, Mapping[str, Any]]) -> Iterator[Meeting]:
     """The claims of different backends that meet; plans by mountpoint."""
     claims = [
@@ -47,10 +97,13 @@ def meetings(plans: Mapping[str, Mapping[str, Any]]) -> Iterator[Meeting]:
         for mountpoint, plan in sorted(plans.items())
         for row in plan["claims"]
     ]
-    for place, first in enumerate(claims):
-        for second in claims[place + 1 :]:
-            if first[0] != second[0] and meet(first[2], second[2]):
-                yield Meeting(first, second)
+    taken = Taken()
+    found = []
+    for place, second in enumerate(claims):
+        found += [(at, place) for at in taken.meeting(second[2]) if claims[at][0] != second[0]]
+        taken.add(second[2])
+    for first, then in sorted(found):
+        yield Meeting(claims[first], claims[then])
 
 
 def _split(claim: str) -> tuple[str, str]:

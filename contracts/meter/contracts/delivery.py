@@ -9,6 +9,7 @@ from typing import NamedTuple
 from meter.contracts import names
 from meter.contracts.diagnostics import listed
 from meter.contracts.doubling import KINDS
+from meter.contracts.seen import Crowd
 from meter.contracts.variants import MACHINE, Variant
 
 
@@ -42,14 +43,37 @@ def _dropped(taken: Sequence[tuple[tuple[str, ...], Variant]]) -> Iterator[Mixed
             said.add(part.metric)
             facts = {"metric": f"`{part.metric}`", "words": listed(telling), "word": telling[0]}
             yield Mixed("E-FLOW-IDENTITY", "carried", "needs.metrics.drop", facts)
-    for (drop, one), (drop2, other) in itertools.combinations(taken, 2):
-        left = [word for word in drop if word in drop2]
-        if one.metric != other.metric or one.metric in said or not left or one.meets(other):
-            continue
-        if one.without(left).meets(other.without(left)):
-            said.add(one.metric)
-            facts = {"metric": f"`{one.metric}`", "words": listed(left), "word": left[0]}
+    by_name: dict[str, list[tuple[tuple[str, ...], Variant]]] = {}
+    for drop, part in taken:
+        if part.metric not in said:
+            by_name.setdefault(part.metric, []).append((drop, part))
+    for metric, parts in by_name.items():
+        if left := _falling_together(parts):
+            facts = {"metric": f"`{metric}`", "words": listed(left), "word": left[0]}
             yield Mixed("E-FLOW-IDENTITY", "carried", "needs.metrics.drop", facts)
+
+
+def _falling_together(taken: Sequence[tuple[tuple[str, ...], Variant]]) -> list[str]:
+    """What two parts of a metric both lack that tells them apart; of the first two of which this can be said."""
+    without: dict[tuple[tuple[str, ...], tuple[str, ...]], Crowd] = {}
+    drops = list(dict.fromkeys(drop for drop, _ in taken))
+    for drop, other in itertools.product(drops, repeat=2):
+        left = tuple(word for word in drop if word in other)
+        if left:
+            crowd = without[drop, other] = Crowd()
+            for place, (_, part) in ((at, each) for at, each in enumerate(taken) if each[0] == other):
+                crowd.add(part.without(left), place)
+    for place, (drop, one) in enumerate(taken):
+        behind = [
+            (at, other)
+            for other in drops
+            if (drop, other) in without
+            for at in without[drop, other].meeting(one.without([word for word in drop if word in other]))
+            if at > place and not one.meets(taken[at][1])
+        ]
+        if behind:
+            return [word for word in drop if word in min(behind)[1]]
+    return []
 
 
 def _tells(part: Variant, word: str) -> bool:

@@ -5,12 +5,15 @@ Apart from the flow, because a rule that merges and a formula that sums ask the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from meter.contracts.language import language
+from meter.contracts.seen import Crowd
 from meter.contracts.variants import Domain, Variant
 
+FEW: Final = 64
+"""Of more parts that could contain another one those are looked for first that become one series with it."""
 KINDS: Final = ("resource", "consumer")
 """The dimensions that every key has, whose values are kinds with a tree of their own."""
 
@@ -25,6 +28,75 @@ class Doubled(NamedTuple):
     how: str
     part: str = ""
     whole: str = ""
+
+
+def twice(merging: Sequence[tuple[Variant, Variant]], dimension: str) -> tuple[int, int, Doubled] | None:
+    """The first two parts of which one contains the other and that become one series, with their places.
+
+    Args: `merging`, parts with what is made of them.
+    """
+    first: dict[object, int] = {}
+    for place, (part, new) in enumerate(merging):
+        first.setdefault((_looked_at(part, dimension), new), place)
+    containing = _Containing(dimension)
+    for place in first.values():
+        containing.add(*merging[place], place)
+    for place in first.values():
+        part, new = merging[place]
+        for other in containing.near(part, new):
+            double = doubled(part, merging[other][0], dimension)
+            if double is not None and new.meets(merging[other][1]):
+                return place, other, double
+    return None
+
+
+def _looked_at(variant: Variant, dimension: str) -> object:
+    """All of a variant that decides whether it contains another one."""
+    if dimension in KINDS:
+        return getattr(variant, dimension)
+    domains = dict(variant.attributes)
+    return dimension in domains, domains.get(dimension), dict(variant.parts).get(dimension, ())
+
+
+class _Containing:
+    """Parts that others could be contained in, found by their values of a dimension."""
+
+    def __init__(self, dimension: str) -> None:
+        self._dimension = dimension
+        self._all = Crowd()
+        self._total = Crowd()
+        """Those that have no such dimension."""
+        self._by: dict[str | None, list[int]] = {}
+        """By value; `None` is any."""
+        self._wholes: dict[str, set[str]] = {}
+
+    def add(self, part: Variant, new: Variant, place: int) -> None:
+        """Note a part, and what is made of it."""
+        self._all.add(new, place)
+        domains = dict(part.attributes)
+        if self._dimension not in domains:
+            self._total.add(new, place)
+            return
+        domain = domains[self._dimension]
+        for value in (None,) if domain is None else domain:
+            self._by.setdefault(value, []).append(place)
+        for value, whole in dict(part.parts).get(self._dimension, ()):
+            self._wholes.setdefault(value, set()).add(whole)
+
+    def near(self, part: Variant, new: Variant) -> list[int]:
+        """The places of all that could contain a part and that become one series with it, and perhaps some more."""
+        domains = dict(part.attributes)
+        if self._dimension in KINDS:
+            return sorted(self._all.meeting(new))
+        if self._dimension not in domains:
+            return []
+        values = {
+            above for value in _values(domains[self._dimension], self._wholes) for above in _above(value, self._wholes)
+        }
+        found = [place for value in (None, *values) for place in self._by.get(value, ())] if values else []
+        if len(found) > FEW:
+            found = list(set(found).intersection(self._all.meeting(new)))
+        return sorted({*found, *self._total.meeting(new)})
 
 
 def doubled(one: Variant, other: Variant, dimension: str) -> Doubled | None:

@@ -7,7 +7,6 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.doubling import doubled
+from meter.contracts.doubling import twice
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.mending import Mender, Trouble
@@ -28,6 +27,7 @@ from meter.contracts.live import Live, Step, step
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
+from meter.contracts.seen import Crowd
 from meter.contracts.selectors import Selector, matches, split
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
@@ -307,9 +307,14 @@ class _Walk:
         assert gives is not None
         if gives.interval is not None:
             return True
-        for one, other in itertools.combinations(group, 2):
-            ones, others = one.part.via & self.sources, other.part.via & self.sources
-            if ones != others and one.new.meets(other.new):
+        crowd = Crowd()
+        via = [each.part.via & self.sources for each in group]
+        for place, each in enumerate(group if len(set(via)) > 1 else ()):
+            crowd.add(each.new, place)
+        for place, one in enumerate(group if len(set(via)) > 1 else ()):
+            behind = [at for at in crowd.meeting(one.new) if at > place and via[at] != via[place]]
+            if behind:
+                other, ones, others = group[min(behind)], via[place], via[min(behind)]
                 first, second = (
                     sorted((min(ones), min(others))) if min(ones) != min(others) else sorted(ones ^ others)[:2]
                 )
@@ -326,9 +331,10 @@ class _Walk:
         assert gives is not None
         spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
         clause = "needs.metrics.gives.drop"
-        for word, one, other in itertools.product(gives.folds, group, group):
-            double = doubled(one.part, other.part, word) if one.new.meets(other.new) else None
-            if double is not None:
+        for word in gives.folds:
+            found = twice([(each.part, each.new) for each in group], word)
+            if found is not None:
+                one, other, double = group[found[0]], group[found[1]], found[2]
                 facts = {"metric": _both(one, other), "dimension": word, "glob": other.part.metric}
                 facts |= {"part": double.part, "whole": double.whole}
                 self.say("E-FLOW-DOUBLE", spans, clause, (), double.how, instance=instance.label, **facts)

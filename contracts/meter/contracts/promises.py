@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from meter.contracts.catalogue import Catalogue, is_automatic, is_listed
-from meter.contracts.claims import meet
+from meter.contracts.claims import Taken
 from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.instances import CONFIG, Instance
 from meter.contracts.language import language
@@ -52,17 +52,18 @@ def claims_of(instance: Instance) -> list[tuple[str, str]]:
 
 def _claims(chain: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:
     """E-CLAIM: two instances, or two options of one, that want what only one can have."""
-    taken: list[tuple[str, Instance, Span]] = []
+    taken = Taken()
+    holders: list[tuple[str, str, Span]] = []
     for instance in sorted(chain, key=lambda each: each.label):
         for claim, option in claims_of(instance):
             given = request.config.get(instance.label, {}).get(option)
             span = instance.span if given is None else given.locate(())
-            for first, holder, place in taken:
-                if meet(first, claim):
-                    yield clash((holder.label, first, place), (instance.label, claim, span))
-                    break
+            first = next(taken.meeting(claim), None)
+            if first is not None:
+                yield clash(holders[first], (instance.label, claim, span))
             else:
-                taken.append((claim, instance, span))
+                taken.add(claim)
+                holders.append((instance.label, claim, span))
 
 
 def clash(first: tuple[str, str, Span], second: tuple[str, str, Span], variant: str = "") -> Diagnostic:

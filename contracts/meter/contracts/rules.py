@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from meter.contracts import selectors
+from meter.contracts.seen import Seen
 from meter.contracts.selectors import Commensurable, Selector
 from meter.contracts.variants import Variant
 
@@ -261,18 +262,21 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
 
 def merged(given: Iterable[Variant], worst_quality: WorstQuality) -> list[Variant]:
     """Variants that one merging rule gives: those of one shape that could have a series in common are one."""
-
-    def alike(one: Variant, other: Variant) -> bool:
-        return one.meets(other) and (one.type, one.unit, one.kind) == (other.type, other.unit, other.kind)
-
-    out: list[Variant] = []
+    seen = Seen()
+    out: dict[Variant, None] = {}
     for variant in given:
         whole = variant
-        while (met := next((each for each in out if alike(each, whole)), None)) is not None:
-            out.remove(met)
+        while (met := next((each for each in seen.meeting(whole) if _alike(each, whole)), None)) is not None:
+            del out[met]
+            seen.remove(met)
             whole = met.together(whole, worst_quality)
-        out.append(whole)
-    return out
+        out[whole] = None
+        seen.add(whole)
+    return list(out)
+
+
+def _alike(one: Variant, other: Variant) -> bool:
+    return (one.type, one.unit, one.kind) == (other.type, other.unit, other.kind)
 
 
 def _unit(template: str, unit: str) -> str:

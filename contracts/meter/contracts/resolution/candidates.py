@@ -107,7 +107,32 @@ def metrics_of(contract: Contract) -> set[str]:
     return given | {clause.name for clause in contract.provides.metrics if clause.schema is None}
 
 
-@lru_cache(maxsize=1024)
+class Templates:
+    """Templates of names, found by what they end or begin with."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._ends: dict[str, list[str]] = {}
+        self._begins: dict[str, list[str]] = {}
+        """Those that end with a placeholder."""
+
+    def add(self, templates: Iterable[str]) -> None:
+        """Take in templates; a name that is none is passed over."""
+        for template in templates:
+            if is_template(template) and template not in self._known:
+                self._known.add(template)
+                parts = _PLACEHOLDER.split(template)
+                by, text = (self._ends, parts[-1]) if parts[-1] else (self._begins, parts[0])
+                by.setdefault(text, []).append(template)
+
+    def of(self, metric: str) -> Iterator[str]:
+        """Those that could be the name of a metric."""
+        for size in range(len(metric) + 1):
+            near = self._ends.get(metric[size:], ()) if size < len(metric) else ()
+            yield from (each for each in (*near, *self._begins.get(metric[:size], ())) if could_make(each, metric))
+
+
+@lru_cache(maxsize=1 << 14)
 def _form(template: str) -> re.Pattern[str]:
     return re.compile(".+".join(map(re.escape, _PLACEHOLDER.split(template))))
 

@@ -8,6 +8,7 @@ labels what it adds by the need. What was added last can be taken back, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from meter.contracts import selectors
@@ -225,7 +226,7 @@ class Closure:
     def met(self, need: Pending) -> bool:
         """Whether what is there meets a need; who reads a metric is not its own provider."""
         if not need.metric:
-            return bool(self.roster.providers(need.name, need.wanted))
+            return any(self.roster.providers(need.name, need.wanted))
         return any(
             self.gives(other.contract, table, other.label)
             for other in self.roster.givers(need.name)
@@ -305,7 +306,8 @@ class Closure:
                 self.unmet(need, self.place(need))
         for instance in self.roster.since(mark.instances if mark else 0):
             for name, wanted in sorted(instance.contract.needs.capabilities.items()):
-                if answers(instance.contract, name, wanted) and self.roster.providers(name, wanted) == [instance]:
+                providers = self.roster.providers(name, wanted)
+                if answers(instance.contract, name, wanted) and list(islice(providers, 2)) == [instance]:
                     span = instance.contract.source.key("needs", "capabilities", name)
                     facts = {"plugin": instance.contract.name, "need": name}
                     edit = cut(instance.contract, name, "needs", "capabilities", name)

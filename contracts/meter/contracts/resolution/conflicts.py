@@ -5,7 +5,7 @@ Never against itself: who provides a capability and conflicts with it wants to b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meter.contracts.diagnostics import MANY, Diagnostic
 from meter.contracts.instances import Instance
@@ -20,7 +20,7 @@ def opponent(contract: Contract, roster: Roster) -> str:
     found = [other.label for name, wanted in contract.conflicts.items() for other in roster.providers(name, wanted)]
     found += [
         other.label
-        for other in roster.stating("conflicts")
+        for other in roster.opponents(contract)
         if any(answers(contract, name, wanted) for name, wanted in other.contract.conflicts.items())
     ]
     return min(found, default="")
@@ -32,7 +32,12 @@ def conflicts(roster: Roster, among: frozenset[str] | None = None) -> Iterator[D
     Args: with `among` only pairs of which at least one label is in it.
     """
     pairs: dict[tuple[str, str], tuple[Instance, Instance, str]] = {}
-    for instance, other, name in _opponents(roster):
+    stating = roster.stating("conflicts")
+    if among is not None:
+        there = [each for label in sorted(among) if (each := roster.get(label)) is not None]
+        near = {each.label: each for new in there for each in (new, *roster.opponents(new.contract))}
+        stating = [each for each in near.values() if each.contract.conflicts]
+    for instance, other, name in _opponents(roster, stating):
         labels = (instance.label, other.label)
         if among is not None and among.isdisjoint(labels):
             continue
@@ -43,9 +48,9 @@ def conflicts(roster: Roster, among: frozenset[str] | None = None) -> Iterator[D
         yield _conflict(instance, other, name, roster)
 
 
-def _opponents(roster: Roster) -> Iterator[tuple[Instance, Instance, str]]:
+def _opponents(roster: Roster, stating: Iterable[Instance]) -> Iterator[tuple[Instance, Instance, str]]:
     """Each instance that conflicts with another one, that one, and the name which it conflicts with."""
-    for instance in sorted(roster.stating("conflicts"), key=lambda each: each.label):
+    for instance in sorted(stating, key=lambda each: each.label):
         for name, wanted in sorted(instance.contract.conflicts.items()):
             for other in sorted(roster.providers(name, wanted), key=lambda each: each.label):
                 if other is not instance:

@@ -66,7 +66,11 @@ def recommend(
         mark = len(closure.roster)
         for pending in sorted(each for instance in fresh for each in _pending(closure, instance)):
             key = Key(pending.name, pending.wanted)
-            if key in tried or closure.roster.providers(*key) or (only is not None and key not in (*only, *dropped)):
+            if (
+                key in tried
+                or any(closure.roster.providers(*key))
+                or (only is not None and key not in (*only, *dropped))
+            ):
                 continue
             tried.add(key)
             followed.labels.add(pending.name)

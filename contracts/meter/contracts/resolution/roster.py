@@ -11,7 +11,7 @@ from itertools import islice
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.resolution.candidates import answers, could_make, metrics_of
+from meter.contracts.resolution.candidates import Templates, answers, metrics_of
 
 
 class Roster:
@@ -20,8 +20,8 @@ class Roster:
     def __init__(self) -> None:
         self._instances: dict[str, Instance] = {}
         self._by: dict[tuple[str, str], list[Instance]] = {}
-        self._open: dict[str, None] = {}
-        """Templates that an instance has or had."""
+        self._templates = Templates()
+        """Those that an instance has or had."""
 
     def __len__(self) -> int:
         return len(self._instances)
@@ -42,7 +42,7 @@ class Roster:
         self._instances[instance.label] = instance
         for key in _keys(instance.contract):
             self._by.setdefault(key, []).append(instance)
-        self._open.update(dict.fromkeys(instance.contract.open_tables))
+        self._templates.add(instance.contract.open_tables)
 
     def since(self, mark: int) -> list[Instance]:
         """Those that were put in after the roster had `mark` instances."""
@@ -55,17 +55,20 @@ class Roster:
             for key in _keys(instance.contract):
                 self._by[key].pop()  # it was the last one in each of them, too
 
-    def providers(self, name: str, wanted: str = "*") -> list[Instance]:
+    def providers(self, name: str, wanted: str = "*") -> Iterator[Instance]:
         """Those that provide a plugin or capability in a range."""
-        return [each for each in self._by.get(("name", name), ()) if answers(each.contract, name, wanted)]
+        return (each for each in self._by.get(("name", name), ()) if answers(each.contract, name, wanted))
+
+    def opponents(self, contract: Contract) -> list[Instance]:
+        """Those whose clause `conflicts` names what a contract provides, in whatever range."""
+        names = sorted({contract.name, *contract.provides.capabilities})
+        return list({each.label: each for name in names for each in self._by.get(("against", name), ())}.values())
 
     def givers(self, metric: str) -> list[Instance]:
         """Those of which some table gives a metric of that name, literally or by a template that could make it."""
         found = list(self._by.get(("metric", metric), ()))
-        for name in self._open:
-            others = self._by[("open", name)]
-            if others and could_make(name, metric):  # most templates are those of many instances
-                found += others
+        for template in self._templates.of(metric):
+            found += self._by[("open", template)]
         found += self._by.get(("", "sent"), ())
         return list({each.label: each for each in found}.values())
 
@@ -93,6 +96,7 @@ def _keys(contract: Contract) -> Iterator[tuple[str, str]]:
     """Under what an instance of a contract is found."""
     yield from (("name", name) for name in {contract.name, *contract.provides.capabilities})
     yield from (("metric", metric) for metric in metrics_of(contract))
+    yield from (("against", name) for name in contract.conflicts)
     yield from (("open", name) for name in contract.open_tables)
     if any(clause.schema is not None for clause in contract.provides.metrics):
         yield "", "sent"
