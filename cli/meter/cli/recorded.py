@@ -42,24 +42,25 @@ def plans(
 
     from meter.contracts.diagnostics import ContractError, Diagnostic  # the contract language: only after a change
     from meter.contracts.spans import Words
+    from meter.core.moment import Once
     from meter.core.mounts import Mounts
 
     mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
     try:
-        _, requests, found = mounts.read()
+        now = mounts.moment()
     except ContractError as error:
         return [], [diagnostic.to_json() for diagnostic in error.diagnostics]
-    found = found if mountpoint is None else []
+    requests, found = now.requests, Once(now.found if mountpoint is None else ())
     shown: list[Recorded] = []
     for name in sorted(requests) if mountpoint is None else [mountpoint]:
-        ready, problems = mounts.resolve(name, record=False, span=Words(words).span(len(words) - 1))
-        found += [diagnostic for diagnostic in problems if diagnostic not in found]
-        known = mounts.entry(name)
+        ready, problems = mounts.resolve(name, span=Words(words).span(len(words) - 1), moment=now)
+        found.add(problems)
+        known = now.entry(name)
         if ready is not None:
             shown.append(Recorded(ready.plan, ready.contracts))
         elif known is not None and name in requests and known["request"] == requests[name].digest():
             shown.append(_of(known)._replace(sound=False))
-    return shown, [diagnostic.to_json() for diagnostic in sorted(found, key=Diagnostic.order)]
+    return shown, [diagnostic.to_json() for diagnostic in sorted(found.found, key=Diagnostic.order)]
 
 
 def _of(entry: Mapping[str, Any]) -> Recorded:

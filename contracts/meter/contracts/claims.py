@@ -106,6 +106,37 @@ def meetings(plans: Mapping[str, Mapping[str, Any]]) -> Iterator[Meeting]:
         yield Meeting(claims[first], claims[then])
 
 
+class Held:
+    """What backends claim; plans by mountpoint."""
+
+    def __init__(self, plans: Mapping[str, Mapping[str, Any]]) -> None:
+        self._rows: list[tuple[str, str, str, str]] = []
+        self._taken = Taken()
+        for mountpoint, plan in sorted(plans.items()):
+            self.add(mountpoint, plan)
+
+    def add(self, mountpoint: str, plan: Mapping[str, Any]) -> None:
+        """Take in what a backend claims, one behind the others by its mountpoint."""
+        for row in plan["claims"]:
+            self._rows.append((mountpoint, row["instance"], row["claim"], row["option"]))
+            self._taken.add(row["claim"])
+
+    def first(self, mountpoint: str, plan: Mapping[str, Any]) -> Meeting | None:
+        """The first claim of another backend that meets one of this backend's, which is the second of the two."""
+        found = []
+        for nth, row in enumerate(plan["claims"]):
+            for place in self._taken.meeting(row["claim"]):
+                other = self._rows[place][0]
+                if other != mountpoint:
+                    found.append((False, place, nth) if other < mountpoint else (True, nth, place))
+        if not found:
+            return None
+        behind, one, two = min(found)
+        place, nth = (two, one) if behind else (one, two)
+        mine = plan["claims"][nth]
+        return Meeting(self._rows[place], (mountpoint, mine["instance"], mine["claim"], mine["option"]))
+
+
 def _split(claim: str) -> tuple[str, str]:
     kind, _, name = claim.partition(":")
     return kind, name

@@ -31,6 +31,7 @@ from meter.core import drift, lock
 from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
+from meter.core.moment import Found, Made, Moment, Once
 from meter.core.mount_text import over, with_mount, with_options, without_mount
 from meter.core.own_check import EXPORT
 
@@ -124,9 +125,13 @@ class Mounts:
 
     # ------------------------------------------------------------------------------------------------------ checking
 
-    def catalogue(self) -> tuple[Catalogue, tuple[Diagnostic, ...]]:
-        """Every contract: built-in, of the plugin folders, installed, and those that the lock knows."""
-        known = [stamped[0] for entry in self.lock()["mounts"].values() for stamped in entry["files"].values()]
+    def catalogue(self, document: Mapping[str, Any] | None = None) -> Found:
+        """Every contract: built-in, of the plugin folders, installed, and those that the lock knows.
+
+        Args: `document`, that of the lock, where it was read before.
+        """
+        entries = (self.lock() if document is None else document)["mounts"]
+        known = [stamped[0] for entry in entries.values() for stamped in entry["files"].values()]
         return discover(self.plugin_dirs, known) if self.shelf is None else self.shelf.read(known)
 
     def probe(self) -> Probe:
@@ -139,6 +144,14 @@ class Mounts:
         host = probe if self.host is None else Beside(self.host, probe)
         return check(request, catalogue, host), probe
 
+    def moment(self, *, whole: bool = False) -> Moment:
+        """What the file and its lock say now, and the catalogue, for several mounts; `whole`, for all of the file.
+
+        Raises: ContractError (E-FILE), the mount file cannot be read or is no TOML.
+        """
+        read, document = self.read(), self.lock()
+        return Moment(read, document, lambda: self.catalogue(document), whole=whole)
+
     def resolve(
         self,
         mountpoint: str,
@@ -146,43 +159,54 @@ class Mounts:
         locked: bool = False,
         record: bool = True,
         span: Span | None = None,
-        beside: Mapping[str, dict[str, Any]] | None = None,
+        moment: Moment | None = None,
     ) -> tuple[Ready | None, list[Diagnostic]]:
         """The plan of a mounted backend: the locked one where it holds, else a new one, else why not.
 
-        Args: `mountpoint` in its one spelling, as all mountpoints here that are not said to be typed.
+        Args: `mountpoint` in its one spelling, as all mountpoints here that are not said to be typed. Who resolves
+        several mounts does it at one `moment`, and records what that has `made`.
 
         A plugin that is new in the catalogue never changes a mounted backend: an unchanged request is checked
-        against the plugins of its plan. `beside` are the plans of the mounts that it has to get along with.
+        against the plugins of its plan.
         """
-        text, requests, found = self.read()
-        if mountpoint not in requests:
-            return None, self.refused(mountpoint, text, found, span or Span(self.path, 1, 1))
-        request = requests[mountpoint]
-        entry = self.entry(mountpoint)
+        now = moment or self.moment()
+        ready, found = self._resolve(mountpoint, now, locked=locked, span=span)
+        if ready is not None:
+            now.note(mountpoint, ready.plan)
+        if moment is None and record:
+            self.record(now.made, locked=locked)
+        return ready, found
+
+    def _resolve(
+        self, mountpoint: str, now: Moment, *, locked: bool, span: Span | None
+    ) -> tuple[Ready | None, list[Diagnostic]]:
+        if mountpoint not in now.requests:
+            return None, self.refused(mountpoint, now.text, now.found, span or Span(self.path, 1, 1))
+        request = now.requests[mountpoint]
+        entry = now.entry(mountpoint)
         same_request = entry is not None and entry["request"] == request.digest()
         if entry is not None and same_request and self.host is None:
             why = lock.stale(entry, folder=self.folder, sysroot=self.sysroot)
             if not why:
-                clashes = self.clashes(request, entry["plan"], requests, beside)
+                clashes = _clashes(request, entry["plan"], now.requests, now.held)
                 return (None, clashes) if clashes else (Ready(entry["plan"], lock.contracts_of(entry), ()), [])
         if locked:
             variant = "" if entry is None else "changed"
             if not same_request:
                 path = lock.lock_path(self.path)
                 return None, [_fault("E-LOCK-STALE", request.span, variant, mountpoint=mountpoint, lock=path)]
-        catalogue, problems = self.catalogue()
+        catalogue, problems = now.catalogue
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
             catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
-        known = None if entry is None else drift.Mounted(request, entry, self.lock(), lock.lock_path(self.path))
+        known = None if entry is None else drift.Mounted(request, entry, now.document, lock.lock_path(self.path))
         checked, probe, notes = self.anew(request, known if same_request else None, catalogue)
         if entry is not None and same_request and (drifted := self.sent_otherwise(request, entry, probe)):
             return None, drifted
         found = [*problems, *([] if checked is None else checked.diagnostics), *notes]
         if checked is None or checked.plan is None:
             return None, found if checked else notes
-        if clashes := self.clashes(request, checked.plan.document, requests, beside):
+        if clashes := _clashes(request, checked.plan.document, now.requests, now.held):
             return None, [*found, *clashes]
         if known is not None and same_request:
             remembered(checked.plan.document, known.plan)
@@ -190,8 +214,7 @@ class Mounts:
             notes += drift.forgotten(known, checked.plan.document)
         told = (*checked.diagnostics, *notes)
         ready = Ready(checked.plan.document, paths_of(checked, catalogue), told, rewritten=mountpoint)
-        if record and not locked and self.host is None:
-            self.record(request, checked, catalogue, probe)
+        now.made.append(Made(request, checked, catalogue, probe))
         return ready, [*problems, *told]
 
     def anew(
@@ -223,32 +246,10 @@ class Mounts:
             return None, probe, drift.said(known, differing, "check", why)
         return None, probe, drift.said(known, differing, "order")
 
-    def clashes(
-        self,
-        request: Request,
-        plan: dict[str, Any],
-        requests: Mapping[str, Request],
-        beside: Mapping[str, dict[str, Any]] | None = None,
-    ) -> list[Diagnostic]:
-        """E-CLAIM for what a plan claims and another mount of the file claims too.
-
-        Args: `beside` are the plans of the others; those that the lock has of unchanged requests where it is missing.
-        """
-        mine = request.mountpoint
-        if beside is None:
-            entries = self.lock()["mounts"]
-            same = [
-                name for name in entries if name in requests and entries[name]["request"] == requests[name].digest()
-            ]
-            beside = {name: entries[name]["plan"] for name in same}
-        for one, other in claims.meetings({**beside, mine: plan}):
-            if mine not in (one[0], other[0]):
-                continue
-            first, second = (one, other) if other[0] == mine else (other, one)
-            places = [_place_of(requests.get(each[0], request), each[1], each[3]) for each in (first, second)]
-            shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
-            return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts")]
-        return []
+    def clashes(self, request: Request, plan: dict[str, Any], requests: Mapping[str, Request]) -> list[Diagnostic]:
+        """E-CLAIM for what a plan claims and another mount claims too, as the lock has it of unchanged requests."""
+        now = Moment(("", requests, []), self.lock(), self.catalogue, whole=False)
+        return _clashes(request, plan, requests, now.held)
 
     def refused(self, mountpoint: str, text: str, found: list[Diagnostic], span: Span) -> list[Diagnostic]:
         """Why there is no request of that mountpoint: what is wrong with it, else E-MOUNT-UNKNOWN."""
@@ -263,22 +264,22 @@ class Mounts:
 
         Raises: ContractError with what is wrong with any of them.
         """
-        _, requests, found = self.read()
-        wrong = [diagnostic for diagnostic in found if diagnostic.level == "error"] if not mountpoints else []
-        names = list(mountpoints) or sorted(requests)
-        if not names and not wrong:
-            wrong = [_fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)]
+        now = self.moment(whole=not mountpoints)
+        wrong = Once(each for each in now.found if each.level == "error" and not mountpoints)
+        names = list(mountpoints) or sorted(now.requests)
+        if not names and not wrong.found:
+            wrong.add([_fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)])
         out: list[Ready] = []
         places = dict(zip(mountpoints, spans, strict=False))
         for name in names:
-            beside = None if mountpoints else {each.plan["mountpoint"]: each.plan for each in out}
-            one, diagnostics = self.resolve(name, locked=locked, span=places.get(name), beside=beside)
+            one, diagnostics = self.resolve(name, locked=locked, span=places.get(name), moment=now)
             if one is None:
-                wrong += [diagnostic for diagnostic in diagnostics if diagnostic not in wrong]
+                wrong.add(diagnostics)
             else:
                 out.append(one)
-        if wrong:
-            raise ContractError(wrong)
+        self.record(now.made, locked=locked)
+        if wrong.found:
+            raise ContractError(wrong.found)
         return out
 
     def check_all(
@@ -288,17 +289,15 @@ class Mounts:
 
         Raises: ContractError, the mount file cannot be read.
         """
-        _, requests, found = self.read()
-        if mountpoint is not None:
-            found = []
+        now = self.moment(whole=mountpoint is None)
+        found = Once(now.found if mountpoint is None else ())
         plans: list[dict[str, Any]] = []
-        for name in [mountpoint] if mountpoint is not None else sorted(requests):
-            beside = None if mountpoint is not None else {plan["mountpoint"]: plan for plan in plans}
-            one, diagnostics = self.resolve(name, locked=locked, record=False, span=span, beside=beside)
-            found += [diagnostic for diagnostic in diagnostics if diagnostic not in found]
+        for name in [mountpoint] if mountpoint is not None else sorted(now.requests):
+            one, diagnostics = self.resolve(name, locked=locked, span=span, moment=now)
+            found.add(diagnostics)
             if one is not None:
                 plans.append(one.plan)
-        return plans, [diagnostic.to_json() for diagnostic in sorted(found, key=Diagnostic.order)]
+        return plans, [diagnostic.to_json() for diagnostic in sorted(found.found, key=Diagnostic.order)]
 
     def overview(self) -> list[dict[str, Any]]:
         """What is mounted: mountpoint, plugins as asked, and whether the lock holds a plan of it. Checks nothing.
@@ -309,8 +308,9 @@ class Mounts:
         if not isinstance(tomllib.loads(text).get("mounts", {}), dict):
             raise ContractError(found)
         rows = []
+        entries = self.lock()["mounts"]
         for mountpoint, body in sorted(_mounted(text).items()):
-            request, entry = requests.get(mountpoint), self.entry(mountpoint)
+            request, entry = requests.get(mountpoint), entries.get(mountpoint)
             if request is None:
                 state = "malformed"
             elif entry is None:
@@ -343,25 +343,25 @@ class Mounts:
                     found.append(_fault("E-DRIFT", span, "schema", **facts))
         return found
 
-    def record(self, request: Request, checked: Checked, catalogue: Catalogue, probe: Probe) -> None:
-        """Put a plan into the lock; a lock that cannot be written is no fault, it is only made anew each time."""
-        with contextlib.suppress(OSError), self.guard():
-            lock.write_together(self._lock_files(request, checked, catalogue, probe, self._data()))
+    def record(self, made: Sequence[Made], *, locked: bool = False) -> None:
+        """Put plans into the lock; one that cannot be written is no fault, it is only made anew each time."""
+        if made and not locked and self.host is None:
+            with contextlib.suppress(OSError), self.guard():
+                lock.write_together(self._lock_files(made, self._data()))
 
     def _data(self) -> bytes:
         with open(self.path, "rb") as file:
             return file.read()
 
-    def _lock_files(
-        self, request: Request, checked: Checked, catalogue: Catalogue, probe: Probe, data: bytes
-    ) -> dict[str, bytes]:
-        assert checked.plan is not None
+    def _lock_files(self, made: Iterable[Made], data: bytes) -> dict[str, bytes]:
         document = self.lock()
-        shown = [d.to_json() for d in checked.diagnostics]
-        paths = paths_of(checked, catalogue)
-        entry = lock.make_entry(checked.plan.document, request.digest(), paths, probe, shown)
-        document["mounts"][request.mountpoint] = entry
-        document["contracts"] |= {contract.digest: record(contract) for contract in _used(paths, catalogue)}
+        for request, checked, catalogue, probe in made:
+            assert checked.plan is not None
+            shown = [d.to_json() for d in checked.diagnostics]
+            paths = paths_of(checked, catalogue)
+            entry = lock.make_entry(checked.plan.document, request.digest(), paths, probe, shown)
+            document["mounts"][request.mountpoint] = entry
+            document["contracts"] |= {contract.digest: record(contract) for contract in _used(paths, catalogue)}
         return {lock.lock_path(self.path): lock.dump(self._whole(document, data))}
 
     @staticmethod
@@ -462,7 +462,7 @@ class Mounts:
             mounted = again[request.mountpoint]
             # What is to be said of it from now on stands in the file, and not in a command line or script.
             shown = self.check(mounted, catalogue)[0] if checked.diagnostics else checked
-            files |= self._lock_files(mounted, shown, catalogue, probe, changed)
+            files |= self._lock_files([Made(mounted, shown, catalogue, probe)], changed)
         self._write(files)
         contracts = paths_of(checked, catalogue)
         return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
@@ -522,7 +522,7 @@ class Mounts:
                 data = with_options(data.decode(), mountpoint, values).encode()
                 files = {self.path: data}
                 request = self._parsed(data)[1][mountpoint]
-            self._write(files | self._lock_files(request, checked, catalogue, probe, data))
+            self._write(files | self._lock_files([Made(request, checked, catalogue, probe)], data))
             told = (*problems, *checked.diagnostics, *lost)
             return Ready(checked.plan.document, paths_of(checked, catalogue), told, completed=_told(values))
 
@@ -568,6 +568,19 @@ class Mounts:
             lock.write_together(files)
         except OSError as error:
             raise ContractError([io_fault(self.path, error, "unwritable")]) from error
+
+
+def _clashes(
+    request: Request, plan: dict[str, Any], requests: Mapping[str, Request], held: claims.Held
+) -> list[Diagnostic]:
+    """E-CLAIM for what a plan claims and another backend, too."""
+    met = held.first(request.mountpoint, plan)
+    if met is None:
+        return []
+    first, second = met
+    places = [_place_of(requests.get(each[0], request), each[1], each[3]) for each in (first, second)]
+    shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
+    return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts")]
 
 
 def _place_of(request: Request, label: str, option: str) -> Span:

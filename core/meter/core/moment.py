@@ -1,0 +1,103 @@
+"""A moment: what a mount file, its lock and the catalogue say, read once for all the mounts that a command handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from meter.contracts.catalogue import Catalogue
+from meter.contracts.check import Checked
+from meter.contracts.claims import Held
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.request import Request
+from meter.core.host import Probe
+
+Found = tuple[Catalogue, tuple[Diagnostic, ...]]
+"""A catalogue, and what is wrong with folders of it."""
+
+
+class Made(NamedTuple):
+    """A plan that was made anew, with all that its entry in the lock says."""
+
+    request: Request
+    checked: Checked
+    catalogue: Catalogue
+    probe: Probe
+
+
+class Moment:
+    """What there was when a command began, and what it has found out since.
+
+    Args: `document` is that of the lock; `discover` finds the contracts, where they are asked for. With `whole` all
+    mounts of the file are handled, in the order of their names, and get along with those before them; else with those
+    that the lock has of unchanged requests.
+    """
+
+    def __init__(
+        self,
+        read: tuple[str, Mapping[str, Request], list[Diagnostic]],
+        document: dict[str, Any],
+        discover: Callable[[], Found],
+        *,
+        whole: bool,
+    ) -> None:
+        self.text, self.requests, self.found = read
+        self.document = document
+        self.made: list[Made] = []
+        self._discover = discover
+        self._whole = whole
+        self._plans: dict[str, dict[str, Any]] = {}
+        self._held = Held({}) if whole else None
+
+    @cached_property
+    def catalogue(self) -> Found:
+        """Every contract."""
+        return self._discover()
+
+    def entry(self, mountpoint: str) -> dict[str, Any] | None:
+        """The lock's entry of a mountpoint."""
+        entry: dict[str, Any] | None = self.document["mounts"].get(mountpoint)
+        return entry
+
+    @cached_property
+    def _unchanged(self) -> dict[str, dict[str, Any]]:
+        """The plans that the lock has of unchanged requests."""
+        entries = self.document["mounts"]
+        return {
+            name: entries[name]["plan"]
+            for name in entries
+            if name in self.requests and entries[name]["request"] == self.requests[name].digest()
+        }
+
+    @property
+    def held(self) -> Held:
+        """What the other mounts claim."""
+        if self._held is None:
+            self._held = Held({**self._unchanged, **self._plans})
+        return self._held
+
+    def note(self, mountpoint: str, plan: dict[str, Any]) -> None:
+        """Note the plan of a mount that gets along with the others."""
+        self._plans[mountpoint] = plan
+        if self._whole:
+            self.held.add(mountpoint, plan)
+        else:
+            self._held = None
+
+
+class Once:
+    """Diagnostics, each once, in the order in which they came."""
+
+    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
+        self.found: list[Diagnostic] = []
+        self._by: dict[tuple[object, ...], list[Diagnostic]] = {}
+        self.add(found)
+
+    def add(self, found: Iterable[Diagnostic]) -> None:
+        """Take in those that are not there; only such of one code and place are compared."""
+        for diagnostic in found:
+            near = self._by.setdefault((diagnostic.code, diagnostic.spans), [])
+            if diagnostic not in near:
+                near.append(diagnostic)
+                self.found.append(diagnostic)
