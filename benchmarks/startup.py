@@ -13,6 +13,7 @@ from benchmarks.figure import Figure, environment, whole_processes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_BOTH_WAYS: Final = ("annotate", "attributes=site=lab", "annotate#rack", "attributes=rack=7")
 _SOURCES: Final = ("cpu", "memory", "process", "pid=1", "random", "rate", "metrics=system.cpu.time")
 _MAKES: Final = ("accumulate", "metrics=process.cpu.time")
 _READS: Final = ("rate#pace", "metrics=process.cpu.time.total")
@@ -21,9 +22,11 @@ _OUTPUTS: Final = (
     *("csv#a", "path=a.csv", "csv#b", "path=b.csv", "csv#c", "path=c.csv", "csv#d", "path=d.csv"),
 )
 TWELVE: Final = (*_SOURCES, *_READS, *_MAKES, *_OUTPUTS)
-"""One filter is asked for before the one whose metric it reads: networkx, which sorts them, is in the figure."""
+"""One filter is asked for before the one whose metric it reads, so that the check has to sort."""
 SORTED: Final = (*_SOURCES, *_MAKES, *_READS, *_OUTPUTS)
 """The same chain in the order in which it runs."""
+CYCLIC: Final = (*_SOURCES, *_BOTH_WAYS, *_OUTPUTS)
+"""Each of two filters changes what the other reads: networkx, which finds such cycles, is in the figure."""
 PLAIN: Final = ("cpu", "memory", "csv", "path=host.csv")
 
 
@@ -31,7 +34,7 @@ def figures() -> Iterator[Figure]:
     """`--help`, `--version`, warm and cold checks; best of 7, interleaved."""
     meter = [sys.executable, "-m", "meter"]
     with tempfile.TemporaryDirectory() as folder:
-        for name, words in (("meter", TWELVE), ("sorted", SORTED), ("plain", PLAIN)):
+        for name, words in (("meter", TWELVE), ("sorted", SORTED), ("cyclic", CYCLIC), ("plain", PLAIN)):
             file = f"{name}.toml"
             command = [*meter, "mount", "--file", file, "/host", *words]
             subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment())
@@ -45,6 +48,7 @@ def figures() -> Iterator[Figure]:
                 "warm": [*meter, "check"],
                 "cold": [*meter, "check", "--file", "cold-meter.toml"],
                 "sorted": [*meter, "check", "--file", "cold-sorted.toml"],
+                "cyclic": [*meter, "check", "--file", "cold-cyclic.toml"],
                 "plain": [*meter, "check", "--file", "cold-plain.toml"],
             },
             runs=7,
@@ -56,4 +60,5 @@ def figures() -> Iterator[Figure]:
     yield Figure("meter check, unchanged, 12 plugins", best["warm"], bare, "python -c pass", "ms", 6)
     yield Figure("meter check, cold, 12 plugins", best["cold"], bare, "python -c pass", "ms", 24)
     yield Figure("meter check, cold, asked in order", best["sorted"], bare, "python -c pass", "ms", None)
+    yield Figure("meter check, cold, with W-ORDER-ASKED", best["cyclic"], bare, "python -c pass", "ms", 24)
     yield Figure("meter check, cold, 3 plugins", best["plain"], bare, "python -c pass", "ms", None)

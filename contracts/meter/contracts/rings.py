@@ -22,7 +22,7 @@ def shortest_ring(pairs: Collection[tuple[str, str]], work: int = WORK) -> tuple
     Where that would take more than `work` steps: one that no edge shortens, out of the shortest through the least
     labels. The order of the edges does not matter.
     """
-    import networkx as nx  # 13 bare interpreter starts; only a check with something to order needs it
+    import networkx as nx  # 13 bare interpreter starts; only a chain that has one needs it
 
     graph: Any = nx.DiGraph(sorted(pairs))
     part = {label: nth for nth, labels in enumerate(nx.strongly_connected_components(graph)) for label in labels}
