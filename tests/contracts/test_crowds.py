@@ -276,3 +276,16 @@ class TestPotential:
         ]
         document = one(run(f"probe {' '.join(names)} sink", self.PROBE, *texts, output("sink")), "E-FLOW-LIMIT")
         assert "40 steps" in document["message"]
+
+
+def test_of_a_long_line_of_needs_both_ends_are_told() -> None:
+    """Who brought what is named from the asked plugin on, and up to the need that nothing meets."""
+    names = [f"p{place:02}" for place in range(40)]
+    texts = [
+        source(name, metric(name), more=f'needs.capabilities = {{ {need} = "*" }}\n')
+        for name, need in zip(names, [*names[1:], "gone"], strict=True)
+    ]
+    document = one(run("p00 sink", *texts, output("sink")), "E-NEED-UNMET")
+    (note,) = document["notes"]
+    assert note.startswith("because asked -> p00 -> p01 -> ")
+    assert note.endswith(" -> p07 -> … -> p32 -> p33 -> p34 -> p35 -> p36 -> p37 -> p38 -> p39 -> gone")

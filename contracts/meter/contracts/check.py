@@ -84,7 +84,8 @@ def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
         return base.end()
 
     def attempt(only: Collection[Key] | None, dropped: Dropped) -> _Stages:
-        return _Stages(request, catalogue, host, resolution.whole(only, dropped), base.found)
+        everything = only is None and not dropped  # which is tried first, and not again
+        return _Stages(request, catalogue, host, whole if everything else resolution.whole(only, dropped), base.found)
 
     return soundest(attempt).end()
 

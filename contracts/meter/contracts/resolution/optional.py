@@ -28,8 +28,10 @@ def left_out(closure: Closure) -> Mapping[str, LeftOut]:
     optional = {asked.label: asked for asked in closure.request.optional}
     groups: dict[str, list[Instance]] = {}
     for each in closure.roster.sorted() if optional else ():
-        root = closure.roster.line(each.label)[0]
-        if not root.need:  # a metric that is wanted may bring what is optional and was left out: then it is no more so
+        root = closure.roster.root(each.label)
+        if (
+            root is not None and not root.need
+        ):  # a metric that is wanted may bring what is optional and was left out: then it is no more so
             groups.setdefault(root.label, []).append(each)
     found = {}
     for label in sorted(optional.keys() & groups.keys()):

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Final, NamedTuple
 
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
 from meter.contracts.resolution.candidates import Templates, answers, metrics_of
+
+LINKS: Final = 16
+"""So many instances are named of a line of which each brought the next; of a longer one half as many at each end."""
+
+
+class _Line(NamedTuple):
+    """The first instances of a line of which each brought the next, and how long it is."""
+
+    first: tuple[str, ...]
+    length: int
+
+
+_NOBODY: Final = _Line((), 0)
 
 
 class Roster:
@@ -20,6 +34,7 @@ class Roster:
     def __init__(self) -> None:
         self._instances: dict[str, Instance] = {}
         self._by: dict[tuple[str, str], list[Instance]] = {}
+        self._lines: dict[str, _Line] = {}
         self._templates = Templates()
         """Those that an instance has or had."""
 
@@ -42,6 +57,9 @@ class Roster:
         self._instances[instance.label] = instance
         for key in _keys(instance.contract):
             self._by.setdefault(key, []).append(instance)
+        first, length = self._lines.get(instance.by, _NOBODY)
+        begins = (*first, instance.label) if length < LINKS // 2 else first
+        self._lines[instance.label] = _Line(begins, length + 1)
         self._templates.add(instance.contract.open_tables)
 
     def since(self, mark: int) -> list[Instance]:
@@ -51,7 +69,8 @@ class Roster:
     def cut(self, mark: int) -> None:
         """Take out again whatever was put in after the roster had `mark` instances."""
         while len(self) > mark:
-            _, instance = self._instances.popitem()
+            label, instance = self._instances.popitem()
+            del self._lines[label]
             for key in _keys(instance.contract):
                 self._by[key].pop()  # it was the last one in each of them, too
 
@@ -73,16 +92,34 @@ class Roster:
         return list({each.label: each for each in found}.values())
 
     def chain(self, label: str, *ends: str) -> str:
-        """Why something is there, in words: the instances from the asked one on, and what the last one leads to."""
-        group = self.line(label)
-        wanted = bool(group) and not group[0].by and group[0].need
-        links = [*([wanted] if wanted else []), *(instance.label for instance in group), *ends]
+        """Why something is there, in words: the instances from the asked one on, and what the last one leads to.
+
+        Of a long line its beginning and its end.
+        """
+        group, line = self._last(label), self._lines.get(label, _NOBODY)
+        before = line.first if line.length > LINKS else ()
+        root = self.root(label)
+        wanted = root is not None and not root.by and root.need
+        links = [
+            *([wanted] if wanted else []),
+            *before,
+            *(["…"] if before else []),
+            *(instance.label for instance in group),
+            *ends,
+        ]
         return language().phrase("note", "chain", "text", "want" if wanted else "", links=" -> ".join(links))
 
-    def line(self, label: str) -> list[Instance]:
-        """An instance behind those that brought it: the asked one first."""
-        found = []
-        while (instance := self.get(label)) is not None:
+    def root(self, label: str) -> Instance | None:
+        """The asked instance that brought another one, or what was wanted."""
+        line = self._lines.get(label)
+        return None if line is None else self.get(line.first[0])
+
+    def _last(self, label: str) -> list[Instance]:
+        """An instance behind those that brought it; of a long line the last ones."""
+        most = self._lines.get(label, _NOBODY).length
+        found: list[Instance] = []
+        while len(found) < (LINKS // 2 if most > LINKS else most):
+            instance = self._instances[label]
             found.append(instance)
             label = instance.by
         return found[::-1]
