@@ -177,11 +177,14 @@ def chain(name: str, large: int, small: int, make: Callable[[int], tuple[list[st
         from meter.contracts.request import from_words
 
         words, texts = make(size)
-        files = [(f"n{number}", f"n{number}/contract.toml", text.encode()) for number, text in enumerate(texts)]
         request, found = from_words("/hostile", words, ["mount", "/hostile"])
-        return found if request is None else check(request, Catalogue.of(files), Assumed()).diagnostics
+        return found if request is None else check(request, Catalogue.of(_files(texts)), Assumed()).diagnostics
 
     case(name, large, small, *codes)(run)
+
+
+def _files(texts: Iterable[str]) -> list[tuple[str, str, bytes]]:
+    return [(f"n{number}", f"n{number}/contract.toml", text.encode()) for number, text in enumerate(texts)]
 
 
 def _named(name: str, placement: str, more: str = "") -> str:
@@ -333,6 +336,22 @@ chain("instances that all provide one thing, and need it", 3000, 20,
 chain("selectors that mean nothing", 5000, 150,
       lambda n: (["probe", "sink", *[f"metrics=q{i}" for i in range(n)]], [_probe(), SINK]),
       "E-FLOW-EMPTY", "E-FILE")  # fmt: skip
+
+
+@case("labels in `order` that are not there, beside many", 2500, 150, "W-ORDER-INERT")
+def _strangers(size: int) -> Sequence[Diagnostic]:
+    from meter.contracts.catalogue import Catalogue
+    from meter.contracts.check import check
+    from meter.contracts.host import Assumed
+    from meter.contracts.model import Source
+    from meter.contracts.request import from_document
+
+    words, strangers = [*_names(size), "sink"], [f"q{number}" for number in range(size)]
+    text = f'[mounts."/m"]\nplugins = {_list(words)}\norder = [{_list(strangers)}]\n'
+    body = {"plugins": words, "order": [strangers]}
+    requests, found = from_document({"mounts": {"/m": body}}, Source("meter.toml", text))
+    texts = [SINK, *[_named(p, "source", METRIC.format(f"{p}.m", "1")) for p in _names(size)]]
+    return [*found, *check(requests["/m"], Catalogue.of(_files(texts)), Assumed()).diagnostics]
 
 
 def measured(name: str) -> tuple[float, float, list[str]]:

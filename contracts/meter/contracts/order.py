@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 
-from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, nearest
 from meter.contracts.editing.mending import cut, ordered, unordered
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
@@ -360,10 +360,13 @@ def _order_edges(request: Request, labels: set[str]) -> tuple[list[Edge], list[D
                 found.append(Diagnostic(code="E-SELF-ORDER", facts=facts, spans=(span,), clause="order"))
             else:
                 edges.append(Edge(earlier, later, "asked: order", strong=True, span=span))
-    for label, places in strangers.items():
-        facts = {"label": label, "mountpoint": request.mountpoint, "near": nearest(label, labels)}
+    names = tuple(sorted(labels))
+    for nth, (label, places) in enumerate(strangers.items()):
+        sought = nth < MANY  # what so many others were meant to be is not looked for
+        near = nearest(label, names) if sought else ""
+        facts = {"label": label, "mountpoint": request.mountpoint, "near": near}
         spans = tuple(request.place("order", *place) for place in places)
-        edit = unordered(request, *places[0], labels)
+        edit = unordered(request, *places[0], labels) if sought else None
         found.append(Diagnostic(code="W-ORDER-INERT", facts=facts, spans=spans, clause="order", edit=edit))
     return edges, found
 
