@@ -354,6 +354,16 @@ def _strangers(size: int) -> Sequence[Diagnostic]:
     return [*found, *check(requests["/m"], Catalogue.of(_files(texts)), Assumed()).diagnostics]
 
 
+@case("contracts beside each other whose needs nothing meets", 5000, 20, "E-NEED-UNMET")
+def _beside(size: int) -> Sequence[Diagnostic]:
+    from meter.contracts.catalogue import Catalogue
+    from meter.contracts.together import together
+
+    texts = [_filter(p, f"{p}.no", f'gives = {{ name = "${{metric}}.{p}" }}') for p in _names(size)]
+    files = _files(texts)
+    return together(Catalogue.of(files), [path for _, path, _ in files])
+
+
 def measured(name: str) -> tuple[float, float, list[str]]:
     """Seconds and MiB that a case takes in a process of its own, and the codes of its answer."""
     begin = time.perf_counter()

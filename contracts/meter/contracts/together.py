@@ -11,9 +11,10 @@ from typing import Final
 
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, Entry
-from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, nearest
 from meter.contracts.language import language
 from meter.contracts.model import Contract
+from meter.contracts.resolution.candidates import Templates
 from meter.contracts.spans import Span
 from meter.contracts.versions import Version, parse_version, satisfies
 
@@ -61,8 +62,10 @@ class _Offers:
             given = [rule.gives.name for rule in contract.needs.metrics if rule.gives is not None]
             for name in (*given, *(metric.name for metric in contract.provides.metrics)):
                 (templates if "${" in name else self.metrics).add(name)
-        patterns = (".+".join(map(re.escape, _PLACEHOLDER.split(name))) for name in sorted(templates))
-        self.made = [re.compile(pattern) for pattern in patterns if pattern != ".+"]
+        self.made = Templates()
+        self.made.add(name for name in templates if _PLACEHOLDER.fullmatch(name) is None)
+        self.all_metrics = tuple(sorted(self.metrics))
+        self._sought = 0
 
     def unmet(self, contract: Contract) -> Iterator[Diagnostic]:
         """E-NEED-UNMET: capabilities and metrics that a contract needs and nothing offers."""
@@ -73,7 +76,7 @@ class _Offers:
             texts = [language().phrase("text", "provides", plugin=who, version=str(it)) for who, it in sorted(offered)]
             span = contract.source.key("needs", "capabilities", name)
             need = f"`{name}`" + (f" {wanted}" if wanted != "*" else "")
-            facts = {"plugin": contract.name, "need": need, "near": nearest(name, self.names)}
+            facts = {"plugin": contract.name, "need": need, "near": self.near(name, self.names)}
             facts |= {"others": ", ".join(texts), "wanted": wanted}
             variant = "range-nowhere" if texts else "nowhere"
             clause = "needs.capabilities"
@@ -84,7 +87,7 @@ class _Offers:
             selector = selectors.parse(rule.metric)
             if selector.literal and not self.given(selector.glob):
                 span = contract.source.value("needs", "metrics", place, "metric")
-                near = nearest(selector.glob, self.metrics)
+                near = self.near(selector.glob, self.all_metrics)
                 facts = {"plugin": contract.name, "need": f"`{selector.glob}`", "near": near}
                 clause = "needs.metrics.metric"
                 yield Diagnostic(
@@ -93,12 +96,9 @@ class _Offers:
 
     def given(self, metric: str) -> bool:
         """Whether a plugin gives a metric of this name, or could make it out of another one's."""
-        return metric in self.metrics or any(pattern.fullmatch(metric) for pattern in self.made)
+        return metric in self.metrics or any(self.made.of(metric))
 
-    @staticmethod
-    def fault(
-        contract: Contract, variant: str, need: str, span: Span, clause: str, facts: dict[str, str]
-    ) -> Diagnostic:
-        """E-NEED-UNMET of a contract that no mount has asked for."""
-        facts = {"plugin": contract.name, "need": need, **facts}
-        return Diagnostic(code="E-NEED-UNMET", variant=variant, facts=facts, spans=(span,), clause=clause)
+    def near(self, name: str, names: tuple[str, ...]) -> str:
+        """The nearest of some names; what very many others were meant to be is not looked for."""
+        self._sought += 1
+        return nearest(name, names) if self._sought <= MANY else ""
