@@ -164,12 +164,32 @@ class TestPlan:
         """A prefix is no fault: the result is in the demanded unit."""
         result = attribute(text, unit=unit)
         (document,) = plugin(result)["rules"]
-        assert document["computes"] == {"formula": text, "factors": factors, "scale": scale}
+        assert document["computes"]["formula"] == text
+        assert [operand["factor"] for operand in document["computes"]["operands"]] == factors
+        assert document["computes"]["scale"] == scale
         assert document["gives"]["unit"] == adds(result)[0]["unit"] == unit
         read = Rule.from_json(document)
         assert read.to_json() == document
         assert read.computes is not None
-        assert len(read.select) == len(read.computes.factors)
+        assert len(read.select) == len(read.computes.operands)
+
+    def test_carries_how_series_join(self) -> None:
+        """Whoever runs the plan knows neither which attributes are pinned nor what kinds are below each other."""
+        result = attribute(EXAMPLE)
+        (document,) = plugin(result)["rules"]
+        computes = Rule.from_json(document).computes
+        assert computes is not None
+        energy, process, system = computes.operands
+        assert (energy.drop, energy.sums, energy.delta) == (("domain",), False, True)
+        assert (process.sums, system.sums) == (True, True)
+        assert [operand.origins for operand in computes.operands] == [("rapl",), ("process",), ("cpu",)]
+        (way,) = computes.ways
+        assert (way.gives.metric, way.gives.resource, way.gives.consumer) == (
+            "x",
+            frozenset({"cpu_package"}),
+            frozenset({"process"}),
+        )
+        assert [taken.consumer for taken in way.takes] == ["machine", "process", "machine"]
 
     def test_the_unit_is_the_formulas_where_none_is_demanded(self) -> None:
         """Units multiply."""

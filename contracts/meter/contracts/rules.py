@@ -63,25 +63,81 @@ class Gives(NamedTuple):
         return cls(**{**value, **tuples, "attributes": attributes})
 
 
+class Operand(NamedTuple):
+    """What one selector of a formula brings into it.
+
+    It is multiplied with `factor`. `sums`: all series of one resource and consumer are one; else the attributes in
+    `drop`, which have one value, are no part of the key. `share`: it lies between 0 and 1. `delta`: it has a span, else
+    an instant. `origins` are the instances that it comes from, `interval` is the longest time between two of its rows.
+    """
+
+    factor: float
+    sums: bool
+    share: bool
+    drop: tuple[str, ...]
+    delta: bool
+    origins: tuple[str, ...]
+    interval: int
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Operand:
+        """What `to_json` of a rule made `value` from."""
+        return cls(**{**value, "drop": tuple(value["drop"]), "origins": tuple(value["origins"])})
+
+
+class Taken(NamedTuple):
+    """Which series of an operand take part: kind of resource, of consumer, names of what is left of the attributes."""
+
+    resource: str
+    consumer: str
+    attributes: tuple[str, ...]
+
+
+class Way(NamedTuple):
+    """One way in which the operands of a formula join: the series that come out, and those of each operand."""
+
+    gives: Variant
+    takes: tuple[Taken, ...]
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Way:
+        """What `to_json` of a rule made `value` from."""
+        takes = tuple(Taken(**{**each, "attributes": tuple(each["attributes"])}) for each in value["takes"])
+        return cls(Variant.from_json(value["gives"]), takes)
+
+
 class Computes(NamedTuple):
     """The formula of a rule, whose selectors are those of the rule in the order in which they are written.
 
     Whoever computes it multiplies what each selector reads with its factor, and the result with `scale`; then it is in
-    the unit that the rule gives. Both are known once the metrics have been followed to here.
+    the unit that the rule gives. The result has the rows of the operand at the place `lead`, the others are joined to
+    these. All but the text is known once the metrics have been followed to here.
     """
 
     formula: str
-    factors: tuple[float, ...] = ()
+    operands: tuple[Operand, ...] = ()
     scale: float = 1.0
+    lead: int = 0
+    ways: tuple[Way, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value; `from_json` reads it."""
-        return {**self._asdict(), "factors": list(self.factors)}
+        operands = [{**o._asdict(), "drop": list(o.drop), "origins": list(o.origins)} for o in self.operands]
+        ways = [
+            {
+                "gives": way.gives.to_json(),
+                "takes": [{**each._asdict(), "attributes": list(each.attributes)} for each in way.takes],
+            }
+            for way in self.ways
+        ]
+        return {**self._asdict(), "operands": operands, "ways": ways}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Computes:
         """What `to_json` made `value` from."""
-        return cls(**{**value, "factors": tuple(value["factors"])})
+        operands = tuple(Operand.from_json(each) for each in value["operands"])
+        ways = tuple(Way.from_json(each) for each in value["ways"])
+        return cls(**{**value, "operands": operands, "ways": ways})
 
 
 class Rule(NamedTuple):

@@ -6,7 +6,7 @@ matrices. What no rule selects, and what a rule keeps, goes on beside the filter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -121,6 +121,29 @@ class Selection:
         return Block(layout, ts, since, (values,), (missing,), moved)
 
 
+class FormulaSelection(Selection):
+    """What a rule that computes a formula reads of one layout.
+
+    What it gives is known only when the layouts of all operands have come: `outputs` is empty, and `results` is what
+    its series lie in, for each way in which the operands join. `operands` says for each input which operands read it.
+    """
+
+    __slots__ = ("operands", "results", "source")
+
+    def __init__(
+        self,
+        place: int,
+        rule: Rule,
+        layout: Layout,
+        operands: Mapping[Key, Sequence[int]],
+        results: Sequence[Variant],
+    ) -> None:
+        super().__init__(place, rule, layout, tuple(operands), ())
+        self.source: Final = layout
+        self.operands: Final = tuple([tuple(places) for places in operands.values()])
+        self.results: Final = tuple(results)
+
+
 def beside(rules: Sequence[Rule], layout: Layout) -> Layout | None:
     """What passes a plugin by itself, whatever becomes of the rest: what no rule selects, and what a rule keeps."""
     passing = []
@@ -170,7 +193,7 @@ def same_dimension(one: str, other: str) -> bool:
 
 def _conversions(rule: Rule, inputs: Sequence[Key]) -> Array | None:
     """Factor and summand of each column, float64[2, k], that bring it into the rule's unit; None where all are."""
-    if not rule.unit or all(key.metric.unit == rule.unit for key in inputs):
+    if not rule.unit or rule.computes is not None or all(key.metric.unit == rule.unit for key in inputs):
         return None
     from meter.contracts.language import language  # only rules with another unit need it
     from meter.contracts.units import conversion
@@ -204,12 +227,16 @@ def bind(
     """
     passing: list[Key] = []
     taken: dict[tuple[int, str], tuple[list[Key], list[Variant]]] = {}
+    read: dict[int, dict[Key, list[int]]] = {}
     for key in layout.keys:
         applied, rest = apply(rules, [key.variant()], same_dimension)
         if rest:
             passing.append(key)
         for hit in applied:
             rule = rules[hit.rule]
+            if rule.computes is not None:
+                read.setdefault(hit.rule, {}).setdefault(key, []).append(hit.item)
+                continue
             for fault in faults(rule, hit.part, same_dimension):
                 facts = {"key": key.said, "got": fault.got, "wanted": " or ".join(fault.wanted)}
                 raise ContractBreach(label, f"needs.metrics.{fault.clause}", "taken", **facts)
@@ -228,7 +255,18 @@ def bind(
             facts = {"key": twice.said, "count": str(len(inputs))}
             raise ContractBreach(label, "needs.metrics.gives", "merged", **facts)
         selections.append(Selection(place, rules[place], layout, inputs, outputs, groups))
+    for place, operands in sorted(read.items()):
+        results = tuple(computed(rules[place], label, worst_quality))
+        selections.append(FormulaSelection(place, rules[place], layout, operands, results))
     return Bound(layout.restrict(KeySet(passing)) if passing else None, tuple(selections))
+
+
+def computed(rule: Rule, label: str, worst_quality: WorstQuality) -> Iterator[Variant]:
+    """What a rule gives that computes a formula, one for each way in which its operands join."""
+    for way in () if rule.computes is None else rule.computes.ways:
+        made = give(rule, way.gives, label, worst_quality)
+        if made is not None:
+            yield made
 
 
 def _outputs(

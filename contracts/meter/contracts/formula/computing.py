@@ -15,7 +15,7 @@ from meter.contracts.instances import CONFIG, Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.options import At, inside
 from meter.contracts.request import Given
-from meter.contracts.rules import Applied, Computes, Fault
+from meter.contracts.rules import Applied, Computes, Fault, Way
 from meter.contracts.spans import Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
@@ -68,8 +68,9 @@ def compute(
             notes=tuple(_derivation(inferred.derived)),
         )
         return Outcome((), computes, (unit,))
-    computes = Computes(formula.text, inferred.factors, scale)
-    return Outcome(tuple(_given(instance.label, compiled, inferred.variants, demanded)), computes)
+    results = tuple(_given(instance.label, compiled, inferred.variants, demanded))
+    ways = tuple(Way(each, takes) for each, takes in zip(results, inferred.takes, strict=True))
+    return Outcome(results, Computes(formula.text, inferred.operands, scale, inferred.lead, ways))
 
 
 _CODES: Final = {"unit": "E-FLOW-UNIT", "type": "E-FLOW-TYPE", "kind": "E-FLOW-KIND", "additive": "E-FLOW-KIND"}

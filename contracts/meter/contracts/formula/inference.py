@@ -24,6 +24,7 @@ from meter.contracts.doubling import KINDS, doubled
 from meter.contracts.formula.formulas import Formula, Node, Number, Product, Reading, Sum
 from meter.contracts.formula.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
 from meter.contracts.language import language
+from meter.contracts.rules import Operand, Taken
 from meter.contracts.units import Unit, UnitError, commensurable, product
 from meter.contracts.variants import MACHINE, Parts, Variant, both
 
@@ -57,16 +58,24 @@ class Derived(NamedTuple):
 class Inferred(NamedTuple):
     """What a formula gives.
 
-    `variants` have no name and no origin; no two of them have a series in common. Each reading is multiplied with its
-    factor, then the formula is computed, and what comes out is multiplied with `ratio` into base units. A factor is 1
-    but for shares in `%` and where metrics of different scales are added.
+    `variants` have no name and no origin; no two of them have a series in common, and `takes` says for each what of
+    every reading takes part. Each reading is multiplied with the factor of its operand, then the formula is computed,
+    and what comes out is multiplied with `ratio` into base units. A factor is 1 but for shares in `%` and where metrics
+    of different scales are added. The rows are those of the reading at the place `lead`.
     """
 
     variants: tuple[Variant, ...]
+    takes: tuple[tuple[Taken, ...], ...]
     unit: Unit
-    factors: tuple[float, ...]
+    operands: tuple[Operand, ...]
     ratio: Fraction
+    lead: int
     derived: tuple[Derived, ...]
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """What each reading is multiplied with."""
+        return tuple(operand.factor for operand in self.operands)
 
     def scale(self, unit: Unit) -> float:
         """What the result is multiplied with to be in a unit.
@@ -121,6 +130,8 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
     if not isinstance(formula.root, Reading) or formula.root.function:
         computed_one = (word for word in language().values("quality") if language().says("quality", word, "computed"))
         qualities.append(next(computed_one))
+    operands = tuple(_operands(formula, hits, computed))
+    lead = _lead(formula, operands)
     variants = tuple(
         Variant(
             metric="",
@@ -132,14 +143,42 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
             consumer=frozenset({consumer}),
             attributes=attributes,
             quality=language().worst_quality(*qualities),
-            interval=max(hit.interval for hit in every),
+            interval=operands[lead].interval,
             via=frozenset().union(*(hit.via for hit in every)),
             parts=_parts_of(every, {name for name, _ in attributes}),
         )
         for _, resource, consumer, attributes in ways
     )
     ratio = Fraction(1) if computed.mixed else unit.ratio
-    return Inferred(variants, unit, tuple(computed.factors()), ratio, derived)
+    takes = tuple(
+        tuple(Taken(piece.resource, piece.consumer, tuple(sorted(piece.names))) for piece in way.pieces) for way in ways
+    )
+    return Inferred(variants, takes, unit, operands, ratio, lead, derived)
+
+
+def _operands(formula: Formula, hits: Sequence[Sequence[Variant]], units: _Units) -> Iterator[Operand]:
+    """What each reading brings, as those who compute need it."""
+    for reading, factor in zip(formula.readings, units.factors(), strict=True):
+        own = hits[reading.place]
+        yield Operand(
+            factor,
+            _sums(reading),
+            _shares(reading),
+            () if _sums(reading) else tuple(sorted(pinned(own))),
+            bool(_time(own[0].kind)),
+            tuple(sorted({hit.origin for hit in own})),
+            max(hit.interval for hit in own),
+        )
+
+
+def _lead(formula: Formula, operands: Sequence[Operand]) -> int:
+    """The reading whose rows the result has: the slowest delta, as spans can be put together and not be made up.
+
+    A gauge is there at any instant, and leads only where there is no delta. Which one it is does not depend on the
+    order of factors and terms.
+    """
+    spans = [place for place, operand in enumerate(operands) if operand.delta] or range(len(operands))
+    return min(spans, key=lambda place: (-operands[place].interval, formula.readings[place].selector.text, place))
 
 
 def _fault(code: str, variant: str, nodes: Sequence[Node], **facts: str) -> FormulaFault:
