@@ -68,6 +68,19 @@ class TestCases:
         joined = interpolate(gauge(case["given"]["series"]), times(case["given"]["at"]))
         assert joined.values[:, 0].tolist() == pytest.approx(case["expect"]["values"], abs=case["tolerance"])
 
+    @pytest.mark.parametrize("name", ["attr-01", "attr-02", "attr-04"])
+    def test_bit_for_bit(self, name: str) -> None:
+        """The interpolated usage, times the energy, by 100, in that order."""
+        case = CASES[name]
+        energy = case["given"]["energy"]
+        joined = interpolate(gauge(case["given"]["usage"]["p1"]), times([at for at, _ in energy]))
+        found = [
+            [at, value * float(joined.values[row, 0]) / 100]
+            for row, (at, value) in enumerate(energy)
+            if joined.there[row, 0]
+        ]
+        assert found == case["expect"]["results"]["p1"]
+
 
 # -------------------------------------------------------------------------------------------------------- properties
 

@@ -95,7 +95,7 @@ class Program:
             operands = [
                 values if factor == 1.0 else values * factor for values, factor in zip(operands, factors, strict=True)
             ]
-        with _quiet:
+        with np.errstate(all="ignore"):
             values = self._evaluate(operands)
             if self._scale != 1.0:
                 values = values * self._scale
@@ -113,13 +113,10 @@ class Program:
                 faults.append((outside, SHARE))
         bad = ~np.isfinite(values)
         if bad.any():
-            with _quiet:
+            with np.errstate(all="ignore"):
                 for divisor in self._divisors:
                     zero = bad & np.equal(divisor(operands), 0.0)
                     if zero.any():
                         faults.append((zero, ZERO))
             faults.append((bad, GREAT))
         return faults
-
-
-_quiet = np.errstate(all="ignore")

@@ -64,7 +64,8 @@ class Assembly:
             except ContractBreach as error:
                 plugin = None
                 self._faults.raised(label, "start", error)
-            if plugin is not None and any(rule.computes is not None for rule in rules):
+            computes = any(rule.computes is not None for rule in rules)
+            if plugin is not None and computes and not getattr(plugin, "computes", False):
                 # Nothing of its own would come, and nobody would miss it: said instead of run without it.
                 plugin = None
                 self._faults.fail("E-PLUGIN-RAISED", label, variant="formula", phase="start", why="")

@@ -19,15 +19,19 @@ import numpy as np
 
 from meter.core.arithmetic import PART, Program, because
 from meter.core.batch import Array, Block
+from meter.core.bind import FormulaSelection, Selection
 from meter.core.joining import Held, Joined, Piece, Rows, interpolate, split
 from meter.core.keys import Key, KeySet
 from meter.core.layout import Layout
 from meter.core.matching import Output, Owner, Reduced, outputs, reduced
+from meter.core.plugin import Filter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meter.contracts.rules import Computes, Operand
     from meter.contracts.variants import Variant
-    from meter.core.bind import FormulaSelection
+    from meter.core.plugin import Context
 
 PATIENCE: Final = 4
 """So many intervals of the slowest operand one may be late; then what is there without it is computed, and rows that
@@ -159,6 +163,12 @@ class Computation:
             positions.append(tuple(tuple([layout.keys.position(key) for key in own[e[place]]]) for e in ordered))
         return _Aligned(made, tuple(gathers), tuple(positions))
 
+    @classmethod
+    def of(cls, selection: FormulaSelection, owner: Owner) -> Computation:
+        """That of a selection's rule."""
+        assert selection.rule.computes is not None  # that is what makes it one
+        return cls(selection.rule.computes, selection.results, owner)
+
     # ------------------------------------------------------------------------------------------------ rows come
 
     def take(self, prepared: Prepared, block: Block) -> Block | None:
@@ -198,7 +208,7 @@ class Computation:
                 values = np.add.reduceat(values, starts, axis=1)
             operands.append(values if chosen is None else values.take(chosen, axis=1))
         values, faults = self._program.run(operands)
-        if not faults and block.masks.count(None) == len(block.masks):
+        if not faults and all(mask is None for mask in block.masks):
             if values.base is not None:
                 values = values.copy()
             return Block(aligned.layout, block.ts, block.since, (values,))
@@ -409,34 +419,65 @@ class _Side(NamedTuple):
 
     def joined(self, rows: Rows, since: Array, ts: Array, cut: Array, kept: Array, lead: _Input) -> Joined:
         """Its values for the kept rows of the leading operand, a column for each result."""
+        since, ts = since[kept], ts[kept]
         found = []
         for entry in self.inputs:
-            if self.leads and entry is lead:
-                found.append(_own(rows, cut, kept, len(entry.keys)))
-            elif self.delta:
-                found.append(split(entry.held.rows, since[kept], ts[kept]))
-            else:
-                found.append(interpolate(entry.held.rows, ts[kept]))
+            if not (self.leads and entry is lead):
+                found.append(self._other(entry, since, ts))
+                continue
+            own = _own(rows, cut, kept, len(entry.keys))
+            if self._summed and rows.there is not None:
+                own = _first(own, self._other(entry, since, ts), self.columns[self.starts])
+            found.append(own)
         values, there, gaps, reasons = _beside(found, [len(entry.keys) for entry in self.inputs])
         values, there = values[:, self.columns], there[:, self.columns]
-        summed = len(self.starts) < len(self.columns)
-        if summed:
+        if self._summed:
             values = np.add.reduceat(values, self.starts, axis=1)
-            there = np.logical_or.reduceat(there, self.starts, axis=1)
+            # A sum has the rows of its first series where it leads.
+            there = there[:, self.starts] if self.leads else np.logical_or.reduceat(there, self.starts, axis=1)
+        values, there = values[:, self.chosen], there[:, self.chosen]
+        if gaps is None:
+            return Joined(values, there)
+        missing = np.logical_or.reduceat(gaps[:, self.columns], self.starts, axis=1)[:, self.chosen]
+        return Joined(values, there, missing, self._told(gaps, reasons))
+
+    @property
+    def _summed(self) -> bool:
+        return len(self.starts) < len(self.columns)
+
+    def _other(self, entry: _Input, since: Array, ts: Array) -> Joined:
+        """What an input says of spans or instants that are not those of its own rows."""
+        return split(entry.held.rows, since, ts) if self.delta else interpolate(entry.held.rows, ts)
+
+    def _told(self, gaps: Array, reasons: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
+        """Why results are missing, as far as it is known of their parts."""
+        group = np.searchsorted(self.starts, np.arange(len(self.columns)), "right") - 1
+        results: dict[int, list[int]] = {}
+        for result, taken in enumerate(self.chosen.tolist()):
+            results.setdefault(taken, []).append(result)
         told: dict[tuple[int, int], str] = {}
-        if gaps is not None:
-            own = gaps[:, self.columns]
-            group = np.searchsorted(self.starts, np.arange(len(self.columns)), "right") - 1
-            results: dict[int, list[int]] = {}
-            for result, taken in enumerate(self.chosen.tolist()):
-                results.setdefault(taken, []).append(result)
-            for row, at in np.argwhere(own).tolist():
-                why = reasons.get((row, int(self.columns[at])))
-                if why is not None:
-                    for result in results.get(int(group[at]), ()):
-                        told.setdefault((row, result), why)
-            gaps = np.logical_or.reduceat(own, self.starts, axis=1)[:, self.chosen]
-        return Joined(values[:, self.chosen], there[:, self.chosen], gaps, told)
+        for row, at in np.argwhere(gaps[:, self.columns]).tolist():
+            why = reasons.get((row, int(self.columns[at])))
+            if why is not None:
+                for result in results.get(int(group[at]), ()):
+                    told.setdefault((row, result), why)
+        return told
+
+
+def _first(own: Joined, other: Joined, first: Array) -> Joined:
+    """The own rows of some columns, what is known of the others for these rows."""
+    count, width = own.values.shape
+    columns = np.zeros(width, bool)
+    columns[first[first < width]] = True
+    other = _wide(other, width)
+    gaps = None
+    if own.gaps is not None or other.gaps is not None:
+        none = np.zeros((count, width), bool)
+        gaps = np.where(columns, none if own.gaps is None else own.gaps, none if other.gaps is None else other.gaps)
+    reasons = {cell: why for cell, why in own.reasons.items() if columns[cell[1]]}
+    reasons |= {cell: why for cell, why in other.reasons.items() if not columns[cell[1]]}
+    there = np.where(columns, own.there, other.there)
+    return Joined(np.where(columns, own.values, other.values), there, gaps, reasons)
 
 
 def _own(rows: Rows, cut: Array, kept: Array, width: int) -> Joined:
@@ -447,8 +488,7 @@ def _own(rows: Rows, cut: Array, kept: Array, width: int) -> Joined:
     if reasons and not kept.all():
         place = {row: at for at, row in enumerate(kept.nonzero()[0].tolist())}
         reasons = {(place[row], column): why for (row, column), why in reasons.items() if row in place}
-    assert values.shape[1] <= width
-    return Joined(values[kept], there[kept], None if rows.gaps is None else rows.gaps[kept], reasons)
+    return _wide(Joined(values[kept], there[kept], None if rows.gaps is None else rows.gaps[kept], reasons), width)
 
 
 def _beside(found: Sequence[Joined], widths: Sequence[int]) -> Joined:
@@ -521,3 +561,44 @@ def _block(
     if not missing.any():
         return Block(layout, ts, since, (values if values.base is None else values.copy(),))
     return Block(layout, ts, since, (np.where(missing, np.nan, values),), (missing,), reasons)
+
+
+class Computing(Filter):
+    """A filter that computes the formulas of its rules; nothing else is asked of it."""
+
+    computes = True
+
+    def start(self, context: Context) -> None:
+        """Begin without a past."""
+        del context
+        self._computations: dict[int, Computation] = {}
+
+    def bind(self, selections: Sequence[Selection]) -> None:
+        """Prepare for a layout."""
+        for selection in selections:
+            if isinstance(selection, FormulaSelection):
+                computation = self._computations.get(selection.place)
+                if computation is None:
+                    computation = self._computations[selection.place] = Computation.of(selection, self.owner)
+                selection.state = computation, computation.bind(selection)
+
+    def run(self, selections: Sequence[Selection], block: Block) -> Iterator[Block]:
+        """What can be computed of one block; the rest is held."""
+        if not block.rows:
+            return
+        for selection in selections:
+            if selection.state is not None:
+                computation, prepared = selection.state
+                made = computation.take(prepared, block)
+                if made is not None:
+                    yield made
+
+    def watermark(self, ts: int) -> Iterator[Block]:
+        """What was held and can be computed now."""
+        for computation in self._computations.values():
+            yield from computation.watermark(ts)
+
+    def finish(self) -> Iterator[Block]:
+        """What is left."""
+        for computation in self._computations.values():
+            yield from computation.finish()

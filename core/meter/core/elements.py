@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meter.contracts.rules import Rule, WorstQuality
+    from meter.contracts.variants import Variant
     from meter.core.batch import Batch, Block
     from meter.core.bind import Bound
     from meter.core.keys import Entity, Key, Metric
@@ -99,6 +100,7 @@ class FilterElement:
         """Series that were promised on layouts that are forgotten; the oldest ones are forgotten too."""
         self.verified: dict[Layout, None] = {}
         """Layouts that hold nothing else; the oldest ones are forgotten."""
+        self._results: list[Variant] | None = None
 
     def bound(self, layout: Layout) -> tuple[Bound, ContractBreach | None]:
         """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why."""
@@ -132,6 +134,20 @@ class FilterElement:
         found = self.filter.owner(key, family, kinds) if kinds != (MACHINE[0],) else None
         return nobody(key, family, kinds) if found is None else found
 
+    def _computed(self, key: Key) -> bool:
+        """Whether a formula of the rules gives a series: which ones do is not known before all operands have come."""
+        from meter.core.bind import computed  # as in bound
+
+        if self._results is None:
+            self._results = [each for rule in self.rules for each in computed(rule, self.label, self.quality)]
+        series = key.variant()
+        return any(
+            each.contains(series)
+            and (each.additive, each.quality, each.interval, each.origin, each.via)
+            == (series.additive, series.quality, series.interval, series.origin, series.via)
+            for each in self._results
+        )
+
     def _withdraw(self, bound: Bound) -> None:
         """A layout is forgotten; what was held back of it may still come."""
         for series in _series(bound):
@@ -158,8 +174,12 @@ class FilterElement:
         if layout is None:
             raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
         if layout not in self.verified:
-            series = [(key.name, key.metric) for key in layout.keys]
-            if not all(each in self.promised or each in self.gone for each in series):
+            unknown = [
+                key
+                for key in layout.keys
+                if (series := (key.name, key.metric)) not in self.promised and series not in self.gone
+            ]
+            if not all(self._computed(key) for key in unknown):
                 raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
             _remember(self.verified, layout, None)
         try:

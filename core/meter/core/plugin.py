@@ -151,6 +151,9 @@ class Filter(Plugin):
 
     Such blocks have `ids`; of other kinds a filter gets them parted, a block for each thing, which costs more."""
 
+    computes: bool = False
+    """Whether it computes the formulas of its rules, as `meter.core.computing.Computing` does."""
+
     def start(self, context: Context) -> None:
         """Open what is needed while running."""
 
