@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from meter.contracts.formula.formulas import Node, Number, Product, Reading, parse
-from meter.core.batch import Array
+from meter.core.batch import Array, finite
 
 if TYPE_CHECKING:
     from meter.contracts.rules import Computes
@@ -99,9 +99,7 @@ class Program:
             values = self._evaluate(operands)
             if self._scale != 1.0:
                 values = values * self._scale
-            # NaN and infinities outlive a sum; a sum of great numbers may be infinite, too, and is looked at again.
-            sound = np.isfinite(np.add.reduce(values, axis=None))
-        if sound and not self._shares:
+        if not self._shares and finite(values):
             return values, []
         return values, self._faults(operands, values)
 

@@ -145,7 +145,10 @@ class Block:
     def take_masks(self, places: Sequence[Place | tuple[int, Array]]) -> Array | None:
         """Which cells of `take` are missing, bool[n, k]; None where nothing is missing in the parts of these places."""
         masks = self.masks
-        if all(masks[part] is None for part, _ in places):
+        for part, _ in places:
+            if masks[part] is not None:
+                break
+        else:
             return None
         taken = [
             _take(np.zeros(self.parts[part].shape, dtype=bool) if (mask := masks[part]) is None else mask, columns)
@@ -307,6 +310,15 @@ def _take(matrix: Array, columns: slice | tuple[int, ...] | Array) -> Array:
 def _read_only(array: Array) -> Array:
     array.setflags(write=False)
     return array
+
+
+def finite(values: Array) -> bool:
+    """Whether floats have neither NaN nor infinities among them.
+
+    Not finite numbers outlive the sum of squares, which is one pass over the memory; where great numbers let it
+    overflow, each is looked at.
+    """
+    return isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
 
 
 def _equal(times: Array, others: Array) -> bool:
@@ -516,7 +528,7 @@ def _dense(part: _Part, rows: Sequence[Row]) -> Array | None:
     except (StructError, TypeError, OverflowError):
         return None
     matrix = _matrix(part, packed)
-    if part.code == "d" and not np.isfinite(matrix).all():
+    if part.code == "d" and not finite(matrix):
         return None
     return matrix if part.order is None else matrix.take(part.order, axis=1)
 

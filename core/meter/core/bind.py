@@ -13,7 +13,7 @@ import numpy as np
 
 from meter.contracts.rules import Rule, WorstQuality, apply, faults, give
 from meter.contracts.variants import Variant
-from meter.core.batch import DTYPES, Array, Block
+from meter.core.batch import DTYPES, Array, Block, finite
 from meter.core.breach import ContractBreach
 from meter.core.keys import MACHINE, Entity, Key, KeySet, Metric
 from meter.core.layout import Layout
@@ -27,7 +27,10 @@ class Selection:
     that input i goes into: i itself unless the rule merges series. `state` belongs to the filter.
     """
 
-    __slots__ = ("_conversion", "_order", "_places", "groups", "inputs", "layout", "outputs", "place", "rule", "state")
+    __slots__ = (
+        *("_factor", "_loud", "_order", "_places", "_summand"),
+        *("groups", "inputs", "layout", "outputs", "place", "rule", "state"),
+    )
 
     def __init__(
         self,
@@ -49,20 +52,31 @@ class Selection:
             (part, columns if isinstance(columns, slice) else np.array(columns, dtype=np.intp))
             for part, columns in gathered
         ]
-        self._conversion = _conversions(rule, inputs)
+        conversion = _conversions(rule, inputs)
+        self._factor: Any = None if conversion is None else _scalar(conversion[0])
+        self._summand: Any = None if conversion is None or not conversion[1].any() else _scalar(conversion[1])
+        # A product with at most 1 is never too great, and keeping numpy quiet costs as much as two products.
+        self._loud = self._summand is not None or (self._factor is not None and bool((np.abs(self._factor) > 1).any()))
         self.layout: Final = Layout.of(KeySet(outputs)) if outputs else None
         place_of = {key: column for column, key in enumerate(self.outputs)}
         order = [] if self.layout is None else [place_of[key] for key in self.layout.keys]
         self._order = None if order == list(range(len(order))) else np.array(order, dtype=np.intp)
 
     def read(self, block: Block) -> Array:
-        """The selected columns, [n, k], in the rule's unit where it names one; a missing cell is NaN, in integers 0."""
+        """The selected columns, [n, k], in the rule's unit where it names one; a missing cell is NaN, in integers 0.
+
+        What is too great for a float in that unit is infinite.
+        """
         values = block.take(self._places)
-        if self._conversion is None:
+        if self._factor is None:
             return values
-        factor, summand = self._conversion
-        scaled: Array = values * factor
-        return scaled + summand if summand.any() else scaled
+        scaled: Array
+        if not self._loud:
+            scaled = values * self._factor
+            return scaled
+        with np.errstate(over="ignore"):
+            scaled = values * self._factor
+            return scaled if self._summand is None else scaled + self._summand
 
     def missing(self, block: Block) -> Array | None:
         """Which cells of `read` are missing, bool[n, k]; None where none is."""
@@ -100,7 +114,7 @@ class Selection:
             got = values if missing is None or values.dtype != dtype or values.shape != shape else missing
             facts = {"got": f"{got.dtype}{list(got.shape)}", "wanted": f"{layout.dtypes[0]}{list(shape)}"}
             raise ContractBreach(self.outputs[0].metric.origin, "needs.metrics.gives", "shape", **facts)
-        if dtype.kind == "f" and not np.isfinite(values).all():
+        if dtype.kind == "f" and not finite(values):
             bad = ~np.isfinite(values)
             missing = bad if missing is None else missing | bad
         if missing is not None and not missing.any():
@@ -200,6 +214,11 @@ def _conversions(rule: Rule, inputs: Sequence[Key]) -> Array | None:
 
     parse = language().units.parse
     return np.array([conversion(parse(key.metric.unit), parse(rule.unit)) for key in inputs]).T
+
+
+def _scalar(numbers: Array) -> Any:
+    """A number where all are equal, which numpy computes with faster."""
+    return float(numbers[0]) if (numbers == numbers[0]).all() else numbers
 
 
 Owner = Callable[[Key, str, tuple[str, ...]], Entity]

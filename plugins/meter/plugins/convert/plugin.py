@@ -33,9 +33,12 @@ class Convert(Filter):
         if not block.rows:
             return
         for selection in selections:
-            with np.errstate(over="ignore"):
-                values = selection.read(block).astype(np.float64, copy=False)
+            values = selection.read(block).astype(np.float64, copy=False)
             missing, reasons = selection.missing(block), selection.reasons(block)
-            for row, column in np.argwhere(np.isinf(values)).tolist():
-                reasons[row, column] = _TOO_GREAT
-            yield selection.give(values, ts=block.ts, since=block.since, missing=missing, reasons=reasons)
+            made = selection.give(values, ts=block.ts, since=block.since, missing=missing, reasons=reasons)
+            if made.masks[0] is not None:
+                # Infinities are seen by `give` anyway; to look for them before it would cost every block a pass.
+                for row, column in np.argwhere(np.isinf(values)).tolist():
+                    reasons[row, column] = _TOO_GREAT
+                made = selection.give(values, ts=block.ts, since=block.since, missing=missing, reasons=reasons)
+            yield made
