@@ -55,7 +55,8 @@ PROCESS = source(
     more=interval("2s"),
 )
 NET = source("net", metric("net.io", kind="delta", unit="By", type_="u64", more='attributes = { way = ["in", "out"] }'))
-SOURCES = {"rapl": RAPL, "cpu": CPU, "process": PROCESS, "net": NET}
+CORES = source("cores", metric("core.part", more='resource = ["cpu_core"]'))
+SOURCES = {"rapl": RAPL, "cpu": CPU, "process": PROCESS, "net": NET, "cores": CORES}
 FILTER = filter_(
     "f",
     rule("${config.formulas}", 'gives = { name = "${item}", quality = "derived" }'),
@@ -67,7 +68,7 @@ FILTER = filter_(
 def plan(formulas: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The plan of a chain with these formulas."""
     lines = [f'config.f.formulas."{name}" = "{text}"' for name, text in formulas]
-    result = run("rapl cpu process net f sink", *SOURCES.values(), FILTER, output(), more="\n".join(lines) + "\n")
+    result = run("rapl cpu process net cores f sink", *SOURCES.values(), FILTER, output(), more="\n".join(lines) + "\n")
     assert result.plan is not None, said(result)
     return result.plan.document
 

@@ -27,6 +27,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "accumulate": ("cpu", "accumulate", *SINK),
     "aggregate": ("cpu", "aggregate", TIME, "function=sum", "over=cpu.mode", *SINK),
     "annotate": ("cpu", "annotate", "attributes=site=lab", *SINK),
+    "attribution": ("random", "attribution", "formulas=x=demo.random * 2", *SINK),
     "collect": ("random", "collect"),
     "console": ("random", "console"),
     "convert": ("cpu", "convert", TIME, "unit=ms", *SINK),

@@ -1,0 +1,1 @@
+"""Formulas over metrics, such as the energy of a process."""
