@@ -108,6 +108,8 @@ def test_a_measured_method_keeps_its_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_an_example_prints_what_the_page_shows(example: Example, tmp_path: Path) -> None:
     """It runs by itself, a test with pytest; `...` stands for any text."""
+    if "to_arrow" in example.code:
+        pytest.importorskip("pyarrow")
     path = example.write(tmp_path)
     if "import pytest" in example.code:
         assert " passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", path, folder=tmp_path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meter.contracts.diagnostics import ContractError, Diagnostic
+    from meter.core.arrow import from_arrow, to_arrow
     from meter.core.backend import Backend, Mounted, Plan, Reading, RunError, Running, RunWarning
     from meter.core.batch import Batch, Block
     from meter.core.bind import Selection
@@ -43,11 +44,14 @@ __all__ = [
     "Selection",
     "Source",
     "SourceContext",
+    "from_arrow",
     "measure",
+    "to_arrow",
 ]
 
 _WHERE = {
     "meter.contracts.diagnostics": ("ContractError", "Diagnostic"),
+    "meter.core.arrow": ("from_arrow", "to_arrow"),
     "meter.core.backend": ("Backend", "Mounted", "Plan", "Reading", "RunError", "RunWarning", "Running"),
     "meter.core.batch": ("Batch", "Block"),
     "meter.core.bind": ("Selection",),

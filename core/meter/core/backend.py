@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from meter.contracts.check import Checked
     from meter.contracts.request import Request
     from meter.contracts.spans import Span
+    from meter.core.batch import Batch
     from meter.core.engine import Engine, Tally
     from meter.core.faults import Fault
     from meter.core.keys import Key
     from meter.core.plugin import Missing
 
 COLLECT: Final = "collect"
-"""The output that keeps batches in memory; `Running.take` hands them out."""
+"""The output that keeps batches in memory; `Running.take` and `Running.batches` hand them out."""
 
 
 class Planned(NamedTuple):
@@ -427,24 +428,30 @@ class Running:
 
         Raises: LookupError, the backend has no `collect` that keeps readings.
         """
+        return [
+            Reading(batch.anchor.wall(int(block.ts[row])), key, value)
+            for batch in self.batches()
+            for block in batch.blocks
+            for row, key, value in block.points()
+        ]
+
+    def batches(self) -> list[Batch]:
+        """The same as batches, as `to_arrow` takes them.
+
+        Raises: LookupError, as `take`.
+        """
         plugins = self.plan.document["plugins"]
         labels = [each["instance"] for each in plugins if each["plugin"] == COLLECT and each["config"]["keep"]]
         if not labels:
             raise LookupError(f"{self.plan.mountpoint} keeps no readings; give it the output: .add({COLLECT!r})")
-        taken = []
+        taken: list[Batch] = []
         for output in self._engine.outputs:
             if output.label in labels and output.output is not None:
                 held: Any = output.output
                 count = len(held.batches)
-                batches = held.batches[:count]
+                taken += held.batches[:count]
                 del held.batches[:count]  # its thread only appends
-                taken += batches
-        return [
-            Reading(batch.anchor.wall(int(block.ts[row])), key, value)
-            for batch in taken
-            for block in batch.blocks
-            for row, key, value in block.points()
-        ]
+        return taken
 
     def __enter__(self) -> Self:
         self.prepare()
