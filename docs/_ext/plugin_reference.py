@@ -206,6 +206,8 @@ def _value(option: Option, metric: str, unit: str, name: str) -> str | None:
         return option.values[0]
     if option.type == "map<str>":
         return "site=lab"
+    if option.type == "map<formula>":
+        return f"{metric}.twice={metric} * 2" if metric else None
     return known.get(option.type.removeprefix("list<").removesuffix(">")) or None
 
 
