@@ -141,7 +141,7 @@ def test_a_reader_that_goes_away_is_no_error_of_meter(sandbox: Sandbox) -> None:
     assert done.errors == ""
     lines = done.out.splitlines()
     assert lines[::3] == [
-        "plugin      placement   version  summary",
+        "plugin       placement   version  summary",
         "{",
         "mountpoint  state    plugins",
         "{",
