@@ -56,7 +56,11 @@ PROCESS = source(
 )
 NET = source("net", metric("net.io", kind="delta", unit="By", type_="u64", more='attributes = { way = ["in", "out"] }'))
 CORES = source("cores", metric("core.part", more='resource = ["cpu_core"]'))
-SOURCES = {"rapl": RAPL, "cpu": CPU, "process": PROCESS, "net": NET, "cores": CORES}
+ONE, TWO = (
+    source(name, metric("bus.io", kind="delta", unit="By", more=f'attributes = {{ way = ["{way}"] }}'))
+    for name, way in (("one", "in"), ("two", "out"))
+)
+SOURCES = {"one": ONE, "two": TWO, "rapl": RAPL, "cpu": CPU, "process": PROCESS, "net": NET, "cores": CORES}
 FILTER = filter_(
     "f",
     rule("${config.formulas}", 'gives = { name = "${item}", quality = "derived" }'),
@@ -68,7 +72,9 @@ FILTER = filter_(
 def plan(formulas: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The plan of a chain with these formulas."""
     lines = [f'config.f.formulas."{name}" = "{text}"' for name, text in formulas]
-    result = run("rapl cpu process net cores f sink", *SOURCES.values(), FILTER, output(), more="\n".join(lines) + "\n")
+    result = run(
+        "one two rapl cpu process net cores f sink", *SOURCES.values(), FILTER, output(), more="\n".join(lines) + "\n"
+    )
     assert result.plan is not None, said(result)
     return result.plan.document
 

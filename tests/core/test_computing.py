@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.core.plugin import Missing
-from tests.core.formulas import Chain, cells
+from tests.core.formulas import Chain, cells, plan
 
 if TYPE_CHECKING:
     from meter.core.keys import Key
@@ -282,6 +282,48 @@ class TestOneBlock:
         found = cells(blocks + chain.finish())
         assert found["x", 0, 10] == "(a part is missing: EIO)"
         assert found["x", 10, 20] == 2 + 4
+
+
+class TestCadence:
+    """Whose rows a result has."""
+
+    def test_a_sum_over_two_sources_has_the_rows_of_its_first_series(self) -> None:
+        """What the other one has is split, and nothing is counted twice."""
+        chain = Chain({"x": "sum(bus.io)"})
+        one = chain.declared["one"].key("bus.io", attributes={"way": "in"})
+        two = chain.declared["two"].key("bus.io", attributes={"way": "out"})
+        rows = [chain.row([one], at, at + 10, [1.0]) for at in (0, 10, 20)]
+        rows += [chain.row([two], since, ts, [value]) for since, ts, value in ((0, 5, 4.0), (5, 25, 8.0), (25, 30, 2))]
+        rows.sort(key=polled)
+        found = cells(chain.all(*([row] for row in rows)))
+        assert found == {("x", 0, 10): 1 + 4 + 2, ("x", 10, 20): 1 + 4, ("x", 20, 30): 1 + 2 + 2}
+
+    def test_gauges_alone_have_the_rows_of_the_slowest(self) -> None:
+        """The other one is interpolated; outside of its readings there is no result."""
+        chain = Chain({"x": "share(cpu.usage) * load"})
+        rows = [chain.row([chain.usage(1)], at - 10, at, [50.0]) for at in (5, 15, 25)]
+        rows += [chain.row([chain.load()], at - 10, at, [float(at)]) for at in (10, 20)]
+        rows.sort(key=polled)
+        assert cells(chain.all(rows)) == {("x for process/1", 5, 15): 7.5}
+
+    def test_the_order_of_factors_changes_nothing(self) -> None:
+        """The slowest delta leads wherever it stands."""
+        texts = ("sum(process.cpu.time) / sum(system.cpu.time) * hw.energy{domain=package}", ATTRIBUTION)
+        leads = [plan((("e", text),)) for text in texts]
+        rules = [
+            next(each for each in document["plugins"] if each["instance"] == "f")["rules"][0] for document in leads
+        ]
+        leading = [rule["select"][rule["computes"]["lead"]] for rule in rules]
+        assert leading == ["hw.energy{domain=package}"] * 2
+
+    def test_only_what_deltas_cover_is_given(self) -> None:
+        """The first and the last row are cut, and their energy with them."""
+        chain = Chain({"e": ATTRIBUTION})
+        rows = [chain.row([chain.energy()], at, at + 10, [10.0]) for at in (0, 10)]
+        rows += [chain.row([chain.process(1)], 4, 18, [7.0]), chain.row([chain.system()], 2, 30, [28.0])]
+        rows.sort(key=polled)
+        of = "e of cpu_package/0 for process/1"
+        assert cells(chain.all(rows)) == {(of, 4, 10): pytest.approx(3.0), (of, 10, 18): pytest.approx(4.0)}
 
 
 class TestHeld:

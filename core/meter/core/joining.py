@@ -162,7 +162,10 @@ def _patterns(there: Array | None, width: int) -> Sequence[tuple[Array | None, A
 
 
 class Piece(NamedTuple):
-    """Rows as they came, and the series of each of their columns; `gaps` is None where nothing is missing."""
+    """Rows as they came, and the series of each of their columns; `gaps` is None where nothing is missing.
+
+    `there` says which cells there are; None where all are, as in what comes.
+    """
 
     columns: tuple[int, ...]
     ts: Array
@@ -170,6 +173,11 @@ class Piece(NamedTuple):
     values: Array
     gaps: Array | None
     reasons: Mapping[tuple[int, int], str]
+    there: Array | None = None
+
+
+MERGED: Final = 8
+"""More pieces than these are put together once and not anew each time; things that come and go make many."""
 
 
 class Held:
@@ -205,7 +213,10 @@ class Held:
     def rows(self) -> Rows:
         """All rows that are held, those of one span together."""
         if self._merged is None:
-            self._merged = self._merge()
+            merged = self._merged = self._merge()
+            if len(self._pieces) > MERGED:
+                columns = tuple(range(self.width))
+                self._pieces = [Piece(columns, *merged[:3], merged.gaps, merged.reasons, merged.there)]
         return self._merged
 
     def _merge(self) -> Rows:
@@ -216,7 +227,9 @@ class Held:
         columns = pieces[0].columns
         ts = np.concatenate([piece.ts for piece in pieces])
         since = np.concatenate([piece.since for piece in pieces])
-        dense = columns == tuple(range(self.width)) and all(piece.columns == columns for piece in pieces)
+        dense = columns == tuple(range(self.width)) and all(
+            piece.columns == columns and piece.there is None for piece in pieces
+        )
         if dense and (np.diff(ts) > 0).all():
             return self._stacked(ts, since)
         order = np.lexsort((since, ts))
@@ -231,11 +244,15 @@ class Held:
         for piece in pieces:
             own = line[begin : begin + len(piece.ts)]
             begin += len(piece.ts)
-            at = np.ix_(own, np.array(piece.columns))
-            values[at] = piece.values if piece.gaps is None else np.where(piece.gaps, 0.0, piece.values)
-            there[at] = True
+            at = own[:, None], np.array(piece.columns)
+            new_values = piece.values if piece.gaps is None else np.where(piece.gaps, 0.0, piece.values)
+            if piece.there is None:
+                values[at], there[at] = new_values, True
+            else:
+                values[at] = np.where(piece.there, new_values, values[at])
+                there[at] |= piece.there
             if piece.gaps is not None:
-                gaps[at] = piece.gaps
+                gaps[at] |= piece.gaps
             reasons |= {(int(own[row]), piece.columns[column]): why for (row, column), why in piece.reasons.items()}
         kept = order[new]
         return Rows(
@@ -273,21 +290,26 @@ class Held:
         return rows
 
     def forget(self, ts: int) -> None:
-        """No span is asked for that begins at `ts` or earlier: pieces that end by then go, and spans begin behind."""
-        gone = [piece for piece in self._pieces if piece.ts.max() <= ts]
+        """No span is asked for that begins at `ts` or earlier: rows that end by then go, and spans begin behind."""
+        gone = [int(ended[-1]) for piece in self._pieces if len(ended := np.sort(piece.ts[piece.ts <= ts]))]
         if gone:
-            end = max(int(piece.ts.max()) for piece in gone)
-            self.since = end if self.since is None else max(self.since, end)
-            self._pieces = [piece for piece in self._pieces if piece.ts.max() > ts]
+            self.since = max(gone) if self.since is None else max(self.since, *gone)
+            self._pieces = [left for piece in self._pieces if (left := _later(piece, ts)) is not None]
             self._merged = None
 
     def live(self) -> set[int]:
         """The series that have rows here."""
-        return {column for piece in self._pieces for column in piece.columns}
+        found: set[int] = set()
+        for piece in self._pieces:
+            if piece.there is None:
+                found.update(piece.columns)
+            else:
+                found.update(piece.columns[at] for at in np.flatnonzero(piece.there.any(axis=0)))
+        return found
 
     def renumber(self, new: Mapping[int, int]) -> None:
         """Series have other numbers from now on; those that have none have no rows here."""
-        self._pieces = [piece._replace(columns=tuple([new[at] for at in piece.columns])) for piece in self._pieces]
+        self._pieces = [_renumbered(piece, new) for piece in self._pieces]
         self.width = len(new)
         self._merged = None
 
@@ -315,4 +337,23 @@ def _later(piece: Piece, ts: int) -> Piece | None:
     place = {row: at for at, row in enumerate(left.nonzero()[0].tolist())}
     reasons = {(place[row], column): why for (row, column), why in piece.reasons.items() if row in place}
     gaps = None if piece.gaps is None else piece.gaps[left]
-    return Piece(piece.columns, piece.ts[left], piece.since[left], piece.values[left], gaps, reasons)
+    there = None if piece.there is None else piece.there[left]
+    return Piece(piece.columns, piece.ts[left], piece.since[left], piece.values[left], gaps, reasons, there)
+
+
+def _renumbered(piece: Piece, new: Mapping[int, int]) -> Piece:
+    """A piece with other numbers for its series, without those that have none."""
+    kept = [at for at, column in enumerate(piece.columns) if column in new]
+    columns = tuple([new[piece.columns[at]] for at in kept])
+    if len(kept) == len(piece.columns):
+        return piece._replace(columns=columns)
+    place = {at: column for column, at in enumerate(kept)}
+    return Piece(
+        columns,
+        piece.ts,
+        piece.since,
+        piece.values[:, kept],
+        None if piece.gaps is None else piece.gaps[:, kept],
+        {(row, place[at]): why for (row, at), why in piece.reasons.items() if at in place},
+        None if piece.there is None else piece.there[:, kept],
+    )
