@@ -167,6 +167,14 @@ def test_a_shape_seen_before_is_not_prepared_again() -> None:
     assert one.column("metric").indices.buffers()[1].address == two.column("metric").indices.buffers()[1].address
 
 
+def test_a_name_that_is_no_unicode_does_not_fail() -> None:
+    """File names are bytes; what is no UTF-8 is written as Python escapes it."""
+    key = Key.make(ENERGY, ("filesystem", "/mnt/\udcff"))
+    (block,) = build([Row(Columns((key,)), 2, 1, [1.0])])
+
+    assert to_arrow(Batch((block,), ANCHOR, 0)).column("resource").to_pylist() == ["filesystem//mnt/\\udcff"]
+
+
 def test_a_foreign_table_is_refused() -> None:
     """No times can be told without the anchor."""
     with pytest.raises(ValueError, match=r"meter\.anchor"):

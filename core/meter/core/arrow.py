@@ -37,7 +37,7 @@ class Encoder:
     """Batches of one run as record batches of one schema, with dictionaries that only grow.
 
     A text keeps its code for as long as the encoder lives, so a stream or a table of many batches needs no dictionary
-    twice. Each shape of a batch is prepared once; then only times and values are new.
+    twice; where things come and go for days, another encoder for each file keeps them small. Each shape of a batch is prepared once; then only times and values are new.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,9 @@ class Encoder:
             *prepared.columns,
             self._plain(pa.float64(), values, gaps),
             *[self._integers(blocks, dtype, gaps, prepared) for dtype in ("i64", "u64")],
-            prepared.no_reasons if reasons is None else pa.array(reasons, pa.string()),
+            prepared.no_reasons
+            if reasons is None
+            else pa.array([None if why is None else _valid(why) for why in reasons], pa.string()),
         ]
         assert count == prepared.cells
         told = {_ANCHOR: b"%d,%d" % batch.anchor, _SEQ: b"%d" % batch.seq}
@@ -120,7 +122,7 @@ class Encoder:
             self._prepared.clear()  # their dictionaries are older: a stream would have to be told of each change
         for place, texts in enumerate(self._codes):
             if known[place] != len(texts) or self._dictionaries[place] is None:
-                self._dictionaries[place] = pa.array(list(texts), pa.string())
+                self._dictionaries[place] = pa.array([_valid(text) for text in texts], pa.string())
         columns = [
             pa.DictionaryArray.from_arrays(pa.array(np.ascontiguousarray(line)), dictionary, safe=False)
             for line, dictionary in zip(together, self._dictionaries, strict=True)
@@ -267,6 +269,13 @@ def _texts(key: Key) -> tuple[str, ...]:
         _json(dict(key.attributes)),
         _json(about),
     )
+
+
+def _valid(text: str) -> str:
+    """The text where it is Unicode; bytes of a file's name that are none are written as escapes, as Arrow has UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _key(texts: Sequence[str]) -> Key:

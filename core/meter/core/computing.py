@@ -38,6 +38,10 @@ _UNKNOWN: Final = 15_000_000_000
 """The interval, in nanoseconds, of operands that say none."""
 
 
+_SIZES: Final = 1 << 16
+"""Of so many groups it is remembered how many series they have; things that come and go make ever new ones."""
+
+
 class _Reads(NamedTuple):
     """How a selection hands over what one operand reads from one instance."""
 
@@ -82,6 +86,7 @@ class Computation:
         self._bundles: list[Bundle] | None = None
         self._begun: int | None = None
         self._sizes: dict[tuple[int, Reduced], int] = {}
+        self._keys: dict[tuple[int, Reduced], Key] = {}
         slowest = max(operand.interval or _UNKNOWN for operand in computes.operands)
         self._patience: Final = PATIENCE * slowest
 
@@ -112,6 +117,8 @@ class Computation:
             for key in keys:
                 groups[place].setdefault(reduced(computes.operands[place], key), []).append(key)
         smaller = False
+        if len(self._sizes) > _SIZES:
+            self._sizes.clear()
         for place, own in enumerate(groups):
             for left, keys in own.items():
                 most = self._sizes.get((place, left), 0)
@@ -120,7 +127,7 @@ class Computation:
         if smaller:
             return None  # a part of a sum is in another block, such as one that makes up for a missing reading
         known = [{left: keys[0] for left, keys in own.items()} for own in groups]
-        found = outputs(computes, self._results, known, self._owner)
+        found = outputs(computes, self._results, known, self._owner, self._keys)
         if not found:
             return None
         made = Layout.of(KeySet(output.key for output in found))
@@ -250,7 +257,7 @@ class Computation:
                 groups[place].setdefault(left, []).append((origin, column))
                 known[place].setdefault(left, key)
         together: dict[tuple[tuple[str, ...], ...], list[Output]] = {}
-        for output in outputs(computes, self._results, known, self._owner):
+        for output in outputs(computes, self._results, known, self._owner, self._keys):
             of = tuple(
                 tuple(dict.fromkeys(origin for origin, _ in groups[place][left]))
                 for place, left in enumerate(output.takes)

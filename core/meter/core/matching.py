@@ -38,25 +38,35 @@ class Output(NamedTuple):
     takes: tuple[Reduced, ...]
 
 
+Made = dict[tuple[int, Reduced], Key]
+"""Keys that were made of what joins in each way: things come and go, the others stay."""
+_MADE = 1 << 15
+
+
 def outputs(
-    computes: Computes, results: Sequence[Variant], known: Sequence[dict[Reduced, Key]], owner: Owner
+    computes: Computes, results: Sequence[Variant], known: Sequence[dict[Reduced, Key]], owner: Owner, made: Made
 ) -> list[Output]:
     """Every series that comes of what is known of each operand, in each of the ways of the plan.
 
     `known` has for each operand what is left of its keys, with one of these; `owner` says to which package, group and
-    the like a series belongs that has to be joined with that of one.
+    the like a series belongs that has to be joined with that of one. Keys that are in `made` are not made anew.
     Raises: ContractBreach, the owner says nothing.
     """
     found: list[Output] = []
-    for way, result in zip(computes.ways, results, strict=True):
+    if len(made) > _MADE:
+        made.clear()
+    for at, (way, result) in enumerate(zip(computes.ways, results, strict=True)):
         metric = Metric(
             *(result.metric, result.type, result.unit, result.kind, result.additive),
             *(result.quality, result.interval, result.origin, result.via),
         )
         added = _added(result, way.gives)
         kinds = (next(iter(way.gives.resource)), next(iter(way.gives.consumer)))
-        for (resource, consumer, attributes), takes in _way(way.takes, kinds, known, owner):
-            found.append(Output(Key(metric, resource, consumer, (*attributes, *added)), takes))
+        for left, takes in _way(way.takes, kinds, known, owner):
+            key = made.get((at, left))
+            if key is None:
+                key = made[at, left] = Key(metric, left[0], left[1], (*left[2], *added))
+            found.append(Output(key, takes))
     return found
 
 
