@@ -37,7 +37,8 @@ class Encoder:
     """Batches of one run as record batches of one schema, with dictionaries that only grow.
 
     A text keeps its code for as long as the encoder lives, so a stream or a table of many batches needs no dictionary
-    twice; where things come and go for days, another encoder for each file keeps them small. Each shape of a batch is prepared once; then only times and values are new.
+    twice; where things come and go for days, another encoder for each file keeps them small. Each shape of a batch is
+    prepared once; then only times and values are new.
     """
 
     def __init__(self) -> None:
