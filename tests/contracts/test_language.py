@@ -25,6 +25,8 @@ METRIC = [{"name": "demo.a", "type": "f64", "unit": "1", "kind": "gauge", "resou
 
 NOT_RAISED_HERE = {
     "E-IO": "said by the command line when the world fails",
+    "W-DROPPED": "said by the engine when a queue is full",
+    "W-KEPT": "said by the engine at the end of a run",
     "E-PLUGIN-RAISED": "said by the engine when code fails",
     "E-EXPORT-MISSING": "said when a plugin is loaded",
     "E-EXPORT-MISMATCH": "as E-EXPORT-MISSING",

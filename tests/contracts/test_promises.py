@@ -42,3 +42,36 @@ def test_an_isolation_that_this_meter_has_not() -> None:
     document = one(run("apart sink", source("apart", more='isolation = "process"'), SINK), "E-INTERFACE")
 
     assert "`apart` has to run in isolation `process`" in document["message"]
+
+
+KEEPER = head("keeper", "recover")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ('["sink"]', []),
+        ("[]", []),
+        ('["probe"]', ["E-CONFIG-RANGE"]),
+        ('["keeper"]', ["E-CONFIG-RANGE"]),
+        ('["nobody"]', ["E-CONFIG-RANGE"]),
+        ('["sink", "sink"]', ["E-CLAIM"]),
+    ],
+)
+def test_what_recovers_names_outputs(names: str, expected: list[str]) -> None:
+    """Each once; only outputs have something that could not be delivered."""
+    assert codes(run("probe sink keeper", source(), SINK, KEEPER, more=f"config.keeper.for = {names}")) == expected
+
+
+def test_what_recovers_has_to_say_for_whom() -> None:
+    """It is no part of the chain that gets everything."""
+    assert codes(run("probe sink keeper", source(), SINK, KEEPER)) == ["E-CONFIG-MISSING"]
+
+
+def test_an_output_is_kept_by_one() -> None:
+    """What it cannot deliver is one queue."""
+    second = head("second", "recover")
+    more = 'config.keeper.for = ["sink"]\nconfig.second.for = ["sink"]'
+    document = one(run("probe sink keeper second", source(), SINK, KEEPER, second, more=more), "E-CLAIM")
+
+    assert document["message"] == "`keeper` and `second` both keep what `sink` cannot deliver"

@@ -14,7 +14,7 @@ from meter.contracts.request import from_words
 from meter.core.batch import Block
 from meter.core.engine import Engine
 from meter.core.layout import Layout
-from meter.core.plugin import Filter, Output, Plugin, Source
+from meter.core.plugin import Filter, Output, Plugin, Recover, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,6 +46,10 @@ class World:
         self.watermarks: dict[str, Callable[[int], Iterable[Block]]] = {}
         """What a filter gives of what it held back."""
         self.batches: dict[str, list[Batch]] = {}
+        self.kept: dict[str, list[Batch]] = {}
+        """What is kept for an output."""
+        self.put_event = threading.Event()
+        """Set when something is kept."""
 
     def reset(self) -> None:
         """Forget everything; the plugins know this one world only."""
@@ -56,6 +60,12 @@ class World:
         self.calls.append((label, phase))
         if (label, phase) in self.faults:
             raise self.faults[label, phase]
+
+    def shorten(self, output_: str, room: int) -> int:
+        """Forget the oldest that are kept until there is room for one more; how many rows that were."""
+        held = self.kept[output_]
+        gone = [held.pop(0) for _ in range(len(held) + 1 - room)]
+        return sum(batch.rows for batch in gone)
 
     def phases(self, label: str) -> list[str]:
         """The phases of one instance."""
@@ -161,6 +171,37 @@ class Sink(Noted, Output):
     def flush(self) -> None:
         """Note it."""
         world.did(self.me, "flush")
+
+
+class Keep(Noted, Recover):
+    """Keeps batches in the world, where they outlive the run."""
+
+    def start(self, context: Any) -> None:
+        """Note it."""
+        super().start(context)
+        self.kept = world.kept.setdefault(context.output, [])
+
+    def put(self, batch: Batch) -> int:
+        """Keep it, after the script allowed it."""
+        world.did(self.me, "put")
+        dropped: int = world.scripts[self.me](batch) if self.me in world.scripts else 0
+        self.kept.append(batch)
+        world.put_event.set()
+        return dropped
+
+    def take(self) -> Batch | None:
+        """The oldest."""
+        world.did(self.me, "take")
+        return self.kept[0] if self.kept else None
+
+    def acknowledge(self) -> None:
+        """Forget the oldest."""
+        world.did(self.me, "acknowledge")
+        del self.kept[0]
+
+    def rows(self) -> int:
+        """What is left."""
+        return sum(batch.rows for batch in self.kept)
 
 
 # ------------------------------------------------------------------------------------------------ filters that lie
@@ -279,9 +320,14 @@ def filter_(name: str, *rules: str) -> Part:
     return Part(name, _contract(name, "filter", *rules), "Hop")
 
 
-def output(name: str = "sink", *rules: str) -> Part:
-    """An output."""
-    return Part(name, _contract(name, "output", *rules), "Sink")
+def output(name: str = "sink", *rules: str, words: tuple[str, ...] = ()) -> Part:
+    """An output, with `option=value` words."""
+    return Part(name, _contract(name, "output", *rules), "Sink", words)
+
+
+def keeper(name: str = "keeper", *, outputs: tuple[str, ...] = ("sink",)) -> Part:
+    """What keeps batches of outputs."""
+    return Part(name, _contract(name, "recover"), "Keep", tuple(f"for={label}" for label in outputs))
 
 
 class Chain(NamedTuple):
@@ -354,6 +400,20 @@ class Jumping(Still):
             self.time += 1
             self.still.set()
             assert wake.wait(DEADLINE_S)
+
+
+class Gate:
+    """An output's script: nobody gets through until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+
+    def __call__(self, batch: Batch) -> None:
+        """Wait."""
+        del batch
+        self.reached.set()
+        assert self.open.wait(DEADLINE_S)
 
 
 def run(engine: Engine, clock: Still, *, deadline_s: float = 5.0) -> None:

@@ -16,6 +16,7 @@ from tests.core.liars import (
     DEADLINE_S,
     MS,
     SECOND,
+    Gate,
     Jumping,
     Still,
     chain,
@@ -730,20 +731,6 @@ class TestLiars:
         assert len(world.rows(metric="probe.value.again")) == 22
 
 
-class Gate:
-    """An output's script: nobody gets through until it is opened."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.open = threading.Event()
-
-    def __call__(self, batch: Batch) -> None:
-        """Wait."""
-        del batch
-        self.reached.set()
-        assert self.open.wait(DEADLINE_S)
-
-
 class TestOutputs:
     """Nothing is lost silently, in whatever state an output is."""
 
@@ -806,28 +793,27 @@ class TestOutputs:
         assert engine.failed
         assert len(world.rows("second")) == 7
 
-    def test_one_that_fails_does_not_hold_up_the_others(
-        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_one_that_fails_does_not_hold_up_the_others(self, tmp_path: Path, clock: Still) -> None:
         """Its queue is bounded: the oldest batches go, and are counted."""
-        monkeypatch.setattr(elements, "QUEUE_LIMIT", 2)
         world.faults["sink", "write"] = OSError(28, "No space left on device")
-        engine = started(chain(tmp_path, source(), output(), output("second")), clock)
+        engine = started(chain(tmp_path, source(), output(words=("queue_points=2",)), output("second")), clock)
         engine.hand_over()
         for _ in range(5):
             engine.tick(clock.advance(100))
             engine.hand_over()
         run(engine, clock)
 
-        assert engine.outputs[0].queue.maxsize == 2
         assert [output.lost for output in engine.outputs] == [7, 0]
         assert len(world.rows("second")) == 7
 
-    def test_a_slow_output_loses_nothing(self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its queue is bounded; what does not fit waits before it."""
-        monkeypatch.setattr(elements, "QUEUE_LIMIT", 2)
+    @pytest.mark.parametrize("words", [("queue_points=2",), ("queue_bytes=1100B",)])
+    def test_a_slow_output_loses_nothing(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    ) -> None:
+        """Its queue is bounded, in points and in bytes; what does not fit waits before it."""
+        monkeypatch.setattr(elements, "PATIENCE_S", DEADLINE_S)
         gate = world.scripts["sink"] = Gate()
-        engine = started(chain(tmp_path, source(), output()), clock)
+        engine = started(chain(tmp_path, source(), output(words=words)), clock)
         engine.hand_over()
         for _ in range(9):
             engine.tick(clock.advance(100))
@@ -835,7 +821,7 @@ class TestOutputs:
         clock.advance(100)
         engine.go()
         assert gate.reached.wait(DEADLINE_S)
-        assert engine.outputs[0].queue.qsize() <= 2
+        assert len(engine.outputs[0].queue) <= 2
         gate.open.set()
         engine.stop()
 
@@ -843,14 +829,11 @@ class TestOutputs:
         assert engine.tally().lost == 0
         assert engine.faults == []
 
-    @pytest.mark.parametrize("limit", [2, 1024])
-    def test_one_that_hangs_is_left_behind(
-        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch, limit: int
-    ) -> None:
+    @pytest.mark.parametrize("words", [("queue_points=2",), ()])
+    def test_one_that_hangs_is_left_behind(self, tmp_path: Path, clock: Still, words: tuple[str, ...]) -> None:
         """`stop` returns, says who hangs and how many rows that cost, and the other output was closed in order."""
-        monkeypatch.setattr(elements, "QUEUE_LIMIT", limit)
         gate = world.scripts["sink"] = Gate()
-        engine = started(chain(tmp_path, source(), output(), output("second")), clock)
+        engine = started(chain(tmp_path, source(), output(words=words), output("second")), clock)
         engine.hand_over()
         for _ in range(9):
             engine.tick(clock.advance(100))

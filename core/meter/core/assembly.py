@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meter.contracts import references
 from meter.core import own_check
 from meter.core.breach import ContractBreach
-from meter.core.elements import FilterElement, OutputElement, SourceElement, filled
+from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement, filled
 from meter.core.loading import load_class
 from meter.core.plugin import Context
 from meter.core.readings import Declared
@@ -45,7 +45,7 @@ class Assembly:
 
     def elements(
         self, anchor: tuple[int, int]
-    ) -> Iterator[tuple[SourceElement | FilterElement | OutputElement, Context, bool]]:
+    ) -> Iterator[tuple[SourceElement | FilterElement | OutputElement | RecoverElement, Context, bool]]:
         """Each element with the context of its start and whether it can be started; outputs first.
 
         Whoever gives finds somebody to take. A filter or output that could not be made is an element all the same: what
@@ -57,6 +57,9 @@ class Assembly:
         quality = WorstQuality(self.plan["qualities"])
         for entry in reversed(self.plan["plugins"]):
             label = entry["instance"]
+            if entry["role"] == "recover":
+                yield from self._recovering(entry, anchor)
+                continue
             rules = [Rule.from_json(rule) for rule in entry["rules"]]
             plugin = self.construct(entry)
             try:
@@ -83,11 +86,19 @@ class Assembly:
             context.alternative = entry["alternative"]
             if entry["role"] == "filter":
                 yield FilterElement(label, plugin, rules, quality), context, plugin is not None
-            elif entry["role"] == "recover":
-                # Left out it would lose what the plan promises to keep: said instead of run without it.
-                self._faults.fail("E-PLUGIN-RAISED", label, variant="recover", phase="start", why="")
             else:
-                yield OutputElement(label, plugin, rules, quality), context, plugin is not None
+                yield OutputElement(label, plugin, rules, quality, entry["config"]), context, plugin is not None
+
+    def _recovering(
+        self, entry: dict[str, Any], anchor: tuple[int, int]
+    ) -> Iterator[tuple[RecoverElement, Context, bool]]:
+        """One object for each output, so that its author need not tell them apart, and none waits for another."""
+        for output in entry["config"]["for"]:
+            plugin = self.construct(entry)
+            context = Context(entry["instance"], self.sysroot, anchor)
+            context.alternative = entry["alternative"]
+            context.output = output
+            yield RecoverElement(entry["instance"], plugin, output), context, plugin is not None
 
     def construct(self, entry: dict[str, Any]) -> Any:
         """The plugin's object, or None where it could not be made; why is a fault."""

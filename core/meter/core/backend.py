@@ -359,7 +359,7 @@ class RunError(RuntimeError):
 
 
 class RunWarning(UserWarning):
-    """Something went wrong in a run and was made good: nothing is lost."""
+    """Something went wrong in a run and was made good: nothing is lost that was not to be dropped."""
 
 
 class Running:
@@ -468,7 +468,7 @@ class Running:
         self.stop()
         if not self.faults:
             return
-        text = self._told("it did not deliver everything" if self.failed else "all was delivered, but")
+        text = self._told("it did not deliver everything" if self.failed else "nothing is lost, but")
         if error is not None:
             error.add_note(text)
         elif self.failed:

@@ -1,16 +1,20 @@
-"""Delivery: each output has its own bounded queue and thread, tries again with growing pauses, loses nothing unsaid."""
+"""Delivery: each output has a bounded queue and a thread, tries again with growing pauses, loses nothing unsaid.
+
+The chain waits a moment for room in a queue that is full, but never so long that polling would have to wait, too. What
+an output cannot deliver may be kept elsewhere: see `keeping`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from meter.core import elements
 from meter.core.breach import ContractBreach
 from meter.core.faults import described
+from meter.core.keeping import Keeping
 from meter.core.plugin import Gone
 
 if TYPE_CHECKING:
@@ -18,154 +22,207 @@ if TYPE_CHECKING:
     from meter.core.elements import OutputElement
     from meter.core.faults import Faults
 
-BACK_OFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+BACK_OFF_S: Final = tuple(min(0.05 * 2**attempt, 5.0) for attempt in range(8))
+"""The pause after each attempt; the last one stands for all that follow."""
+HANGS_S: Final = 10.0
+"""How long a write may take until the output is said to hang."""
+LAST_TRIES: Final = 3
+"""How often a batch is tried again while the run ends."""
+_SLICE_S: Final = 0.05
+_LAST_S: Final = 0.1
 
 
 class Delivery:
     """The outputs of a chain, with their threads.
 
-    `give_up_ns` is when a run that stops gives up, in monotonic nanoseconds.
-
-    Args: `stopping` is set when the run ends; `gone` is called when an output takes nothing any more.
+    Args: `stopping` is set when the run ends; `gone` is called when an output takes nothing any more; `pressed` says
+        whether so much waits for the chain that it can wait for nobody.
     """
 
-    def __init__(self, faults: Faults, stopping: threading.Event, gone: Callable[[], None]) -> None:
+    def __init__(
+        self, faults: Faults, stopping: threading.Event, gone: Callable[[], None], pressed: Callable[[], bool]
+    ) -> None:
         self.outputs: list[OutputElement] = []
-        self.give_up_ns: int | None = None
         self._faults = faults
         self._stopping = stopping
         self._gone = gone
+        self._pressed = pressed
+        self._keeping = Keeping(faults, stopping)
+        self._give_up_ns: int | None = None
         self._seq = 0
 
     @property
     def wanted(self) -> bool:
-        """Whether some output still takes anything."""
-        return any(output.live for output in self.outputs)
+        """Whether what is polled is delivered or kept by somebody."""
+        return any(output.wanted for output in self.outputs)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads of outputs, then of those who keep what these cannot deliver."""
+        keepers = [output.keeper.thread for output in self.outputs if output.keeper is not None]
+        return [thread for thread in (*[output.thread for output in self.outputs], *keepers) if thread is not None]
 
     def go(self) -> None:
         """Start the threads."""
         for output in self.outputs:
+            self._keeping.go(output)
             output.thread = threading.Thread(
                 target=self._loop, args=(output,), name=f"meter-{output.label}", daemon=True
             )
             output.thread.start()
 
+    def give_up_at(self, begin_ns: int, deadline_ns: int) -> None:
+        """The run ends: what is not delivered by its deadline is lost, where nobody keeps it."""
+        self._give_up_ns = deadline_ns
+        # What is kept has the other half of the time to become safe.
+        self._keeping.hand_over_at((begin_ns + deadline_ns) // 2, self.outputs)
+
     # -------------------------------------------------------------------------------------- in the pipeline's thread
 
     def deliver(self, blocks: list[Block], anchor: Anchor) -> None:
-        """Give each output the part that it takes."""
+        """Give each output the part that it takes; those with room get it first and wait for nobody."""
         from meter.core.batch import Batch  # numpy
 
+        self._watch()
         if not blocks:
             return
         self._seq += 1
+        full: list[tuple[OutputElement, Batch]] = []
         for output in self.outputs:
             try:
-                routed = tuple([part for block in blocks for part in output.parts(block)])
+                routed = tuple(part for block in blocks if (part := output.route(block)) is not None)
             except ContractBreach as error:
                 if output.live:
                     output.live = False
                     self._faults.raised(output.label, "bind", error)
                 output.lose(sum(block.rows for block in blocks))
                 continue
-            if routed:
-                self._enqueue(output, Batch(routed, anchor, self._seq))
+            if not routed:
+                continue
+            batch = Batch(routed, anchor, self._seq)
+            if not output.wanted:
+                output.lose(batch.rows)
+            elif not output.queue.put(batch):
+                full.append((output, batch))
+            elif output.queue.relaxed:
+                output.patience_s = elements.PATIENCE_S
+        for output, batch in full:
+            if not self._waited(output, batch):
+                self._overflow(output, batch)
 
     def close(self) -> None:
-        """Tell each output that nothing follows; one whose queue stays full does not keep the others from it."""
-        waiting = list(self.outputs)
-        while waiting:
-            for output in list(waiting):
-                if not output.queue.full() or self._past_deadline():
-                    self._put(output, None)
-                    waiting.remove(output)
-            if waiting:
-                time.sleep(0.01)
+        """Tell each output that nothing follows."""
+        for output in self.outputs:
+            output.queue.close()
 
-    def _enqueue(self, output: OutputElement, batch: Batch) -> None:
-        """Queue a batch. A slow output makes the chain wait; one that fails must not, so its oldest batch goes."""
-        if not output.live:
-            output.lose(batch.rows)
+    def _waited(self, output: OutputElement, batch: Batch) -> bool:
+        """Wait for room in a queue for as long as may be; whether there was some."""
+        while (patience := self._patience(output)) > 0:
+            begin = time.monotonic_ns()
+            if output.queue.put(batch, min(patience, _SLICE_S)):
+                return True
+            output.patience_s -= (time.monotonic_ns() - begin) / 1e9
+            output.stuck = patience <= _LAST_S and self._past_deadline()
+        return False
+
+    def _patience(self, output: OutputElement) -> float:
+        """How long the chain may wait for room in a queue now."""
+        if output.drops or not output.moves:
+            return 0.0
+        if self._give_up_ns is not None:  # nothing else is to be done
+            left = (self._give_up_ns - time.monotonic_ns()) / 1e9
+            return max(left, 0.0 if output.stuck else _LAST_S)
+        return 0.0 if self._pressed() else output.patience_s
+
+    def _overflow(self, output: OutputElement, batch: Batch) -> None:
+        """Queue a batch at the cost of the oldest ones. Where the user asked for that it is no failure."""
+        rows = output.queue.force(batch)
+        if not rows:
             return
-        self._put(output, batch)
+        if not output.drops:
+            if not output.lost:
+                self._faults.fail("E-IO", output.label, variant="full")
+            output.lose(rows)
+        else:
+            if not output.dropped:
+                self._faults.add("W-DROPPED", output.label)
+            output.dropped += rows
 
-    def _put(self, output: OutputElement, batch: Batch | None) -> None:
-        """Queue a batch, or the end; after the deadline an output that took nothing for a while gets no more time."""
-        while True:
-            over = self._past_deadline()
-            try:
-                output.queue.put(batch, block=not output.stuck, timeout=0.1)
-            except queue.Full:
-                output.stuck = over
-                if output.failing or over:
-                    _drop_oldest(output)
-            else:
-                return
+    def _watch(self) -> None:
+        """Name an output whose write does not come back."""
+        now = time.monotonic_ns()
+        for output in self.outputs:
+            since = output.writing_since
+            if since is not None and not output.hangs and now - since >= HANGS_S * 1e9:
+                output.hangs = True
+                output.queue.spill()
+                self._faults.add("E-IO", output.label, variant="hangs", seconds=f"{HANGS_S:g}")
 
     def _past_deadline(self) -> bool:
-        return self.give_up_ns is not None and time.monotonic_ns() >= self.give_up_ns
+        return self._give_up_ns is not None and time.monotonic_ns() >= self._give_up_ns
 
     # ---------------------------------------------------------------------------------------- in the outputs' threads
 
     def _loop(self, output: OutputElement) -> None:
-        while (batch := output.queue.get()) is not None:
-            if output.live:
-                output.held = batch.rows
-                self._write(output, batch)
-                output.held = 0
-            else:
-                output.lose(batch.rows)
+        while output.live and (batch := self._keeping.next(output)) is not None:
+            if not self._write(output, batch) and output.live and not self._again(output):
+                break
+        if output.started and not output.live:
+            output.lose(output.queue.drain())
+        output.queue.finish()
         if output.started and not output.gone:  # also one that was quarantined: what it took before is delivered
             self._faults.guarded(output.label, "flush", output.output.flush)
 
-    def _write(self, output: OutputElement, batch: Batch) -> None:
-        """Write a batch, again and again with back-off until it is delivered or the run is given up."""
-        attempt = 0
-        while True:
-            try:
-                output.output.write(batch)
-            except Gone:
-                output.live = False
-                output.gone = True
-                self._gone()  # it may have been the last one
-                return
-            except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
-                if not output.failing:
-                    output.failing = True
-                    self._faults.add("E-IO", output.label, why=described(error))
-            else:
-                output.failing = False
-                return
-            pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
-            attempt += 1
-            if self._stopping.is_set():
-                # While stopping, a few more tries in the time that is left; once they were in vain, one for each batch.
-                if attempt > 3 or output.lost or self._past_deadline():
-                    output.lose(batch.rows)
-                    return
-                time.sleep(min(pause, 0.1))
-            else:
-                self._stopping.wait(pause)
+    def _write(self, output: OutputElement, batch: Batch) -> bool:
+        """Write a batch; whether it is delivered."""
+        output.writing_since = time.monotonic_ns()
+        try:
+            output.output.write(batch)
+        except Gone:
+            output.live = False
+            output.gone = True
+            self._gone()  # it may have been the last one
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+            self._keeping.back(output)
+            output.attempts += 1
+            if not output.failing:
+                output.failing = True
+                self._faults.add("E-IO", output.label, why=described(error))
+        else:
+            self._keeping.done(output, batch)
+            output.attempts = 0
+            output.failing = False
+            return True
+        finally:
+            output.writing_since = None
+            output.hangs = False
+        return False
+
+    def _again(self, output: OutputElement) -> bool:
+        """Pause after a write that failed; whether there is time for another one."""
+        pause = BACK_OFF_S[min(output.attempts, len(BACK_OFF_S)) - 1]
+        if not self._stopping.is_set():
+            self._stopping.wait(pause)
+            return True
+        # While stopping, a few more tries in the time that is left; once they were in vain, one for each batch.
+        if output.attempts > LAST_TRIES or output.lost or self._past_deadline():
+            if output.keeper is not None and output.keeper.live:
+                return False
+            if (batch := output.queue.take()) is not None:
+                output.queue.done()
+                output.lose(batch.rows)
+            return True
+        time.sleep(min(pause, 0.1))
+        return True
 
     # ------------------------------------------------------------------------------------------------------ at the end
 
     def left_over(self) -> None:
-        """Count and name what the outputs never got round to."""
+        """Count and name what the outputs never got round to, and what is kept for the next start."""
         for output in self.outputs:
-            while True:
-                try:
-                    batch = output.queue.get_nowait()
-                except queue.Empty:
-                    break
-                if batch is not None:
-                    output.lose(batch.rows)
-            with contextlib.suppress(queue.Full):  # should its thread come back, it ends
-                output.queue.put_nowait(None)
+            output.lose(output.queue.drain())  # should its thread come back, it ends
             if output.lost:
                 self._faults.fail("E-IO", output.label, variant="lost", rows=str(output.lost))
-
-
-def _drop_oldest(output: OutputElement) -> None:
-    with contextlib.suppress(queue.Empty):
-        oldest = output.queue.get_nowait()
-        output.lose(oldest.rows if oldest is not None else 0)
+            if output.dropped:
+                self._faults.add("W-DROPPED", output.label, variant="total", rows=str(output.dropped))
+            self._keeping.left_over(output)

@@ -6,7 +6,6 @@ They hold state and say what a layout means to them; the loops that move them, a
 from __future__ import annotations
 
 import os
-import queue
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meter.contracts.rules import PLACEHOLDER
 from meter.core.breach import ContractBreach
+from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
 from meter.core.silence import Silence
 
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
     from meter.contracts.rules import Rule, WorstQuality
     from meter.contracts.variants import Variant
-    from meter.core.batch import Batch, Block
+    from meter.core.batch import Block
     from meter.core.bind import Bound
     from meter.core.keys import Entity, Key, Metric
     from meter.core.layout import Layout
-    from meter.core.plugin import Filter, Output, Source
+    from meter.core.plugin import Filter, Output, Recover, Source
 
-QUEUE_LIMIT: Final = 1024
+PATIENCE_S: Final = 1.0
+"""How long the chain waits in all for room in one queue, until that is half empty again."""
+DROP_OLDEST: Final = "drop-oldest"
+"""The policy of an output that would rather have the newest than all."""
 BINDINGS_LIMIT: Final = 1024
 SERIES_LIMIT: Final = 1 << 18
 
@@ -203,22 +206,48 @@ def _remember(known: dict[Layout, Any], layout: Layout, what: Any) -> None:
 class OutputElement:
     """An output with its routing, its queue and its thread."""
 
-    def __init__(self, label: str, output: Output, rules: Sequence[Rule], quality: WorstQuality) -> None:
+    def __init__(
+        self, label: str, output: Output, rules: Sequence[Rule], quality: WorstQuality, config: Mapping[str, Any]
+    ) -> None:
+        """Args: config, the options that every output has."""
         self.label = label
         self.output = output
         self.rules = rules
         self.quality = quality
         self.live = False
-        self.failing = False
-        self.stuck = False
         self.started = False
         self.gone = False
+        self.failing = False
+        self.attempts = 0
+        """How often a batch was tried in vain."""
+        self.writing_since: int | None = None
+        self.hangs = False
+        self.patience_s = PATIENCE_S
+        """How long the chain still waits for room in the queue."""
+        self.stuck = False
+        """Whether it took nothing after the deadline, so that nobody waits for it any more."""
+        self.doubtful = False
+        """Whether what is being written had to go where it was kept, and counts as lost unless it is delivered."""
+        self.drops = config["overflow"] == DROP_OLDEST
         self.lost = 0
-        self.held = 0
-        """Rows of the batch that is being written."""
-        self.queue: queue.Queue[Batch | None] = queue.Queue(QUEUE_LIMIT)
+        self.dropped = 0
+        """Rows that went as the option `overflow` says."""
+        self.queue = OutputQueue(config["queue_points"], config["queue_bytes"])
         self.thread: threading.Thread | None = None
+        self.keeper: RecoverElement | None = None
         self.routes: dict[Layout, Layout | None] = {}
+
+    @property
+    def moves(self) -> bool:
+        """Whether something seems to leave its queue."""
+        if self.live and not self.failing and not self.hangs:
+            return True
+        return self.keeper is not None and self.keeper.live and not self.keeper.failing
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it takes anything, or somebody keeps it for when it does."""
+        return self.live or (self.keeper is not None and self.keeper.live and not self.started)
 
     def lose(self, rows: int) -> None:
         """Count rows that are not delivered; what nobody takes any more is not lost."""
@@ -245,3 +274,18 @@ class OutputElement:
         if part is None:
             return []
         return [part] if part.ids is None or getattr(self.output, "takes_ids", False) else part.spread()
+
+
+class RecoverElement:
+    """What keeps the batches that one output cannot deliver, with its thread."""
+
+    def __init__(self, label: str, recover: Recover, output: str) -> None:
+        self.label = label
+        self.recover = recover
+        self.output = output
+        self.live = False
+        self.failing = False
+        self.full = False
+        self.turn = threading.Lock()
+        """Held while a batch changes its place, so that there is one oldest."""
+        self.thread: threading.Thread | None = None

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from meter.core.assembly import Assembly
 from meter.core.clock import Clock, MonotonicClock
 from meter.core.delivery import Delivery
-from meter.core.elements import FilterElement, OutputElement, SourceElement
+from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement
 from meter.core.faults import Fault, Faults
-from meter.core.pipeline import Pipeline
+from meter.core.pipeline import RAW_LIMIT, Pipeline
 from meter.core.polling import Poller, Raw
 from meter.core.vault import Vault
 
@@ -45,6 +45,8 @@ class Tally(NamedTuple):
     lost: int
     gaps: int = 0
     """Values that were missing in what was polled."""
+    dropped: int = 0
+    """Rows that went as the option `overflow` of an output says."""
 
 
 class Engine:
@@ -73,7 +75,9 @@ class Engine:
         vault = Vault(str(folder), os.environ)
         self._faults = Faults(vault, report)
         self._stopping = threading.Event()
-        self._delivery = Delivery(self._faults, self._stopping, self._wake)
+        self._delivery = Delivery(
+            self._faults, self._stopping, self._wake, lambda: 2 * self._pipeline.raw.qsize() > RAW_LIMIT
+        )
         self._pipeline = Pipeline(self._delivery, self._faults, self._quarantine, self.ended)
         self._poller = Poller(
             clock or MonotonicClock(),
@@ -84,7 +88,9 @@ class Engine:
             self.ended,
         )
         self._assembly = Assembly(plan, contracts, folder, sysroot, vault, self._faults)
+        self._keepers: dict[str, RecoverElement] = {}
         self._stopped = False
+        self._give_up_ns = 0
         self._started: list[tuple[str, Any]] = []
         self._threads: list[threading.Thread] = []
 
@@ -128,10 +134,14 @@ class Engine:
             elif isinstance(element, FilterElement):
                 self.filters.insert(0, element)
                 element.live = made and self._start(element.label, element.filter, context)
+            elif isinstance(element, RecoverElement):
+                self._keepers.setdefault(element.output, element)
+                element.live = made and self._start(element.label, element.recover, context)
             else:
                 self.outputs.insert(0, element)
                 element.live = made and self._start(element.label, element.output, context)
                 element.started = element.live
+                element.keeper = self._keepers.get(element.label)
         for label, plugin in self._started:
             if not self._faults.guarded(label, "pre_pipeline_start", plugin.pre_pipeline_start):
                 self._quarantine(label)
@@ -143,7 +153,8 @@ class Engine:
         return True
 
     def _quarantine(self, label: str) -> None:
-        elements: list[SourceElement | FilterElement | OutputElement] = [*self.sources, *self.filters, *self.outputs]
+        elements: list[SourceElement | FilterElement | OutputElement | RecoverElement] = []
+        elements += [*self.sources, *self.filters, *self.outputs, *self._keepers.values()]
         for element in elements:
             if element.label == label:
                 element.live = False
@@ -173,17 +184,15 @@ class Engine:
         if self._stopped:
             return self.tally()
         self._stopped = True
-        self._delivery.give_up_ns = time.monotonic_ns() + int(deadline_s * 1e9)
+        now = time.monotonic_ns()
+        self._give_up_ns = now + int(deadline_s * 1e9)
+        self._delivery.give_up_at(now, self._give_up_ns)
         self._stopping.set()
         self._wake()
         behind = set()
-        for thread in self._threads:
+        for thread in (*self._threads, *self._delivery.threads):
             if not self._join(thread):
                 behind.add(self._left_behind(thread))
-        for output in self.outputs:
-            if output.thread is not None and not self._join(output.thread):
-                behind.add(self._left_behind(output.thread))
-                output.lose(output.held)
         self._delivery.left_over()
         for label, plugin in self._started:
             if label not in behind:
@@ -193,8 +202,7 @@ class Engine:
 
     def _join(self, thread: threading.Thread) -> bool:
         """Whether a thread ended in time."""
-        assert self._delivery.give_up_ns is not None
-        thread.join(max(0.0, (self._delivery.give_up_ns - time.monotonic_ns()) / 1e9) + GRACE_S)
+        thread.join(max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9) + GRACE_S)
         return not thread.is_alive()
 
     def _left_behind(self, thread: threading.Thread) -> str:
@@ -221,6 +229,7 @@ class Engine:
             rows=self._pipeline.rows,
             lost=sum(output.lost for output in self.outputs),
             gaps=self._pipeline.gaps,
+            dropped=sum(output.dropped for output in self.outputs),
         )
 
     # --------------------------------------------------------------- for who takes the places of the threads, or steers

@@ -14,17 +14,18 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from meter.contracts.digests import digest
-from meter.core.plugin import Filter, Output, Plugin, Source
+from meter.core.plugin import Filter, Output, Plugin, Recover, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BASES: Final[dict[str, tuple[type[Plugin], str]]] = {
-    "source": (Source, "poll"),
-    "filter": (Filter, "run"),
-    "output": (Output, "write"),
+_BASES: Final[dict[str, tuple[type[Plugin], tuple[str, ...]]]] = {
+    "source": (Source, ("poll",)),
+    "filter": (Filter, ("run",)),
+    "output": (Output, ("write",)),
+    "recover": (Recover, ("put", "take", "acknowledge", "rows")),
 }
-"""For each role the class that says what is called, and the method that a plugin has to write itself."""
+"""For each role the class that says what is called, and the methods that a plugin has to write itself."""
 
 
 class ExportFault(Exception):  # noqa: N818  (a fact about a plugin, named by its codes)
@@ -93,13 +94,14 @@ def load_class(plugin: str, contract: str, export: str, role: str) -> type[Any]:
     made = load(plugin, contract, export)
     if not isinstance(made, type):
         raise ExportMismatch(plugin, export, "class", got=_told(made))
-    base, own = _BASES.get(role, (Plugin, "start"))
+    base, own = _BASES[role]
     others = [name for name, (other, _) in _BASES.items() if name != role and issubclass(made, other)]
     if others and not issubclass(made, base):
         raise ExportMismatch(plugin, export, "role", got=others[0], role=role)
-    calls = [own, *(name for name in dir(base) if not name.startswith("_") and callable(getattr(base, name)))]
+    calls = [*own, *(name for name in dir(base) if not name.startswith("_") and callable(getattr(base, name)))]
     for name in calls:
-        if not callable(getattr(made, name, None)) or (name == own and getattr(made, own) is getattr(base, own, None)):
+        found = getattr(made, name, None)
+        if not callable(found) or (name in own and found is getattr(base, name, None)):
             raise ExportMismatch(plugin, export, "method", method=name, role=role)
     return made
 

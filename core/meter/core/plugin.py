@@ -51,6 +51,8 @@ class Context:
 
     alternative: str = ""
     """The name of the first table of `needs.host` in the contract that holds here."""
+    output: str = ""
+    """The label of the output for which a `recover` plugin keeps batches."""
 
     def __init__(self, label: str, sysroot: Path | None = None, anchor: tuple[int, int] | None = None) -> None:
         self.label = label
@@ -209,3 +211,35 @@ class Output(Plugin):
 
     def flush(self) -> None:
         """Deliver what is buffered; the last call before `stop`."""
+
+
+class Recover(Plugin):
+    """Keeps what one output cannot deliver, and hands it back, oldest first.
+
+    There is an object for each output that the option `for` names. Its calls never overlap; they come from several
+    threads. When `put` returns, the batch is as safe as the contract's `durability` says.
+    """
+
+    def start(self, context: Context) -> None:
+        """Open where batches are kept for `context.output`; those of an earlier run are handed back first."""
+
+    def put(self, batch: Batch) -> int:
+        """Keep a batch, behind those that are kept already.
+
+        Returns: how many rows of the oldest batches had to go for it; they are counted as lost.
+
+        Raises: any error, it is not kept, and nothing of it: it waits in memory and comes again.
+        """
+        raise NotImplementedError
+
+    def take(self) -> Batch | None:
+        """The oldest batch; the same one again until `acknowledge`. None where nothing is kept."""
+        raise NotImplementedError
+
+    def acknowledge(self) -> None:
+        """The oldest batch was delivered: forget it. Perhaps nobody has taken it: it was kept while it was written."""
+        raise NotImplementedError
+
+    def rows(self) -> int:
+        """How many rows are kept; asked at the end, before `stop`."""
+        raise NotImplementedError

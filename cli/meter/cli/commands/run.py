@@ -110,6 +110,7 @@ def _told(tally: Tally) -> str:
     """What a run did, in one line."""
     parts = [(tally.polls, "poll", ""), (tally.rows, "row", "")]
     parts += [(tally.gaps, "value", " missing"), (tally.missed, "tick", " missed"), (tally.lost, "row", " lost")]
+    parts += [(tally.dropped, "row", " dropped")]
     shown = [(n, word, how) for n, word, how in parts if n or not how]
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}{how}" for n, word, how in shown)
 
