@@ -41,7 +41,11 @@ class Catalogue:
 
         Whoever provides, gives or takes the place of something has its name as a whole word or part of one.
         """
-        return self._usable(self.entries.mentioning(word) if isinstance(self.entries, Shelf) else self.entries)
+        return self._usable(self.saying(word))
+
+    def saying(self, word: str) -> Iterable[str]:
+        """Names of plugins in whose contract a word stands, also of those that cannot be used; perhaps some more."""
+        return self.entries.mentioning(word) if isinstance(self.entries, Shelf) else self.entries
 
     def _usable(self, names: Iterable[str]) -> Iterator[Contract]:
         for name in names:

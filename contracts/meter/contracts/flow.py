@@ -73,6 +73,14 @@ class Nothing(NamedTuple):
     item: int
     selector: Selector
     ended: dict[str, str]
+    meant: str
+    """The metric of a source that can only have been meant; empty where there is none."""
+
+    def would_give(self) -> set[str]:
+        """The names that the rule would have given."""
+        gives = self.compiled.rule.gives
+        read = {self.selector.glob, self.meant} if self.selector.literal else {self.meant}
+        return set() if gives is None else {gives.name.replace("${metric}", name) for name in read if name}
 
 
 @frozen
@@ -82,6 +90,8 @@ class _Walk:
     labels: frozenset[str]
     ranks: Mapping[str, int]
     """For each instance the place of its placement."""
+    emitted: frozenset[str]
+    """The names of what sources give."""
     live: Live = field(factory=Live)
     """What reaches the next source or filter, and every output."""
     steps: dict[str, Step] = field(factory=dict)
@@ -91,6 +101,8 @@ class _Walk:
     ever: list[Variant] = field(factory=list)
     """All that an instance has given, whether or not something of it goes on."""
     nothings: list[Nothing] = field(factory=list)
+    missed: dict[str, int] = field(factory=dict)
+    """Metrics that a mistyped selector has let pass, with the rank of its instance: what they are behind is unknown."""
     unknown: set[str] = field(factory=set)
     read: set[tuple[str, str]] = field(factory=set)
     made: dict[tuple[str, str], Instance] = field(factory=dict)
@@ -345,7 +357,8 @@ class _Walk:
 
     def sound(self, instance: Instance, compiled: Compiled, hit: Applied, wrong: Wrong) -> bool:
         """Whether a part is known and what its rule demands; what it is not is put into `wrong`."""
-        if hit.part.metric in self.unknown:
+        rank = self.ranks[instance.label]
+        if hit.part.metric in self.unknown or self.missed.get(hit.part.metric, rank) < rank:
             return False
         if fault := misfit(compiled.rule, hit.part):
             wrong.setdefault((hit.rule, hit.item, fault.clause, fault.got), []).append((fault, hit.part))
@@ -481,7 +494,39 @@ class _Walk:
                     continue
                 rank = self.ranks[instance.label]  # where a filter of the same placement stands may be anybody's guess
                 ended = {n: by for n, by in self.ended.items() if n not in self.live and self.ranks[by] < rank}
-                self.nothings.append(Nothing(instance, compiled, item, selector, ended))
+                literal = compiled.asked and selector.literal
+                meant = clear(selector.glob, self.emitted) if literal else ""
+                if meant and not selector.excludes and not compiled.rule.keeps:
+                    self.missed[meant] = min(rank, self.missed.get(meant, rank))
+                self.nothings.append(Nothing(instance, compiled, item, selector, ended, meant))
+
+    def causes(self) -> list[Nothing]:
+        """The selectors that mean nothing, without those that would read what such a one would have given."""
+        makers: dict[str, list[int]] = {}
+        for nth, each in enumerate(self.nothings):
+            for name in each.would_give():
+                makers.setdefault(name, []).append(nth)
+        follows: dict[int, list[int]] = {}
+        roots = []
+        for nth, each in enumerate(self.nothings):
+            rank = self.ranks[each.instance.label]
+            makes = [
+                other
+                for other in makers.get(each.selector.glob, ())
+                if other != nth and self.ranks[self.nothings[other].instance.label] <= rank
+            ]
+            for other in makes:
+                follows.setdefault(other, []).append(nth)
+            if not makes:
+                roots.append(nth)
+        explained: set[int] = set()
+        waiting = list(roots)
+        while waiting:
+            for nth in follows.get(waiting.pop(), ()):
+                if nth not in explained:
+                    explained.add(nth)
+                    waiting.append(nth)
+        return [each for nth, each in enumerate(self.nothings) if nth not in explained]
 
     def rewritten(self, instance: Instance, compiled: Compiled, item: int, meant: str) -> Edit | None:
         """An edit that writes the selector that was meant, be it an item of a list or in a formula."""
@@ -502,7 +547,7 @@ class _Walk:
         """
         if len(self.found) > MANY:
             return
-        instance, compiled, item, selector, gone = each
+        instance, compiled, item, selector, gone, _ = each
         rank = self.ranks[instance.label]
         live = [
             variant
@@ -633,10 +678,11 @@ def _says(variant: Variant) -> str:
 def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) -> Flow:
     """Follow every metric along an ordered chain."""
     ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
-    walk = _Walk(catalogue, request, frozenset(ranks), ranks)
+    emitted = frozenset(variant.metric for each in instances for variant in each.emits)
+    walk = _Walk(catalogue, request, frozenset(ranks), ranks, emitted)
     for instance in instances:
         walk.enter(instance)
-    for nothing in walk.nothings:
+    for nothing in walk.causes():
         walk.nothing(nothing)
     walk.collisions()
     walk.unread()

@@ -122,12 +122,14 @@ def configure(
     """
     contract = instance.contract
     found: list[Diagnostic] = []
+    misspelt: set[str] = set()
     for name in sorted(given):
         if name not in contract.config and len(found) <= MANY:
             facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
             facts["options"] = listed(sorted(contract.config))
             meant = clear(name, [option for option in contract.config if option not in given])
             edit = renamed(given[name].keys, name, meant) if meant else None
+            misspelt.add(meant)
             # What was meant for a secret may stand behind a name that is none.
             hidden = any(references.is_secret(option.type) for option in contract.config.values())
             at = tuple(span._replace(hidden=hidden) for span in given[name].keys[:1])
@@ -153,6 +155,8 @@ def configure(
         elif name in handed:
             instance.config[name] = handed[name].given.value(option)
             instance.origins[name] = handed[name].origin
+        elif name in misspelt:
+            continue
         elif option.default is ABSENT:
             summary = f": {option.summary}" if option.summary else ""
             facts = {"instance": instance.label, "option": name, "type": option.type, "summary": summary}

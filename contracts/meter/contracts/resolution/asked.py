@@ -41,6 +41,7 @@ def _ask(closure: Closure, asked: Asked, position: int) -> None:
         closure.say(Diagnostic(code="E-DUPLICATE", facts=facts, spans=(asked.span,), variant="files"))
         return
     if entries and entries[0].contract is None:
+        closure.broken_off.add(asked.name)
         for place, each in enumerate(entries[0].diagnostics):
             if each.level == "error":
                 closure.say(each, "contract", entries[0].path, str(place))
@@ -75,6 +76,7 @@ def _unknown(closure: Closure, asked: Asked) -> Diagnostic:
     meant = clear(asked.name, set(names).difference(labels))
     edit = None
     if meant:
+        closure.broken_off.add(meant)
         edit = renamed(asked.span, asked.text, meant + asked.text[len(asked.name) :], (asked.name, meant))
     span = within(asked.span, asked.text, 0, len(asked.name))
     return Diagnostic(code="E-PLUGIN-UNKNOWN", facts=facts, spans=(span,), edit=edit)

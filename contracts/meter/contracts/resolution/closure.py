@@ -82,6 +82,8 @@ class Closure:
         self._errors = 0
         self._unmet: list[Pending] = []
         self._metrics: tuple[str, ...] | None = None
+        self.broken_off: set[str] = set()
+        """Plugins that are asked for and cannot be had, whatever they would have provided."""
 
     # ----------------------------------------------------------------------------------------------------- what is said
 
@@ -319,6 +321,8 @@ class Closure:
     def unmet(self, need: Pending, place: Span) -> None:
         """E-NEED-UNMET: nothing meets what is needed at a place of the contract."""
         name, wanted = need.name, need.wanted
+        if self.broken_off and not self.broken_off.isdisjoint(self.catalogue.saying(name)):
+            return  # one of these may well be who meets it
         instance = self.roster.get(need.label)
         near = () if need.metric else self.catalogue.mentioning(name)
         providers = [contract for contract in near if answers(contract, name)]
