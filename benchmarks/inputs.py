@@ -40,6 +40,9 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "accumulate": {"metrics": ["system.cpu.time"]},
     "aggregate": {"metrics": ["system.cpu.time"], "function": "sum", "window": "10s"},
     "annotate": {"attributes": {"site": "lab"}},
+    "attribution": {
+        "formulas": {"memory.share": "system.memory.usage{system.memory.state=used} / system.memory.limit"}
+    },
     "convert": {"metrics": ["system.memory.usage"], "unit": "KiBy"},
     "csv": {"path": "/tmp/a.csv"},
     "difference": {"metrics": ["*{kind=counter}"]},

@@ -15,6 +15,7 @@ OF_THE_WORLD = {
     *("E-CONTRACT-MISSING", "E-OPTION", "E-FILE", "E-IO", "W-CLAUSE-MISSING", "E-MOUNT-TAKEN", "E-MOUNT-UNKNOWN"),
     *("E-LOCK-STALE", "E-DRIFT", "W-DRIFT", "W-STATE-LOST", "E-VERSION-STEP", "E-BREACH", "E-PLUGIN-RAISED"),
     *("E-EXPORT-MISSING", "E-EXPORT-MISMATCH", "W-EXPORT-UNUSED", "W-CLAUSE-FORM", "E-CONFIG-REFUSED"),
+    *("W-DROPPED", "W-KEPT"),
 }
 """Codes that only a command can show, since they are about files, words of a command line, or running."""
 
