@@ -202,6 +202,7 @@ def _values(contract: Contract, metric: str, unit: str) -> Iterator[list[str]]:
 def _value(option: Option, metric: str, unit: str, name: str) -> str | None:
     """A value that an option might take; None where none can be guessed."""
     known = {"metric": metric, "unit": unit, "path": f"host.{name}", "int": "1", "str": "text", "duration": "10s"}
+    known["instance"] = "csv"
     if option.values:
         return option.values[0]
     if option.type == "map<str>":

@@ -44,6 +44,18 @@ def test_an_isolation_that_this_meter_has_not() -> None:
     assert "`apart` has to run in isolation `process`" in document["message"]
 
 
+@pytest.mark.parametrize(("option", "expected"), [("", ["E-DURABILITY"]), ('config.spool.durability = "power"', [])])
+def test_an_option_says_the_durability_of_an_instance(option: str, expected: list[str]) -> None:
+    """Where the user can choose it, the contract alone cannot promise it."""
+    spool = head("spool", "recover") + (
+        'durability = "process"\n'
+        'config.durability = { type = "enum", values = ["process", "power"], default = "process" }\n'
+    )
+    more = f'durability = "power"\nconfig.spool.for = ["sink"]\n{option}'
+
+    assert codes(run("probe sink spool", source(), SINK, spool, more=more)) == expected
+
+
 KEEPER = head("keeper", "recover")
 
 

@@ -119,6 +119,25 @@ def test_where_can_be_written(tmp_path: Path) -> None:
     assert probe.answer("write", "there/c.csv") == f"no-folder {tmp_path}/there"
 
 
+def test_where_files_can_be_made(tmp_path: Path) -> None:
+    """A folder that is there, or that can be made; not a file, nor what is in a missing folder."""
+    (tmp_path / "there").touch()
+    (tmp_path / "folder").mkdir()
+    probe = Probe(str(tmp_path))
+
+    assert [probe.answer("fill", path) for path in ("new", "folder", ".", str(tmp_path))] == [""] * 4
+    assert probe.answer("fill", "a/b") == f"folder-missing {tmp_path}/a"
+    assert probe.answer("fill", "there") == f"no-folder {tmp_path}/there"
+    assert probe.answer("fill", "there/a") == f"no-folder {tmp_path}/there"
+
+
+@pytest.mark.parametrize(("path", "why"), [(".", "folder-unwritable {0}/."), ("new", "folder-unwritable {0}")])
+def test_where_no_file_can_be_made(folder: Path, path: str, why: str) -> None:
+    """A folder that is read-only, and one that would be made in it."""
+    with nobody():
+        assert Probe(str(folder)).answer("fill", path) == why.format(folder)
+
+
 def test_a_question_is_asked_once(tmp_path: Path) -> None:
     """The check sees one host, even if that changes meanwhile; the answers are kept for the lock."""
     probe = Probe(str(tmp_path))

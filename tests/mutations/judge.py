@@ -62,7 +62,7 @@ class Host(Assumed):
     def answer(self, kind: str, argument: str) -> str:
         """Why something does not hold."""
         question = (kind, argument)
-        if self.open or kind in ("read", "write", "environment"):
+        if self.open or kind in ("read", "write", "fill", "environment"):
             self.asked.add(question)
             return self.answers.answer(kind, argument)
         return "" if question in self.asked else f"missing {argument}"

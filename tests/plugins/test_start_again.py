@@ -48,6 +48,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "random": ("random", *SINK),
     "rate": ("cpu", "rate", TIME, *SINK),
     "select": ("cpu", "load", "select", "drop=system.cpu.load_average.*", *SINK),
+    "spool": ("random", *SINK, "spool", "path=kept", "for=jsonl"),
     "thermal": ("thermal", *SINK),
     "uptime": ("uptime", *SINK),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
-from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, command, reason, remedy
+from meter.contracts.host import ENVIRONMENT, READ, Host, command, reason, remedy
 from meter.contracts.host_needs import host_faults, nearest_alternative, python_faults, unmet
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, Option
@@ -101,4 +101,4 @@ def _ask_default(option: Option, host: Host) -> None:
     if option.access is not None:
         paths = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
         for path in paths:
-            host.answer(WRITE if option.access == "write" else READ, path)
+            host.answer(option.access, path)

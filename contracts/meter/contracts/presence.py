@@ -9,7 +9,7 @@ from attrs import evolve
 
 from meter.contracts.configured import missing_secrets
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.host import ENVIRONMENT, READ, WRITE, Host, reason, remedy
+from meter.contracts.host import ENVIRONMENT, Host, reason, remedy
 from meter.contracts.host_needs import alternative, host_faults, python_faults, told, told_of_alternatives, unmet
 from meter.contracts.instances import Instance, degrade, emitted
 from meter.contracts.request import At, Request
@@ -36,12 +36,11 @@ def presence(instance: Instance, request: Request, host: Host) -> list[Diagnosti
         value = instance.config.get(name)
         if option.access is None or value is None:
             continue
-        question = WRITE if option.access == "write" else READ
         paths: dict[At, str] = {(): value}
         if isinstance(value, list | dict):
             paths = {(p,): path for p, path in (value.items() if isinstance(value, dict) else enumerate(value))}
         for at, path in paths.items():
-            answer = host.answer(question, path)
+            answer = host.answer(option.access, path)
             if not answer:
                 continue
             given = request.config.get(instance.label, {}).get(name)

@@ -12,6 +12,7 @@ from meter.contracts.catalogue import Catalogue, is_automatic, is_listed
 from meter.contracts.claims import Taken
 from meter.contracts.configured import RECOVERED, place
 from meter.contracts.diagnostics import Diagnostic, listed
+from meter.contracts.host import FILL, WRITE
 from meter.contracts.instances import CONFIG, Instance
 from meter.contracts.language import language
 from meter.contracts.quantities import format_duration, parse_duration
@@ -46,7 +47,7 @@ def claims_of(instance: Instance) -> list[tuple[str, str]]:
         found.append((claim, named[0] if named else ""))
     for name, option in instance.contract.config.items():
         path = instance.config.get(name)
-        if option.access == "write" and isinstance(path, str):
+        if option.access in (WRITE, FILL) and isinstance(path, str):
             found.append((f"file:{path}", name))
     return sorted(found)
 
@@ -86,8 +87,7 @@ def _durability(
     if wanted is None or role_of(instance) != "output":
         return []
     rank = language().rank
-    promised = [instance.contract.durability]
-    promised += [each.contract.durability for each in recovering(instance, chain)]
+    promised = [_promised(each) for each in (instance, *recovering(instance, chain))]
     got = max(promised, key=lambda word: rank("durability", word))
     if rank("durability", got) >= rank("durability", wanted):
         return []
@@ -103,6 +103,12 @@ def _durability(
     spans = (instance.span, *(instance.contract.source.value("durability") for _ in said))
     variant = "others" if facts["others"] else ""
     return [Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)]
+
+
+def _promised(instance: Instance) -> str:
+    """The durability of an instance: what its option of that name says, else its contract."""
+    said = instance.config.get("durability")
+    return said if said in language().values("durability") else instance.contract.durability
 
 
 def recovering(output: Instance, chain: Sequence[Instance]) -> list[Instance]:

@@ -72,6 +72,15 @@ class Probe:
             return f"folder-unwritable {parent}"
         return ""
 
+    def fill(self, path: str) -> str:
+        """Files can be made in the folder, or it can be made in its own."""
+        full = os.path.join(self.folder, path)
+        if not os.path.exists(full):
+            return self.write(path)
+        if not os.path.isdir(full):
+            return f"no-folder {full}"
+        return "" if os.access(full, os.W_OK | os.X_OK) else f"folder-unwritable {full}"
+
     def environment(self, name: str) -> str:
         """The environment variable is set; its value is none of the lock's business."""
         del self
@@ -181,6 +190,7 @@ _QUESTIONS = {
     "readable": Probe.readable,
     "read": Probe.read,
     "write": Probe.write,
+    "fill": Probe.fill,
     "environment": Probe.environment,
     "capability": Probe.capability,
     "python": Probe.python,

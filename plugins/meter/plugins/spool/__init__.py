@@ -1,0 +1,1 @@
+"""A folder of what outputs could not deliver."""
