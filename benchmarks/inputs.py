@@ -50,6 +50,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "process": {"pid": [1]},
     "rate": {"metrics": ["system.cpu.time"]},
     "select": {"drop": ["system.cpu.logical.count"]},
+    "spool": {"path": "/tmp/kept", "for": ["csv"]},
 }
 """Options with which a built-in plugin is mounted."""
 

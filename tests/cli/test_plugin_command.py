@@ -26,7 +26,9 @@ def test_the_list_names_each_plugin_in_the_order_of_a_chain(sandbox: Sandbox) ->
     assert BUILT_IN | {"mine"} <= set(names)
     assert "collect" not in names
     placements = list(dict.fromkeys(placement for _, placement in rows))
-    assert placements == [p for p in ("source", "prefilter", "filter", "postfilter", "output") if p in placements]
+    assert placements == [
+        p for p in ("source", "prefilter", "filter", "postfilter", "output", "recover") if p in placements
+    ]
     document = sandbox.meter("plugin", "list", "--plugin-dir", "plugins", "--format", "json").ok().json
     assert document["format"] == "meter-plugins/1"
     assert document["broken"] == []
