@@ -20,6 +20,7 @@ from meter.core.keys import MACHINE, Key, Metric
 from meter.core.plugin import EACH, Missing
 from meter.core.polling import Raw
 from meter.core.readings import Columns, ColumnSpec, Readings, Row
+from tests.core import liars
 from tests.fake import SECOND, declared
 
 if TYPE_CHECKING:
@@ -285,6 +286,33 @@ class TestChain:
 
         assert files[0] == files[1]
         assert len(files[0]) > 5
+
+    @pytest.mark.parametrize("takes_ids", [True, False])
+    def test_an_output_gets_what_it_knows_how_to_read(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        takes_ids: bool,  # noqa: FBT001  (a parameter of pytest)
+    ) -> None:
+        """Rows of many things together, or a block for each of them, through the threads of a run."""
+        monkeypatch.setattr(liars.Sink, "takes_ids", takes_ids)
+        liars.world.reset()
+        clock = liars.Still()
+        given = liars.metric("probe.value", more='consumer = ["process"]')
+
+        def poll(out: Readings) -> None:
+            columns = out.columns([ColumnSpec("probe.value", consumer_id=EACH)])
+            for thing in ("7", "8"):
+                out.row(columns, [1.0], of=thing)
+
+        liars.world.scripts["probe"] = poll
+        engine = liars.started(liars.chain(tmp_path, liars.source("probe", given), liars.output()), clock)
+        liars.run(engine, clock)
+
+        blocks = [block for batch in liars.world.batches["sink"] for block in batch.blocks]
+        assert engine.faults == []
+        assert {block.ids is None for block in blocks} == {not takes_ids}
+        assert {key.consumer[1] for block in blocks for _, key, _ in block.points()} == {"7", "8"}
 
     def test_what_works_row_by_row_is_called_once(self, tmp_path: Path) -> None:
         """However many things there are; what does not is called for each."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meter.core import delivery, elements, polling
+from meter.core import elements, polling
 from meter.core.plugin import Gone, Missing, Retry
 from tests.core import liars
 from tests.core.liars import (
@@ -31,7 +31,7 @@ from tests.core.liars import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from meter.core.batch import Batch
@@ -40,19 +40,7 @@ if TYPE_CHECKING:
     from meter.core.readings import Readings
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Plugins without a past, and no test that waits out a pause."""
-    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.001,))
-    world.reset()
-    yield
-    world.reset()
-
-
-@pytest.fixture
-def clock() -> Still:
-    """A clock that the test moves."""
-    return Still()
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def codes(engine: Engine) -> list[tuple[str, str]]:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meter.core import delivery
 from tests.core.liars import DEADLINE_S, Still, chain, filter_, output, rule, run, source, started, world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from meter.core.batch import Batch
@@ -20,13 +19,7 @@ if TYPE_CHECKING:
 BATCHES = 30
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Plugins without a past, and no pause."""
-    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.0,))
-    world.reset()
-    yield
-    world.reset()
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_a_chain_of_a_hundred_filters(tmp_path: Path) -> None:

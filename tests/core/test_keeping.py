@@ -15,7 +15,6 @@ from meter.core.plugin import Gone
 from tests.core.liars import DEADLINE_S, Gate, Still, chain, keeper, output, run, source, started, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from meter.core.batch import Batch
@@ -23,20 +22,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Plugins without a past, no pause, and a chain without patience."""
-    monkeypatch.setattr(delivery, "BACK_OFF_S", (0.001,))
+def _impatient(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain without patience."""
+    del quick
     monkeypatch.setattr(keeping, "PAUSE_S", 0.001)
     monkeypatch.setattr(elements, "PATIENCE_S", 0.001)
-    world.reset()
-    yield
-    world.reset()
-
-
-@pytest.fixture
-def clock() -> Still:
-    """A clock that the test moves."""
-    return Still()
 
 
 def more(engine: Engine, clock: Still, count: int) -> None:

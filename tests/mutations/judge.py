@@ -10,13 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from meter.contracts import claims
 from meter.contracts.catalogue import Catalogue
-from meter.contracts.check import check
+from meter.contracts.check import Checked, check
+from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.host import Assumed
 from meter.contracts.instances import holds_when
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import parse_toml, read
-from meter.contracts.request import from_document
+from meter.contracts.request import Request, from_document
 from meter.contracts.shelf import Entry
 from tests.misconfig.cases import Answers, cases, shelf
 from tests.mutations.documents import dumps
@@ -94,15 +95,23 @@ class Base:
         """The contract of each label."""
         return {label: contract for label, (contract, _) in self.instances.items()}
 
-    def check(self, document: dict[str, Any], known: Catalogue) -> Outcome:
-        """Check a document in place of the file."""
+    def said(self, document: dict[str, Any]) -> list[str]:
+        """The code of each error that is said of a document in place of the file, sorted."""
+        _, _, found = self._checked(document, catalogue())
+        return sorted(each.code for each in found if each.level == "error")
+
+    def _checked(
+        self, document: dict[str, Any], known: Catalogue
+    ) -> tuple[dict[str, Request], dict[str, Checked], list[Diagnostic]]:
         parsed = parse_toml(dumps(document), self.name)
         assert isinstance(parsed, tuple), parsed
         requests, faults = from_document(parsed[0], Source(self.name, parsed[1]))
-        found = list(faults)
         checked = {name: check(request, known, self.host) for name, request in sorted(requests.items())}
-        for one in checked.values():
-            found += one.diagnostics
+        return requests, checked, [*faults, *(each for one in checked.values() for each in one.diagnostics)]
+
+    def check(self, document: dict[str, Any], known: Catalogue) -> Outcome:
+        """Check a document in place of the file."""
+        requests, checked, found = self._checked(document, known)
         plans = {name: one.plan.document for name, one in checked.items() if one.plan is not None}
         errors = sorted({each.code for each in found if each.level == "error"})
         errors += ["E-CLAIM"] * (not errors and any(claims.meetings(plans)))

@@ -15,7 +15,7 @@ import pytest
 from meter.contracts.language import language
 from tests.mutations.census import Census, census, subset
 from tests.mutations.documents import dumps
-from tests.mutations.judge import NOWHERE, PLAN, REFUSED, Fault, Verdict, bases, judge
+from tests.mutations.judge import NOWHERE, PLAN, REFUSED, Fault, Verdict, bases, faults, judge
 from tests.mutations.mutators import Mutation, of_contract
 from tests.mutations.reasons import reasons
 
@@ -80,6 +80,26 @@ def test_a_document_is_written_as_it_is() -> None:
     """What is planted is the fault, and not what writing it has made of the rest."""
     for base in bases():
         assert tomllib.loads(dumps(base.document).decode()) == base.document
+
+
+BOTH_TRUE = {
+    "left out": "a table that is left out lacks all that is obligatory in it, and a chain without it is another one",
+    "other plugin": "another plugin needs and gives other things; each of them is said",
+    "selector": "a selector that can only mean something else lets pass what others refuse",
+}
+"""Kinds of faults after which more than one error is said, with the reason."""
+
+
+def test_one_cause_is_one_error() -> None:
+    """Of one fault in a mount file one error is said; more of them are several statements of one code, or explained."""
+    shown = []
+    mounts = {base.name: base for base in bases()}
+    for fault in faults():
+        if fault.target in mounts and fault.mutation.kind not in BOTH_TRUE:
+            codes = mounts[fault.target].said(fault.mutation.document())
+            if len(set(codes)) > 1:
+                shown.append(f"{codes}: {fault.said}")
+    assert shown == []
 
 
 def test_the_verdict_tells_what_is_noticed() -> None:

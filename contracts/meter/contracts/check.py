@@ -132,6 +132,9 @@ class _Stages:
         if not self.failed:
             found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
         misspelt = {each.edit.facts["new"] for each in found if each.code == "E-CONFIG-CLASH" and each.edit}
+        # What an instance without a table lacks may well stand in one of which there is no instance.
+        strange = [each.facts["label"] for each in found if each.code == "E-CONFIG-CLASH" and not each.variant]
+        lost = {option for label in strange for option in request.config[label]}
         errors = 0
         for instance in resolved.instances:
             if errors > MANY:  # no other one is told
@@ -139,6 +142,8 @@ class _Stages:
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
             said = configure(instance, given, hands)
             told = [each for each in said if each.code != "E-CONFIG-MISSING" or instance.label not in misspelt]
+            if instance.label not in request.config:
+                told = [each for each in told if each.code != "E-CONFIG-MISSING" or each.facts["option"] not in lost]
             errors += sum(each.level == "error" for each in told)
             found += told
             found += received(instance, request, host)

@@ -13,7 +13,7 @@ import numpy as np
 
 from meter.contracts.rules import Rule, WorstQuality, apply, faults, give
 from meter.contracts.variants import Variant
-from meter.core.batch import DTYPES, Array, Block, finite
+from meter.core.batch import DTYPES, Array, Block, finite, indexed
 from meter.core.breach import ContractBreach
 from meter.core.keys import MACHINE, Entity, Key, KeySet, Metric
 from meter.core.layout import Layout
@@ -47,11 +47,7 @@ class Selection:
         self.outputs: Final = tuple(outputs)
         self.groups: Final = tuple(range(len(self.outputs)) if groups is None else groups)
         self.state: Any = None
-        gathered = layout.gather([layout.keys.position(key) for key in inputs])
-        self._places: list[tuple[int, Any]] = [
-            (part, columns if isinstance(columns, slice) else np.array(columns, dtype=np.intp))
-            for part, columns in gathered
-        ]
+        self._places = indexed(layout.gather([layout.keys.position(key) for key in inputs]))
         conversion = _conversions(rule, inputs)
         self._factor: Any = None if conversion is None else _scalar(conversion[0])
         self._summand: Any = None if conversion is None or not conversion[1].any() else _scalar(conversion[1])
@@ -316,17 +312,7 @@ def _key(given: Variant, key: Key, rule: Rule | None, owner: Owner) -> Key:
         kept = [pair for pair in attributes if pair[0] not in drop]
         attributes = tuple(sorted([*kept, *rule.gives.attributes]))
     return Key(
-        Metric(
-            given.metric,
-            given.type,
-            given.unit,
-            given.kind,
-            given.additive,
-            given.quality,
-            given.interval,
-            given.origin,
-            given.via,
-        ),
+        Metric.of(given),
         resource,
         consumer,
         attributes,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from meter.core.arithmetic import PART, Program, because
-from meter.core.batch import Array, Block
+from meter.core.batch import Array, Block, indexed
 from meter.core.bind import FormulaSelection, Selection
 from meter.core.bundles import Bundle, Input, block_of
 from meter.core.joining import Piece
@@ -60,6 +60,8 @@ class _Aligned(NamedTuple):
     operands: tuple[_Gather, ...]
     positions: tuple[tuple[tuple[int, ...], ...], ...]
     """For each operand and column of the result the positions of the keys that take part."""
+    everything: list[tuple[int, Any]]
+    """The places of all keys."""
 
 
 class _Gather(NamedTuple):
@@ -104,7 +106,7 @@ class Computation:
         for (place, origin), keys in sorted(by.items()):
             positions = [layout.keys.position(key) for key in keys]
             at = {position: column for column, position in enumerate(positions)}
-            reads.append(_Reads(place, origin, tuple(keys), gathered(layout, positions), at))
+            reads.append(_Reads(place, origin, tuple(keys), indexed(layout.gather(positions)), at))
         return Prepared(tuple(reads), self._aligned(layout, by))
 
     def _aligned(self, layout: Layout, by: dict[tuple[int, str], list[Key]]) -> _Aligned | None:
@@ -142,9 +144,12 @@ class Computation:
             starts = None if max(sizes) == 1 else np.cumsum([0, *sizes[:-1]])
             chosen = [at[each[place]] for each in ordered]
             whole = chosen == list(range(len(used)))
-            gathers.append(_Gather(gathered(layout, columns), starts, None if whole else np.array(chosen, np.intp)))
+            gathers.append(
+                _Gather(indexed(layout.gather(columns)), starts, None if whole else np.array(chosen, np.intp))
+            )
             positions.append(tuple(tuple([layout.keys.position(key) for key in own[e[place]]]) for e in ordered))
-        return _Aligned(made, tuple(gathers), tuple(positions))
+        everything = indexed(layout.gather(range(len(layout.keys))))
+        return _Aligned(made, tuple(gathers), tuple(positions), everything)
 
     @classmethod
     def of(cls, selection: FormulaSelection, owner: Owner) -> Computation:
@@ -201,7 +206,7 @@ class Computation:
         """The same where cells are missing."""
         missing = np.zeros(values.shape, bool)
         reasons: dict[tuple[int, int], str] = {}
-        gaps = block.take_masks(gathered(block.layout, range(len(block.layout.keys))))
+        gaps = block.take_masks(aligned.everything)
         if gaps is not None:
             for operand in aligned.positions:
                 for column, positions in enumerate(operand):
@@ -287,14 +292,6 @@ class Prepared(NamedTuple):
 
     reads: tuple[_Reads, ...]
     aligned: _Aligned | None
-
-
-def gathered(layout: Layout, positions: Sequence[int]) -> list[tuple[int, Any]]:
-    """Where the keys at some positions lie, as `Block.take` takes them fastest."""
-    return [
-        (part, columns if isinstance(columns, slice) else np.array(columns, dtype=np.intp))
-        for part, columns in layout.gather(positions)
-    ]
 
 
 class Computing(Filter):

@@ -90,7 +90,7 @@ class Delivery:
         full: list[tuple[OutputElement, Batch]] = []
         for output in self.outputs:
             try:
-                routed = tuple(part for block in blocks if (part := output.route(block)) is not None)
+                routed = tuple([part for block in blocks for part in output.parts(block)])
             except ContractBreach as error:
                 if output.live:
                     output.live = False

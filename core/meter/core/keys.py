@@ -49,6 +49,21 @@ class Metric(NamedTuple):
     origin: str = ""
     via: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(cls, variant: Variant) -> Metric:
+        """What the series of a variant share; `Key.variant` is the way back."""
+        return cls(
+            variant.metric,
+            variant.type,
+            variant.unit,
+            variant.kind,
+            variant.additive,
+            variant.quality,
+            variant.interval,
+            variant.origin,
+            variant.via,
+        )
+
 
 class Key(Named):
     """One series; immutable, and hashable by its canonical name.

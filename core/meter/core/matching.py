@@ -56,10 +56,7 @@ def outputs(
     if len(made) > _MADE:
         made.clear()
     for at, (way, result) in enumerate(zip(computes.ways, results, strict=True)):
-        metric = Metric(
-            *(result.metric, result.type, result.unit, result.kind, result.additive),
-            *(result.quality, result.interval, result.origin, result.via),
-        )
+        metric = Metric.of(result)
         added = _added(result, way.gives)
         kinds = (next(iter(way.gives.resource)), next(iter(way.gives.consumer)))
         for left, takes in _way(way.takes, kinds, known, owner):

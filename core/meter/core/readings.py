@@ -159,17 +159,7 @@ class Declared:
         )
         variant = self._allowed(asked, resource, consumer, variants)
         return Key.make(
-            Metric(
-                variant.metric,
-                variant.type,
-                variant.unit,
-                variant.kind,
-                variant.additive,
-                variant.quality,
-                variant.interval,
-                variant.origin,
-                variant.via,
-            ),
+            Metric.of(variant),
             resource=(resource, ids[0]),
             consumer=(consumer, ids[1]),
             attributes=dict(asked.attributes),

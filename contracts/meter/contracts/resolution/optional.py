@@ -29,9 +29,8 @@ def left_out(closure: Closure) -> Mapping[str, LeftOut]:
     groups: dict[str, list[Instance]] = {}
     for each in closure.roster.sorted() if optional else ():
         root = closure.roster.root(each.label)
-        if (
-            root is not None and not root.need
-        ):  # a metric that is wanted may bring what is optional and was left out: then it is no more so
+        # A metric that is wanted may bring what is optional and was left out: then it is no more so.
+        if root is not None and not root.need:
             groups.setdefault(root.label, []).append(each)
     found = {}
     for label in sorted(optional.keys() & groups.keys()):

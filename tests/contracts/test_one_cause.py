@@ -1,0 +1,94 @@
+"""One cause, one diagnostic: what follows from a fault that is said is not said besides."""
+
+from __future__ import annotations
+
+from tests.contracts.build import SELECT, codes, filter_, giving, metric, needing, output, rule, run, source
+
+ENERGY = source("hw", metric("hw.energy", kind="delta", unit="J"))
+POWER = source("hw", metric("hw.energy", kind="delta", unit="J"), metric("hw.power", unit="W"))
+PER_SECOND = filter_(
+    "rate",
+    rule("${config.metrics}", 'gives = { name = "${metric}.rate", kind = "gauge", unit = "${unit}/s" }'),
+    more='[config.metrics]\ntype = "list<metric>"\n',
+)
+OBLIGATORY = '[config.unit]\ntype = "unit"\n'
+
+
+class TestOptions:
+    """Names that are mistyped."""
+
+    PLUGIN = source("probe", metric("a"), more=OBLIGATORY)
+
+    def test_a_misspelt_option_is_not_missing_besides(self) -> None:
+        """It can only have been meant."""
+        assert codes(run("probe sink", self.PLUGIN, output(), more='config.probe.uni = "J"')) == ["E-CONFIG-UNKNOWN"]
+
+    def test_what_stands_in_the_table_of_a_stranger_is_not_missing_besides(self) -> None:
+        """An instance without a table may well be the one that was meant."""
+        assert codes(run("probe sink", self.PLUGIN, output(), more='config.p.unit = "J"')) == ["E-CONFIG-CLASH"]
+
+    def test_another_option_is_missing_all_the_same(self) -> None:
+        """Nothing that stands in the mount can be it."""
+        more = OBLIGATORY + '[config.place]\ntype = "str"\n'
+        found = run("probe sink", source("probe", metric("a"), more=more), output(), more='config.p.unit = "J"')
+
+        assert sorted(codes(found)) == ["E-CONFIG-CLASH", "E-CONFIG-MISSING"]
+
+
+class TestNeeds:
+    """What a plugin that cannot be had would have provided."""
+
+    USER = needing("user", "spans")
+    BROKEN = giving("feed", "spans").replace('summary = "s"', "summary = 7")
+
+    def test_a_need_that_a_broken_contract_may_meet_is_not_said(self) -> None:
+        """Only the broken one is."""
+        assert giving("feed", "spans") != self.BROKEN
+        found = run("hw user feed sink", ENERGY, self.USER, self.BROKEN, output())
+
+        assert codes(found) == ["E-CLAUSE-TYPE"]
+
+    def test_a_need_that_a_misspelt_plugin_meets_is_not_said(self) -> None:
+        """Only the name is."""
+        found = run("hw user feeds sink", ENERGY, self.USER, giving("feed", "spans"), output())
+
+        assert "E-NEED-UNMET" not in codes(found)
+
+    def test_a_need_that_nothing_meets_is_said(self) -> None:
+        """Where nothing else is wrong."""
+        assert codes(run("hw user sink", ENERGY, self.USER, output())) == ["E-NEED-UNMET"]
+
+
+class TestSelectors:
+    """What a selector that means nothing would have taken, or its rule given."""
+
+    def test_what_it_would_have_given_is_not_missed_besides(self) -> None:
+        """Neither right behind it nor further on."""
+        more = 'config.rate.metrics = ["hw.energi"]\nconfig.select.drop = ["hw.energy.rate"]'
+        found = run("hw rate select sink", ENERGY, PER_SECOND, SELECT, output(), more=more)
+
+        assert codes(found) == ["E-FLOW-EMPTY"]
+
+    def test_what_it_would_have_taken_away_is_not_refused_behind_it(self) -> None:
+        """The output cannot take a delta, which `select` was to drop."""
+        gauges = output("gauges", rule("*", 'kind = ["gauge"]'))
+        more = 'config.select.drop = ["hw.energi"]'
+        found = run("hw select gauges", POWER, SELECT, gauges, more=more)
+
+        assert codes(found) == ["E-FLOW-EMPTY"]
+
+    def test_what_has_another_cause_is_said(self) -> None:
+        """Both selectors are wrong in their own way."""
+        more = 'config.rate.metrics = ["hw.energi"]\nconfig.select.drop = ["nothing.like.it"]'
+        found = run("hw rate select sink", ENERGY, PER_SECOND, SELECT, output(), more=more)
+
+        assert codes(found) == ["E-FLOW-EMPTY", "E-FLOW-EMPTY"]
+
+    def test_two_that_wait_for_each_other_are_both_said(self) -> None:
+        """Neither explains the other, and silence would be no answer."""
+        one = filter_("one", rule("b.value", 'gives = { name = "a.value" }'))
+        two = filter_("two", rule("a.value", 'gives = { name = "b.value" }'))
+        found = run("hw one two sink", ENERGY, one, two, output())
+
+        assert codes(found)
+        assert found.plan is None
