@@ -129,7 +129,8 @@ def _complaint(diagnostic: Diagnostic, given: Input) -> str:
     said = f"{document['code']}: {document['message']}"
     sentences = " ".join([document["message"], document["help"] or "", *document["notes"]])
     descriptions = {clause.description for clause in language().clauses.values()}  # some tell of placeholders
-    left = [word for word in _FACT.findall(sentences) if word.encode() not in given.text]
+    told = "".join(diagnostic.facts.values())  # a fact may be a placeholder, such as one that a clause should hold
+    left = [word for word in _FACT.findall(sentences) if word.encode() not in given.text and word not in told]
     if left := [word for word in left if not any(word in each and each in sentences for each in descriptions)]:
         return f"{left[0]} is missing: {said}"
     if not document["spans"] or not document["message"]:

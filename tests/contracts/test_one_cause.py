@@ -84,6 +84,14 @@ class TestSelectors:
 
         assert codes(found) == ["E-FLOW-EMPTY", "E-FLOW-EMPTY"]
 
+    def test_what_a_mistyped_exception_leaves_out_explains_nothing(self) -> None:
+        """An item with `!` gives nothing, and an instance never reads what it gives itself."""
+        exception = 'config.rate.metrics = ["*", "!hw.energi"]\nconfig.select.drop = ["hw.energi.rate"]'
+        itself = 'config.rate.metrics = ["hw.energi", "hw.energi.rate"]\nconfig.select.drop = ["hw.energy"]'
+        for more in (exception, itself):
+            found = run("hw rate select sink", ENERGY, PER_SECOND, SELECT, output(), more=more)
+            assert codes(found) == ["E-FLOW-EMPTY", "E-FLOW-EMPTY"]
+
     def test_two_that_wait_for_each_other_are_both_said(self) -> None:
         """Neither explains the other, and silence would be no answer."""
         one = filter_("one", rule("b.value", 'gives = { name = "a.value" }'))

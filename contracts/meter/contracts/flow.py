@@ -24,11 +24,12 @@ from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
+from meter.contracts.nothings import Nothing, causes
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
 from meter.contracts.seen import Crowd
-from meter.contracts.selectors import Selector, matches, split
+from meter.contracts.selectors import matches, split
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
@@ -63,24 +64,6 @@ class Merging(NamedTuple):
 
 Wrong = dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]]
 """What does not meet its rule, by rule, item, clause and what it is."""
-
-
-class Nothing(NamedTuple):
-    """A selector that means nothing of what reaches its instance, and the metrics of which nothing reaches it."""
-
-    instance: Instance
-    compiled: Compiled
-    item: int
-    selector: Selector
-    ended: dict[str, str]
-    meant: str
-    """The metric of a source that can only have been meant; empty where there is none."""
-
-    def would_give(self) -> set[str]:
-        """The names that the rule would have given."""
-        gives = self.compiled.rule.gives
-        read = {self.selector.glob, self.meant} if self.selector.literal else {self.meant}
-        return set() if gives is None else {gives.name.replace("${metric}", name) for name in read if name}
 
 
 @frozen
@@ -500,34 +483,6 @@ class _Walk:
                     self.missed[meant] = min(rank, self.missed.get(meant, rank))
                 self.nothings.append(Nothing(instance, compiled, item, selector, ended, meant))
 
-    def causes(self) -> list[Nothing]:
-        """The selectors that mean nothing, without those that would read what such a one would have given."""
-        makers: dict[str, list[int]] = {}
-        for nth, each in enumerate(self.nothings):
-            for name in each.would_give():
-                makers.setdefault(name, []).append(nth)
-        follows: dict[int, list[int]] = {}
-        roots = []
-        for nth, each in enumerate(self.nothings):
-            rank = self.ranks[each.instance.label]
-            makes = [
-                other
-                for other in makers.get(each.selector.glob, ())
-                if other != nth and self.ranks[self.nothings[other].instance.label] <= rank
-            ]
-            for other in makes:
-                follows.setdefault(other, []).append(nth)
-            if not makes:
-                roots.append(nth)
-        explained: set[int] = set()
-        waiting = list(roots)
-        while waiting:
-            for nth in follows.get(waiting.pop(), ()):
-                if nth not in explained:
-                    explained.add(nth)
-                    waiting.append(nth)
-        return [each for nth, each in enumerate(self.nothings) if nth not in explained]
-
     def rewritten(self, instance: Instance, compiled: Compiled, item: int, meant: str) -> Edit | None:
         """An edit that writes the selector that was meant, be it an item of a list or in a formula."""
         selector = compiled.rule.select[item]
@@ -682,7 +637,7 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) 
     walk = _Walk(catalogue, request, frozenset(ranks), ranks, emitted)
     for instance in instances:
         walk.enter(instance)
-    for nothing in walk.causes():
+    for nothing in causes(walk.nothings, ranks):
         walk.nothing(nothing)
     walk.collisions()
     walk.unread()
