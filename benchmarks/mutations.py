@@ -1,9 +1,10 @@
 """`python -m benchmarks.mutations [--some] [--page]`: faults planted into sound mounts, and what becomes of each.
 
 One clause of a contract or one word of a mount file is changed at a time, in the good twins of the misconfigurations,
-the example mounts and every contract that they use. Ends with 1 where a fault survives that nothing explains, or a
-reason explains nothing. All of them take some minutes; `--some` plants the part that the tests plant, `--page` writes
-the table into docs/misconfigurations.md.
+the example mounts and every contract that they use. Of one fault, which is one cause, errors of one code may be said.
+Ends with 1 where a fault survives that nothing explains, where errors of more codes are said, or where a reason
+explains nothing. All of them take a minute; `--some` plants the part that the tests plant, `--page` writes the table
+into docs/misconfigurations.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.mutations.causes import BOTH_TRUE, several
 from tests.mutations.census import Census, census, subset
 from tests.mutations.judge import VERDICTS, faults
 from tests.mutations.reasons import reasons
@@ -48,14 +50,22 @@ def main(words: Sequence[str]) -> int:
     for fault, verdict in found.unexplained:
         print(f"unexplained, {verdict.word}: {fault.clause}: {fault.said}")
     stale = [reason for reason in reasons() if whole and reason not in found.reasons]
-    for reason in stale:
-        print(f"explains nothing: {', '.join(reason.clauses)}: {reason.why}")
+    for old in stale:
+        print(f"explains nothing: {', '.join(old.clauses)}: {old.why}")
+    said = list(several(faults() if whole else subset()))
+    print(f"{len(said)} of them with errors of several codes")
+    apart = [each for each in said if each.why is None]
+    for each in apart:
+        print(f"several codes, {', '.join(each.codes)}: {each.mount}: {each.fault.said}")
+    idle = [reason for reason in BOTH_TRUE if whole and all(each.why != reason for each in said)]
+    for reason in idle:
+        print(f"explains nothing: {reason.kind}, {reason.clauses}: {reason.why}")
     if "--page" in words:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(_BEGIN)
         after = rest.partition(_END)[2]
         PAGE.write_text(before + _BEGIN + "\n" + "\n".join(lines) + "\n\n" + _END + after, encoding="utf-8")
-    return 1 if found.unexplained or stale else 0
+    return 1 if found.unexplained or stale or apart or idle else 0
 
 
 if __name__ == "__main__":

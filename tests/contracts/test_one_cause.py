@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contracts.build import SELECT, codes, filter_, giving, metric, needing, output, rule, run, source
+from tests.contracts.build import SELECT, codes, faults, filter_, giving, metric, needing, output, rule, run, source
 
 ENERGY = source("hw", metric("hw.energy", kind="delta", unit="J"))
 POWER = source("hw", metric("hw.energy", kind="delta", unit="J"), metric("hw.power", unit="W"))
@@ -33,6 +33,39 @@ class TestOptions:
         found = run("probe sink", source("probe", metric("a"), more=more), output(), more='config.p.unit = "J"')
 
         assert sorted(codes(found)) == ["E-CONFIG-CLASH", "E-CONFIG-MISSING"]
+
+    def test_an_option_that_may_have_been_meant_is_not_missing_besides(self) -> None:
+        """Where two are equally near, the help names both."""
+        more = '[config.unit]\ntype = "unit"\n[config.uni]\ntype = "unit"\n'
+        found = run("probe sink", source("probe", metric("a"), more=more), output(), more='config.probe.unix = "J"')
+
+        assert codes(found) == ["E-CONFIG-UNKNOWN"]
+
+
+class TestClauses:
+    """Clauses of a contract."""
+
+    def test_a_clause_that_may_have_been_meant_is_not_missing_besides(self) -> None:
+        """`namex` can be `name` or `names`."""
+        said = faults(output().replace("name = ", "namex = ", 1))
+
+        assert [each.code for each in said] == ["E-CLAUSE-UNKNOWN"]
+
+    def test_what_a_wrong_placement_lacks_is_not_missing_besides(self) -> None:
+        """A filter that is called a source has rules, and no metrics of its own."""
+        said = faults(filter_("probe", rule("*"), placement="source"))
+
+        assert [each.code for each in said] == ["E-CLAUSE-UNKNOWN"]
+
+    def test_a_source_without_metrics_lacks_them(self) -> None:
+        """Where nothing says that it is none."""
+        assert [each.code for each in faults(filter_("probe", placement="source"))] == ["E-CLAUSE-MISSING"]
+
+    def test_what_recovers_names_nothing_where_there_is_nothing(self) -> None:
+        """That there is no output is the cause; which one is meant cannot be said."""
+        sink = output().replace('placement = "output"', 'placement = "recover"')
+
+        assert codes(run("hw sink", ENERGY, sink)) == ["E-ROLE-COUNT"]
 
 
 class TestNeeds:

@@ -95,10 +95,10 @@ class Base:
         """The contract of each label."""
         return {label: contract for label, (contract, _) in self.instances.items()}
 
-    def said(self, document: dict[str, Any]) -> list[str]:
-        """The code of each error that is said of a document in place of the file, sorted."""
-        _, _, found = self._checked(document, catalogue())
-        return sorted(each.code for each in found if each.level == "error")
+    def errors(self, document: dict[str, Any], known: Catalogue | None = None) -> list[Diagnostic]:
+        """The errors that are said of a document in place of the file, or beside another catalogue."""
+        _, _, found = self._checked(document, known or catalogue())
+        return [each for each in found if each.level == "error"]
 
     def _checked(
         self, document: dict[str, Any], known: Catalogue
@@ -189,13 +189,13 @@ def faults() -> Iterator[Fault]:
 
 def judge(fault: Fault) -> Verdict:
     """What becomes of a fault: the gravest that one of its mount files notices."""
-    by_name = _by_name()
-    if fault.target in by_name:
-        return by_name[fault.target].judge(fault.mutation.document(), catalogue())
-    known = _with(fault)
+    mounts = by_name()
+    if fault.target in mounts:
+        return mounts[fault.target].judge(fault.mutation.document(), catalogue())
+    known = with_fault(fault)
     gravest = Verdict(NOWHERE)
     for name in fault.mounts:
-        base = by_name[name]
+        base = mounts[name]
         verdict = base.judge(base.document, known)
         if VERDICTS.index(verdict.word) < VERDICTS.index(gravest.word):
             gravest = verdict
@@ -205,7 +205,8 @@ def judge(fault: Fault) -> Verdict:
 
 
 @cache
-def _by_name() -> dict[str, Base]:
+def by_name() -> dict[str, Base]:
+    """The mount files by their names."""
     return {base.name: base for base in bases()}
 
 
@@ -215,7 +216,7 @@ def guarded(fault: Fault) -> bool:
     if path[:2] not in (("provides", "metrics"), ("needs", "metrics")) or len(path) < 3:
         return False
     for name in fault.mounts:
-        for contract, config in _by_name()[name].instances.values():
+        for contract, config in by_name()[name].instances.values():
             if contract.source.file.endswith(fault.target):
                 tables: Any = contract.provides.metrics if path[0] == "provides" else contract.needs.metrics
                 if holds_when(tables[path[2]].when, config, contract.config):
@@ -223,7 +224,7 @@ def guarded(fault: Fault) -> bool:
     return True
 
 
-def _with(fault: Fault) -> Catalogue:
+def with_fault(fault: Fault) -> Catalogue:
     """The catalogue with a faulty contract in the place of the sound one."""
     sound = next(
         entry for entries in catalogue().entries.values() for entry in entries if entry.path.endswith(fault.target)

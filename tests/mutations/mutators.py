@@ -15,17 +15,24 @@ from meter.contracts.language import language
 from meter.contracts.model import Contract
 from tests.mutations.documents import Path, nodes, removed, renamed, replaced, shown
 
-Change = Callable[[], dict[str, Any]]
+Document = dict[str, Any]
+Change = Callable[[Document], Document]
+"""What makes another document of one that has what is changed."""
 
 
 class Mutation(NamedTuple):
-    """One change: of what kind, of which clause or word (with `*` for free names), where, and what comes of it."""
+    """One change: of what kind, of which clause or word (with `*` for free names), where, of which document."""
 
     kind: str
     clause: str
     path: Path
     said: str
-    document: Change
+    sound: Document
+    change: Change
+
+    def document(self) -> Document:
+        """What comes of it."""
+        return self.change(self.sound)
 
 
 MOST: Final = 4
@@ -39,28 +46,28 @@ def mutations(document: dict[str, Any], typed: Typed) -> Iterator[Mutation]:
     """Every mutation of a document, each of which differs from it."""
     for path, value in nodes(document):
         clause, kind = typed(path)
-        for what, to, change in _at(document, path, value, clause, kind):
-            yield Mutation(what, clause, path, f"{shown(path)}: {to}", change)
+        for what, to, change in _at(path, value, clause, kind):
+            yield Mutation(what, clause, path, f"{shown(path)}: {to}", document, change)
 
 
-def _at(document: dict[str, Any], path: Path, value: Any, clause: str, kind: str) -> Iterator[tuple[str, str, Change]]:
+def _at(path: Path, value: Any, clause: str, kind: str) -> Iterator[tuple[str, str, Change]]:
     """What can be done at one place: the kind of the mutation, what it does in words, the change."""
     step = path[-1]
-    yield "left out", "left out", partial(removed, document, path)
+    yield "left out", "left out", partial(removed, path=path)
     if isinstance(step, str):
         for name in (f"{step}x", step[:-1] or "y"):
-            yield "other name", f"called {name}", partial(renamed, document, path, name)
+            yield "other name", f"called {name}", partial(renamed, path=path, name=name)
     wrong: Any = 7 if isinstance(value, str | dict | list) else "seven"
-    yield "other type", f"{value!r:.40} -> {wrong!r}", partial(replaced, document, path, wrong)
+    yield "other type", f"{value!r:.40} -> {wrong!r}", partial(replaced, path=path, value=wrong)
     if isinstance(value, list):
         if value:
-            yield "item twice", f"{value[0]!r:.40} again", partial(replaced, document, path, [*value, value[0]])
+            yield "item twice", f"{value[0]!r:.40} again", partial(replaced, path=path, value=[*value, value[0]])
         if len(value) > 1 and value[0] != value[-1]:
             turned = [value[-1], *value[1:-1], value[0]]
-            yield "order", "first and last change places", partial(replaced, document, path, turned)
+            yield "order", "first and last change places", partial(replaced, path=path, value=turned)
     for what, other in _others(value, clause, kind):
         if other != value:
-            yield what, f"{value!r:.60} -> {other!r:.60}", partial(replaced, document, path, other)
+            yield what, f"{value!r:.60} -> {other!r:.60}", partial(replaced, path=path, value=other)
 
 
 def _others(value: Any, clause: str, kind: str) -> Iterator[tuple[str, Any]]:
@@ -271,8 +278,8 @@ def _siblings(
     same = [each for each in SIBLINGS if each != own.name]
     for other in same:
         said = f"{shown(path)}: {value} -> {other}"
-        change = partial(replaced, document, path, f"{other}{mark}{label}")
-        yield Mutation("other plugin", "plugins", path, said, change)
+        change = partial(replaced, path=path, value=f"{other}{mark}{label}")
+        yield Mutation("other plugin", "plugins", path, said, document, change)
 
 
 SIBLINGS: Final = ("memory", "rate", "jsonl")

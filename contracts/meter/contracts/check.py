@@ -15,11 +15,12 @@ from attrs import evolve, frozen
 from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.collector import uncollected
-from meter.contracts.configured import missing_instances
+from meter.contracts.configured import RECOVERED, missing_instances
 from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, cut_short
 from meter.contracts.flow import flow
 from meter.contracts.host import Host
-from meter.contracts.instances import configure, strangers
+from meter.contracts.instances import Instance, configure, strangers
+from meter.contracts.language import language
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.presence import degraded, presence
@@ -131,19 +132,13 @@ class _Stages:
         request, resolved, host, found = self.request, self.resolved, self.host, self.found
         if not self.failed:
             found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
-        misspelt = {each.edit.facts["new"] for each in found if each.code == "E-CONFIG-CLASH" and each.edit}
-        # What an instance without a table lacks may well stand in one of which there is no instance.
-        strange = [each.facts["label"] for each in found if each.code == "E-CONFIG-CLASH" and not each.variant]
-        lost = {option for label in strange for option in request.config[label]}
+        unset = _Unset(request, found)
         errors = 0
         for instance in resolved.instances:
             if errors > MANY:  # no other one is told
                 break
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
-            said = configure(instance, given, hands)
-            told = [each for each in said if each.code != "E-CONFIG-MISSING" or instance.label not in misspelt]
-            if instance.label not in request.config:
-                told = [each for each in told if each.code != "E-CONFIG-MISSING" or each.facts["option"] not in lost]
+            told = [each for each in configure(instance, given, hands) if not unset.explained(each, instance)]
             errors += sum(each.level == "error" for each in told)
             found += told
             found += received(instance, request, host)
@@ -168,6 +163,33 @@ class _Stages:
         if self.failed:
             return None
         return lambda: plans.make(request.mountpoint, chain, ordered.edges, flowed, resolved)
+
+
+class _Unset:
+    """Options that are not set: which of them follow from what was found before.
+
+    An instance that was called otherwise has none of its options. What an instance without a table lacks may well stand
+    in one of which there is no instance. What recovers has nothing to name where there is nothing to recover.
+    """
+
+    def __init__(self, request: Request, found: Sequence[Diagnostic]) -> None:
+        clashes = [each for each in found if each.code == "E-CONFIG-CLASH" and not each.variant]
+        self._tables = request.config
+        self._misspelt = {each.edit.facts["new"] for each in clashes if each.edit}
+        self._elsewhere = {option for each in clashes for option in request.config[each.facts["label"]]}
+        self._nobody = {each.facts["role"] for each in found if each.code == "E-ROLE-COUNT"}
+
+    def explained(self, each: Diagnostic, instance: Instance) -> bool:
+        """Whether a diagnostic of an instance's configuration follows from another one."""
+        if each.code != "E-CONFIG-MISSING":
+            return False
+        option = each.facts["option"]
+        recovers = language().words["placement"][instance.contract.placement].get("recovers")
+        return (
+            instance.label in self._misspelt
+            or (instance.label not in self._tables and option in self._elsewhere)
+            or (option == RECOVERED and recovers in self._nobody)
+        )
 
 
 def _ordered(request: Request, without: AbstractSet[str]) -> tuple[tuple[str, ...], ...]:

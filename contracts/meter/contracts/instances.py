@@ -12,7 +12,7 @@ from attrs import define, evolve, field, frozen
 from meter.contracts import options, references, selectors
 from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.editing.edits import clear, renamed
+from meter.contracts.editing.edits import clear, likely, renamed
 from meter.contracts.editing.written import written
 from meter.contracts.formula.formula_clauses import ITEM
 from meter.contracts.language import ABSENT, language
@@ -127,9 +127,9 @@ def configure(
         if name not in contract.config and len(found) <= MANY:
             facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
             facts["options"] = listed(sorted(contract.config))
-            meant = clear(name, [option for option in contract.config if option not in given])
-            edit = renamed(given[name].keys, name, meant) if meant else None
-            misspelt.add(meant)
+            meant = likely(name, [option for option in contract.config if option not in given])
+            edit = renamed(given[name].keys, name, meant[0]) if len(meant) == 1 else None
+            misspelt.update(meant)
             # What was meant for a secret may stand behind a name that is none.
             hidden = any(references.is_secret(option.type) for option in contract.config.values())
             at = tuple(span._replace(hidden=hidden) for span in given[name].keys[:1])

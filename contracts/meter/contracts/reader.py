@@ -20,7 +20,7 @@ from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, listed, nearest
 from meter.contracts.dotted import longest_key
-from meter.contracts.editing.edits import Edit, clear, renamed
+from meter.contracts.editing.edits import Edit, clear, likely, renamed
 from meter.contracts.editing.meant import meant_by
 from meter.contracts.formula.formula_clauses import ITEM, misfits
 from meter.contracts.language import ABSENT, Clause, language
@@ -246,11 +246,21 @@ class _Reader:
         """The same, unless there is too much wrong with it."""
         body = self.clauses()
         if self.failed:
-            return ReadContract(None, tuple(self.found))
+            return ReadContract(None, tuple(self.causes()))
         body["exports"] = {"plugin": f"{self.stem}:Plugin", **body["exports"]}
         contract = build(Contract, {**body, "source": self.source, "body": body})
         self.relations(contract)
         return ReadContract(None if self.failed else contract, tuple(self.found), contract)
+
+    def causes(self) -> Iterator[Diagnostic]:
+        """What was found; where clauses of another placement stand, what this one lacks may be no fault."""
+        elsewhere = any(each.code == "E-CLAUSE-UNKNOWN" and each.variant == "placement" for each in self.found)
+        for each in self.found:
+            if each.code == "E-CLAUSE-MISSING" and elsewhere:
+                clause = language().clauses[tuple(each.clause.split("."))]
+                if clause.obligatory == self.placement:
+                    continue
+            yield each
 
     @property
     def failed(self) -> bool:
@@ -270,9 +280,9 @@ class _Reader:
                 facts = {"near": nearest(name, clauses) if clause is None else "", "placement": self.placement or ""}
                 variant = "" if clause is None else "placement"
                 free = [each for each in clauses if each not in raw and each not in strange]
-                meant = clear(name, free) if clause is None else ""
-                edit = renamed(self.source.mentions(*path, name), name, meant) if meant else None
-                misspelt.add(meant)
+                meant = likely(name, free) if clause is None else ()
+                edit = renamed(self.source.mentions(*path, name), name, meant[0]) if len(meant) == 1 else None
+                misspelt.update(meant)
                 self.say("E-CLAUSE-UNKNOWN", self.source.key(*path, name), dotted, variant, edit, **facts)
                 continue
             out[name] = self.value(clause, (*path, name), raw[name])

@@ -147,19 +147,25 @@ def _offset(starts: list[int], change: Change) -> int:
 
 
 def clear(name: str, candidates: Iterable[str]) -> str:
-    """The one candidate that a mistyped name can only mean; the empty text where there is none, or more than one.
+    """The one candidate that a mistyped name can only mean; the empty text where there is none, or more than one."""
+    found = likely(name, candidates)
+    return found[0] if len(found) == 1 else ""
+
+
+def likely(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
+    """The candidates that a mistyped name can mean, sorted; all are equally near.
 
     One letter left out, put in or swapped with its neighbour; of names of five letters and more also a wrong one, of
     eight and more two of these; every other candidate is further away. Case and the choice of `-`, `_` and `.` do not
     count.
     """
     if not _SHORTEST <= len(name) <= _LONGEST:
-        return ""
+        return ()
     others = set(candidates) - {name}
     loose = _loose(name)
     alike = [candidate for candidate in others if _loose(candidate) == loose]
     if alike:
-        return alike[0] if len(alike) == 1 else ""
+        return tuple(sorted(alike))
     most = 2 if len(name) >= _LONG else 1
     letters = set(name)
     near = sorted(
@@ -168,12 +174,10 @@ def clear(name: str, candidates: Iterable[str]) -> str:
         if abs(len(candidate) - len(name)) <= most and len(letters.symmetric_difference(candidate)) <= 2 * most
         if (wrong := distance(name, candidate, most)) <= most
     )
-    if not near or (len(near) > 1 and near[1][0] == near[0][0]):
-        return ""
-    best = near[0][1]
-    if len(name) <= _SHORT and len(best) == len(name) and sorted(best) != sorted(name):
-        return ""  # `gpu` is no slip for `cpu`
-    return best
+    best = [candidate for wrong, candidate in near if wrong == near[0][0]]
+    if len(best) == 1 and len(name) <= _SHORT and len(best[0]) == len(name) and sorted(best[0]) != sorted(name):
+        return ()  # `gpu` is no slip for `cpu`
+    return tuple(best)
 
 
 @lru_cache(maxsize=1 << 15)
