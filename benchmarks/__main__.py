@@ -2,7 +2,7 @@
 
 Nothing here is a test: machines are noisy. Whole processes are the best of several interleaved runs, functions the
 best of several repeats, long-running processes the median of windows that all share; only ratios are worth keeping.
-All benchmarks together take about six minutes.
+All benchmarks together take about eight minutes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ GROUPS: Final = {
     "engine": "benchmarks.engine",
     "batches": "benchmarks.batches",
     "readings": "benchmarks.readings",
+    "polling": "benchmarks.polling",
     "churn": "benchmarks.churn",
 }
 """The module of each benchmark; imported when it runs, so that none measures what another has loaded."""

@@ -7,45 +7,26 @@ time and are compared over the same span.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from benchmarks import hosts
 from benchmarks.figure import Figure
 from benchmarks.hosts import Watched
+from benchmarks.loop_engine import PLUGINS
 from benchmarks.processes import EndedEarlyError, Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_NULL: Final = """\
-# /// meter
-# name = "null"
-# version = "1.0.0"
-# placement = "output"
-# summary = "Throws everything away"
-# author = "A. Author <a@example.org>"
-# licence = "BSD-3-Clause"
-#
-# [[needs.metrics]]
-# metric = "${config.metrics}"
-# ///
-from meter.core.plugin import Output
-
-
-class Plugin(Output):
-    def write(self, batch):
-        pass
-"""
 
 
 def figures() -> Iterator[Figure]:
     """CPU of the engine, its chain and its queues, beside that of the sources alone."""
     groups = hosts.available()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        with open(os.path.join(folder, "null.py"), "w", encoding="utf-8") as file:
-            file.write(_NULL)
+        shutil.copytree(os.path.join(PLUGINS, "null"), os.path.join(folder, "null"))
         command = hosts.mount(folder, groups, ["null"])
         control = [sys.executable, "-m", "benchmarks.loop_sources", "meter.lock", "/host"]
         with (

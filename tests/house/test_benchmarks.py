@@ -14,6 +14,7 @@ import pytest
 import benchmarks.__main__ as program
 from benchmarks import catalogue, peers
 from benchmarks.figure import Figure, absent
+from benchmarks.lateness import lateness
 from benchmarks.processes import Process, lines
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -157,3 +158,33 @@ def test_the_made_contracts_can_be_read_and_mounted() -> None:
 
     assert read_s > 0
     assert check_s > 0
+
+
+def test_lateness_is_that_of_the_first_deadline_a_poll_stands_for() -> None:
+    """Deadlines at 1000, 1100, ..., 1500; the poll at 1330 stands for 1200 and 1300."""
+    found = lateness([[1000, 1101, 1330, 1402, 1599]], 1000, 100, 1000, 1500)
+
+    assert (found.nominal, found.polled, found.missed) == (5, 4, 1)
+    assert (found.p50_us, found.max_us) == (0.001, 0.130)
+    assert found.percent == 80
+
+
+def test_lateness_of_several_sources_is_put_together() -> None:
+    """Each has all deadlines; a poll beside the schedule stands for none."""
+    found = lateness([[1000, 1100], [1010, 1050, 1190]], 1000, 100, 1000, 1200)
+
+    assert (found.nominal, found.polled) == (4, 4)
+    assert found.max_us == 0.090
+
+
+def test_a_poll_may_seem_a_little_early() -> None:
+    """The first deadline is only known from a poll, which may itself have been late."""
+    found = lateness([[1000, 1098, 1200]], 1000, 100, 1000, 1300)
+
+    assert (found.nominal, found.polled) == (3, 3)
+
+
+def test_no_poll_at_all_has_no_lateness() -> None:
+    """It is an error and not a figure."""
+    with pytest.raises(ValueError, match="no poll between 1000 and 1200"):
+        lateness([[900]], 1000, 100, 1000, 1200)
