@@ -176,6 +176,7 @@ class Delivery:
     def _write(self, output: OutputElement, batch: Batch) -> bool:
         """Write a batch; whether it is delivered."""
         output.writing_since = time.monotonic_ns()
+        output.writes += 1
         try:
             output.output.write(batch)
         except Gone:
@@ -185,12 +186,14 @@ class Delivery:
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
             self._keeping.back(output)
             output.attempts += 1
+            output.failures += 1
             if not output.failing:
                 output.failing = True
                 self._faults.add("E-IO", output.label, why=described(error))
         else:
             self._keeping.done(output, batch)
             output.attempts = 0
+            output.points += batch.points
             output.failing = False
             return True
         finally:
@@ -220,7 +223,7 @@ class Delivery:
     def left_over(self) -> None:
         """Count and name what the outputs never got round to, and what is kept for the next start."""
         for output in self.outputs:
-            output.lose(output.queue.drain())  # should its thread come back, it ends
+            output.lose(output.queue.drain() + output.doubtful)  # should its thread come back, it ends
             if output.lost:
                 self._faults.fail("E-IO", output.label, variant="lost", rows=str(output.lost))
             if output.dropped:

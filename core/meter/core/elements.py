@@ -16,6 +16,7 @@ from meter.core.breach import ContractBreach
 from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
 from meter.core.silence import Silence
+from meter.core.state import FilterState, OutputState, SourceState, no_lateness, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,18 @@ class SourceElement:
         self.polls = 0
         self.missed = 0
         self.retries = 0
+        self.violations = 0
+        """How often it broke its contract; so in every element."""
+        self.lateness = no_lateness()
+        """Polls by how long after their deadline they were, as `LATENESS` says."""
+
+    def state(self, points: int) -> SourceState:
+        """What it did; `points` are the values that came of it."""
+        return SourceState(self.label, self.polls, self.missed, self.retries, points, tuple(self.lateness))
+
+    def late(self, nanoseconds: int) -> None:
+        """Count a poll so long after its deadline."""
+        self.lateness[place_of(nanoseconds)] += 1
 
 
 def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:
@@ -94,6 +107,11 @@ class FilterElement:
         self.rules = rules
         self.quality = quality
         self.live = False
+        self.violations = 0
+        self.batches = 0
+        self.points = 0
+        """Values that came to it, missing ones included."""
+        self.spent_ns = 0
         self.bindings: dict[Layout, Bound] = {}
         self.told: dict[Layout, Bound] = {}
         """Of which of these the filter was told."""
@@ -104,6 +122,10 @@ class FilterElement:
         self.verified: dict[Layout, None] = {}
         """Layouts that hold nothing else; the oldest ones are forgotten."""
         self._results: list[Variant] | None = None
+
+    def state(self) -> FilterState:
+        """What it was given and how long it took."""
+        return FilterState(self.label, self.batches, self.points, self.spent_ns)
 
     def bound(self, layout: Layout) -> tuple[Bound, ContractBreach | None]:
         """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why."""
@@ -220,14 +242,19 @@ class OutputElement:
         self.failing = False
         self.attempts = 0
         """How often a batch was tried in vain."""
+        self.writes = 0
+        self.failures = 0
+        self.points = 0
+        """Values that were delivered, missing ones included."""
+        self.violations = 0
         self.writing_since: int | None = None
         self.hangs = False
         self.patience_s = PATIENCE_S
         """How long the chain still waits for room in the queue."""
         self.stuck = False
         """Whether it took nothing after the deadline, so that nobody waits for it any more."""
-        self.doubtful = False
-        """Whether what is being written had to go where it was kept, and counts as lost unless it is delivered."""
+        self.doubtful = 0
+        """Rows that had to go where they were kept, of which some are being written and may be delivered yet."""
         self.drops = config["overflow"] == DROP_OLDEST
         self.lost = 0
         self.dropped = 0
@@ -248,6 +275,12 @@ class OutputElement:
     def wanted(self) -> bool:
         """Whether it takes anything, or somebody keeps it for when it does."""
         return self.live or (self.keeper is not None and self.keeper.live and not self.started)
+
+    def state(self) -> OutputState:
+        """What waits for it, what it has delivered and what it never got."""
+        queue = self.queue
+        waiting = len(queue), queue.points, queue.bytes
+        return OutputState(self.label, *waiting, self.writes, self.failures, self.points, self.lost, self.dropped)
 
     def lose(self, rows: int) -> None:
         """Count rows that are not delivered; what nobody takes any more is not lost."""
@@ -286,6 +319,7 @@ class RecoverElement:
         self.live = False
         self.failing = False
         self.full = False
+        self.violations = 0
         self.turn = threading.Lock()
         """Held while a batch changes its place, so that there is one oldest."""
         self.thread: threading.Thread | None = None

@@ -22,8 +22,9 @@ from meter.core.clock import Clock, MonotonicClock
 from meter.core.delivery import Delivery
 from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement
 from meter.core.faults import Fault, Faults
-from meter.core.pipeline import RAW_LIMIT, Pipeline
+from meter.core.pipeline import PIPELINE, RAW_LIMIT, Pipeline
 from meter.core.polling import Poller, Raw
+from meter.core.state import State
 from meter.core.vault import Vault
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Engine:
         self.ended = threading.Event()
         """Set when nothing is left to poll, or nobody takes it."""
         vault = Vault(str(folder), os.environ)
-        self._faults = Faults(vault, report)
+        self._faults = Faults(vault, partial(self._reported, report))
         self._stopping = threading.Event()
         self._delivery = Delivery(
             self._faults, self._stopping, self._wake, lambda: 2 * self._pipeline.raw.qsize() > RAW_LIMIT
@@ -153,11 +154,18 @@ class Engine:
         return True
 
     def _quarantine(self, label: str) -> None:
-        elements: list[SourceElement | FilterElement | OutputElement | RecoverElement] = []
-        elements += [*self.sources, *self.filters, *self.outputs, *self._keepers.values()]
-        for element in elements:
+        for element in self._elements():
             if element.label == label:
                 element.live = False
+
+    def _elements(self) -> list[SourceElement | FilterElement | OutputElement | RecoverElement]:
+        return [*self.sources, *self.filters, *self.outputs, *self._keepers.values()]
+
+    def _reported(self, report: Callable[[Fault], None], fault: Fault) -> None:
+        if fault.code == "E-BREACH":
+            for element in self._elements():
+                element.violations += element.label == fault.instance
+        report(fault)
 
     def _wake(self) -> None:
         self._poller.wake.set()
@@ -230,6 +238,22 @@ class Engine:
             lost=sum(output.lost for output in self.outputs),
             gaps=self._pipeline.gaps,
             dropped=sum(output.dropped for output in self.outputs),
+        )
+
+    def state(self) -> State:
+        """What each element has done and holds at this moment; takes no lock."""
+        points = self._pipeline.points
+        faults = dict.fromkeys([PIPELINE, *[element.label for element in self._elements()]], 0)
+        violations = dict(faults)
+        for element in self._elements():
+            violations[element.label] += element.violations
+        return State(
+            tuple([source.state(points[source.label]) for source in self.sources]),
+            tuple([filter_.state() for filter_ in self.filters]),
+            tuple([output.state() for output in self.outputs]),
+            len(self._pipeline.raw.queue),
+            {**faults, **self._faults.counts},
+            violations,
         )
 
     # --------------------------------------------------------------- for who takes the places of the threads, or steers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,6 +59,8 @@ class Faults:
     def __init__(self, vault: Vault, report: Callable[[Fault], None]) -> None:
         self.seen: list[Fault] = []
         self.failed = False
+        self.counts: Counter[str] = Counter()
+        """How many there are of each instance."""
         self._vault = vault
         self._report = report
         self._lock = threading.Lock()
@@ -68,6 +71,7 @@ class Faults:
         fault = Fault(code, instance, {"instance": instance, **told}, clause, variant)
         with self._lock:
             self.seen.append(fault)
+            self.counts[instance] += 1
         self._report(fault)
 
     def fail(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:

@@ -96,8 +96,8 @@ class Keeping:
             return
         with keeper.turn:
             if output.doubtful:
-                output.doubtful = False
-                output.lost -= batch.rows
+                output.lose(max(0, output.doubtful - batch.rows))
+                output.doubtful = 0
             if output.queue.done() and keeper.live:
                 try:
                     keeper.recover.acknowledge()
@@ -111,7 +111,8 @@ class Keeping:
             output.queue.back()
             return
         with keeper.turn:
-            output.doubtful = False
+            output.lose(output.doubtful)
+            output.doubtful = 0
             output.queue.back()
         output.queue.spill()
 
@@ -163,8 +164,10 @@ class Keeping:
                 return False
             keeper.failing = False
             if dropped:
-                output.doubtful = output.queue.unsafe() or output.doubtful
-                output.lose(dropped)
+                if output.queue.unsafe():
+                    output.doubtful += dropped
+                else:
+                    output.lose(dropped)
                 if not keeper.full:
                     keeper.full = True
                     self._faults.fail("E-IO", keeper.label, variant="keeper-full", output=output.label)

@@ -7,8 +7,10 @@ it goes on.
 from __future__ import annotations
 
 import queue
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from meter.core.breach import ContractBreach
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from meter.core.polling import Raw
     from meter.core.readings import Row
 
+PIPELINE: Final = "pipeline"
+"""The name of the chain itself in faults."""
 RAW_LIMIT: Final = 64
 """How many hand-overs wait for the chain at most; then polling waits."""
 
@@ -44,6 +48,8 @@ class Pipeline:
         """What was polled and waits; None at the end."""
         self.rows = 0
         self.gaps = 0
+        self.points: Counter[str] = Counter()
+        """Values by source, missing ones included."""
         self._delivery = delivery
         self._faults = faults
         self._quarantine = quarantine
@@ -54,7 +60,7 @@ class Pipeline:
         try:
             self._run()
         except BaseException as error:  # noqa: BLE001  (such as an import that finds no descriptor free)
-            self._faults.fail("E-IO", "pipeline", variant="pipeline", why=described(error))
+            self._faults.fail("E-IO", PIPELINE, variant="pipeline", why=described(error))
             self._ended.set()
             while self.raw.get() is not None:  # the poll thread must not wait for somebody who has gone
                 pass
@@ -88,10 +94,13 @@ class Pipeline:
         blocks: list[Block] = []
         for label, rows in rows_of.items():
             try:
-                blocks += build(rows)
+                built = build(rows)
             except (ValueError, TypeError, OverflowError) as error:
                 self._quarantine(label)
                 self._faults.fail("E-BREACH", label, "provides.metrics", why=str(error))
+            else:
+                self.points[label] += _points(built)
+                blocks += built
         self.rows += sum(block.rows for block in blocks)
         self.gaps += sum(int(mask.sum()) for block in blocks for mask in block.masks if mask is not None)
         return blocks
@@ -99,9 +108,13 @@ class Pipeline:
     def _chain(self, blocks: list[Block], begin: int, newest: int | None = None) -> list[Block]:
         """Run blocks through the filters from one on; no row older than `newest` follows."""
         for filter_ in self.filters[begin:]:
+            begun = perf_counter_ns()
+            filter_.batches += 1
+            filter_.points += _points(blocks)
             blocks = [out for block in blocks for out in self._hop(filter_, block)]
             if newest is not None and filter_.live:
                 blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, newest))
+            filter_.spent_ns += perf_counter_ns() - begun
         return blocks
 
     def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:
@@ -151,6 +164,11 @@ class Pipeline:
             self._faults.raised(filter_.label, phase, error)
             return []
         return blocks
+
+
+def _points(blocks: Iterable[Block]) -> int:
+    """How many cells blocks have, missing ones included."""
+    return sum([len(block.ts) * len(block.layout.keys) for block in blocks])
 
 
 def _together(label: str, passing: Block | None, given: list[Block]) -> list[Block]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meter.core.bind import Selection
     from meter.core.keys import Entity, Key
     from meter.core.readings import Columns, ColumnSpec, Readings
+    from meter.core.state import State
 
 
 class Retry(Exception):  # noqa: N818  (an outcome that a caller treats, not a failure; named as in Alumet)
@@ -128,6 +129,9 @@ class Control(Protocol):
 
     def trigger(self, label: str) -> None:
         """Poll a source now, beside its schedule."""
+
+    def state(self) -> State:
+        """What each element has done and holds at this moment; costs some microseconds and stops nobody."""
 
 
 class Source(Plugin):

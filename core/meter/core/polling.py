@@ -113,6 +113,7 @@ class Poller:
             late = (now - deadline) // source.interval_ns
             source.missed += late
             self._poll(source)
+            source.late(source.readings.ts - deadline)
             if source.live:
                 heapq.heappush(heap, (deadline + (late + 1) * source.interval_ns, place))
         return heap[0][0] if heap else None
