@@ -2,7 +2,7 @@
 
 Nothing here is a test: machines are noisy. Whole processes are the best of several interleaved runs, functions the
 best of several repeats, long-running processes the median of windows that all share; only ratios are worth keeping.
-All benchmarks together take about eight minutes.
+All benchmarks together take about ten minutes.
 """
 
 from __future__ import annotations
@@ -33,22 +33,25 @@ GROUPS: Final = {
     "batches": "benchmarks.batches",
     "readings": "benchmarks.readings",
     "polling": "benchmarks.polling",
+    "kilohertz": "benchmarks.kilohertz",
     "churn": "benchmarks.churn",
 }
 """The module of each benchmark; imported when it runs, so that none measures what another has loaded."""
+LONG: Final = {"soak": "benchmarks.soak"}
+"""Those that take many minutes, and run only when they are named."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run the benchmarks that are named, or all."""
+    """Run the benchmarks that are named, or all that are not long."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(GROUPS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(GROUPS)}; or {', '.join(LONG)}")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     arguments = parser.parse_args(words)
-    unknown = sorted(set(arguments.names) - set(GROUPS))
+    unknown = sorted(set(arguments.names) - {*GROUPS, *LONG})
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join([*GROUPS, *LONG])}")
     if not arguments.json:
         print(Figure.header())
     for name in arguments.names or GROUPS:
@@ -65,7 +68,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def figures(name: str) -> Iterator[Figure]:
     """The figures of a benchmark, one after the other."""
-    found: Iterator[Figure] = import_module(GROUPS[name]).figures()
+    found: Iterator[Figure] = import_module({**GROUPS, **LONG}[name]).figures()
     return found
 
 

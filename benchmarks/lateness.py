@@ -6,13 +6,13 @@ before, so its lateness counts from the first of them, and the others are missed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-GUARD: float = 0.05
-"""By this part of an interval a poll may seem to be early: the grid is only known from the first poll."""
+GUARD: Final = 20
+"""A poll may seem early by this part of an interval: the deadlines are only known from the first poll."""
 
 
 class Lateness(NamedTuple):
@@ -35,13 +35,17 @@ class Lateness(NamedTuple):
         return 100 * self.polled / self.nominal
 
 
+def tick_of(at_ns: int, first_ns: int, interval_ns: int) -> int:
+    """The number of the last deadline before a poll; that of the first one is 0."""
+    return (at_ns - first_ns + interval_ns // GUARD) // interval_ns
+
+
 def lateness(times: Iterable[Sequence[int]], first_ns: int, interval_ns: int, begin_ns: int, end_ns: int) -> Lateness:
     """What the polls of all sources were between two times.
 
     Args: `times` of the polls of each source; `first_ns` is some deadline, all others are whole intervals from it.
     Raises: ValueError, no deadline lies in the span, or there was no poll for any.
     """
-    guard = int(GUARD * interval_ns)
     begin, end = -((first_ns - begin_ns) // interval_ns), (end_ns - first_ns) // interval_ns
     found: list[int] = []
     sources = 0
@@ -49,7 +53,7 @@ def lateness(times: Iterable[Sequence[int]], first_ns: int, interval_ns: int, be
         sources += 1
         before = begin - 1
         for at in series:
-            tick = (at - first_ns + guard) // interval_ns
+            tick = tick_of(at, first_ns, interval_ns)
             if begin <= tick < end and tick > before:
                 found.append(at - first_ns - (before + 1) * interval_ns)
                 before = tick

@@ -19,6 +19,7 @@ from benchmarks.figure import Figure, environment
 from benchmarks.hosts import source_path
 from benchmarks.lateness import lateness
 from benchmarks.loop_engine import PLUGINS
+from benchmarks.processes import EndedEarlyError
 from meter.core import Backend
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ def figures() -> Iterator[Figure]:
 def add_source(backend: Backend, name: str, pace: Pace, folder: str, files: Sequence[str] = ()) -> Backend:
     """The same backend with one more source `tick`."""
     room = round((pace.span_s + WARM_S + 1) * pace.hertz) + 10
-    times = os.path.join(folder, f"{pace.hertz}-{name.rpartition('#')[2]}.times")
-    return backend.add(name, interval=f"{pace.interval_ns // 1000}us", files=list(files), times=times, room=room)
+    label = name.rpartition("#")[2]
+    times = os.path.join(folder, f"{pace.hertz}-{label}.times")
+    interval = f"{pace.interval_ns // 1000}us"
+    return backend.add(name, interval=interval, files=list(files), times=times, room=room, groups=[label])
 
 
 class Rounds:
@@ -98,9 +101,9 @@ class Rounds:
             ticker, self.why = [], str(error)
         engine = [sys.executable, "-m", "benchmarks.loop_engine", file, str(pace.span_s), str(WARM_S)]
         for _ in range(pace.rounds):
-            self.own.append(_engine(_json(engine, folder)))
+            self.own.append(of_engine(_json(engine, folder)))
             if ticker:
-                self.control.append(_ticker(_json(ticker, folder), pace))
+                self.control.append(of_control(_json(ticker, folder), pace))
 
     def median(self, name: str) -> tuple[float, float | None]:
         """A field of both, over the rounds."""
@@ -108,8 +111,10 @@ class Rounds:
         return statistics.median(own), statistics.median(control) if control else None
 
 
-def told(what: str, rounds: Rounds, *, barred: bool, cpu_bar: float | None = None) -> Iterator[Figure]:
-    """The figures of rounds; `barred` says whether the bars of 1 kHz hold."""
+def told(
+    what: str, rounds: Rounds, *, barred: bool, cpu_bar: float | None = None, many: bool = False
+) -> Iterator[Figure]:
+    """The figures of rounds; `barred` says whether the bars of 1 kHz hold, `many` that several are polled at a tick."""
 
     def figure(name: str, field: str, unit: str, bar: float | None, of: str, *, at_least: bool = False) -> Figure:
         own, control = rounds.median(field)
@@ -118,6 +123,8 @@ def told(what: str, rounds: Rounds, *, barred: bool, cpu_bar: float | None = Non
     yield figure("ticks polled", "percent", "%", TICKS_BAR if barred else None, "%", at_least=True)
     yield figure("lateness p50", "p50_us", "us", None, "x")
     yield figure("lateness p99", "p99_us", "us", P99_BAR if barred else None, "x")
+    if many:
+        yield figure("lateness p99, first", "first_p99_us", "us", None, "x")
     yield figure("lateness max", "max_us", "us", None, "x")
     yield figure("CPU of a core", "cpu", "%", cpu_bar, "%")
 
@@ -130,15 +137,15 @@ def _json(command: Sequence[str], folder: str) -> Mapping[str, Any]:
     return found
 
 
-def _engine(said: Mapping[str, Any]) -> Ran:
-    """Raises: ValueError, something went wrong in it."""
+def of_engine(said: Mapping[str, Any]) -> Ran:
+    """What the engine did. Raises: EndedEarlyError, something went wrong in it."""
     if said["faults"] or said["lost"]:
-        raise ValueError(f"the engine has failed: {said}")
+        raise EndedEarlyError(f"the engine has failed: {json.dumps(said)}")
     percent = 100 * said["polled"] / said["nominal"]
     return Ran(percent, said["p50_us"], said["p99_us"], said["max_us"], said["first"]["p99_us"], said["cpu"])
 
 
-def _ticker(said: Mapping[str, Any], pace: Pace) -> Ran:
+def of_control(said: Mapping[str, Any], pace: Pace) -> Ran:
     """The same of the control."""
     spans = (said["first_ns"], pace.interval_ns, said["first_ns"], said["end_ns"])
     all_, first = (lateness(times, *spans) for times in (said["times"], said["times"][:1]))

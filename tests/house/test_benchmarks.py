@@ -19,6 +19,7 @@ from benchmarks.processes import Process, lines
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
+ALL = {**program.GROUPS, **program.LONG}
 MEASURED = Figure("start", 40.0, 10.0, "bare", "ms", 5)
 MISSED = Figure("memory", 40.0, None, "", "MiB", 32, "MiB")
 
@@ -35,7 +36,7 @@ def one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "figures", figures)
 
 
-@pytest.mark.parametrize("module", program.GROUPS.values(), ids=program.GROUPS.keys())
+@pytest.mark.parametrize("module", ALL.values(), ids=ALL.keys())
 def test_each_benchmark_is_a_module_with_figures(module: str) -> None:
     """It can be imported, and measures nothing before it is asked to."""
     assert callable(import_module(module).figures)
@@ -45,7 +46,7 @@ def test_each_benchmark_is_on_its_page() -> None:
     """With a row of its own in the first table."""
     named = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
 
-    assert sorted(program.GROUPS) == sorted(set(named) & set(program.GROUPS))
+    assert sorted(ALL) == sorted(set(named) & set(ALL))
 
 
 def test_json_has_the_documented_fields(one: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +74,20 @@ def test_the_table_says_what_is_met_and_what_is_absent(one: None, capsys: pytest
     assert peer.endswith("not installed; apt-get install peer")
 
 
+@pytest.mark.usefixtures("one")
+def test_what_takes_long_runs_only_when_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without names the others run."""
+    monkeypatch.setattr(program, "LONG", {"long": "benchmarks.long"})
+    monkeypatch.setattr(program, "figures", lambda name: iter([MEASURED._replace(name=name)]))
+
+    program.main(["--json"])
+    program.main(["long", "--json"])
+
+    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == ["one", "long"]
+
+
 def test_an_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     """It runs nothing and says which there are."""
     with pytest.raises(SystemExit) as ended:
@@ -81,7 +96,7 @@ def test_an_unknown_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr()
     assert ended.value.code == 2
     assert said.out == ""
-    assert f"no benchmark is called startpu; there are {', '.join(program.GROUPS)}" in said.err
+    assert f"no benchmark is called startpu; there are {', '.join(ALL)}" in said.err
 
 
 def test_a_program_that_ends_by_itself_is_said_with_its_last_words(

@@ -19,7 +19,8 @@ METRICS = ("bench.count", "bench.level")
 class Plugin(Source):
     """Reads files that it keeps open, and remembers when.
 
-    Emits `bench.count` (By, u64, counter) and `bench.level` (J, f64, gauge): the numbers in turn, `item` is the place.
+    Emits `bench.count` (By, u64, counter) and `bench.level` (J, f64, gauge): the numbers in turn, `item` is the place,
+    `group` the first of the option.
     The room for times is taken at the start, so that the process does not grow by them.
     """
 
@@ -28,8 +29,10 @@ class Plugin(Source):
         self._files = [context.open(path) for path in self.config["files"]]
         self._times = array("q", [0]) * self.config["room"]
         self._polls = 0
+        group = self.config["groups"][0]
         self._columns = context.columns(
-            ColumnSpec(METRICS[place % 2], attributes={"item": str(place)}) for place in range(len(self._numbers()))
+            ColumnSpec(METRICS[place % 2], attributes={"item": str(place), "group": group})
+            for place in range(len(self._numbers()))
         )
 
     def poll(self, out: Readings) -> None:
