@@ -34,6 +34,7 @@ GROUPS: Final = {
     "readings": "benchmarks.readings",
     "polling": "benchmarks.polling",
     "kilohertz": "benchmarks.kilohertz",
+    "growth": "benchmarks.growth",
     "churn": "benchmarks.churn",
 }
 """The module of each benchmark; imported when it runs, so that none measures what another has loaded."""

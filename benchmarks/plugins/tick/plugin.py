@@ -27,6 +27,7 @@ class Plugin(Source):
     def start(self, context: SourceContext) -> None:
         """Open the files; they keep how many numbers they have. Raises: OSError, one cannot be read."""
         self._files = [context.open(path) for path in self.config["files"]]
+        self._constant = list(range(self.config["series"]))
         self._times = array("q", [0]) * self.config["room"]
         self._polls = 0
         group = self.config["groups"][0]
@@ -44,7 +45,7 @@ class Plugin(Source):
 
     def _numbers(self) -> list[int]:
         if not self._files:
-            return [1, 2]
+            return self._constant
         numbers: list[int] = []
         for file in self._files:
             numbers += map(int, os.pread(file, 512, 0).split())
