@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
+import tomllib
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.fake import PLUGINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,6 +215,21 @@ def test_two_polls_make_one_row_over_the_whole_span(sandbox: Sandbox, wait: Wait
     assert series.pop(("system.cpu.logical.count", "machine", "")) == 2
     assert set(series.values()) == {1}
     between(sums(rows), inside, difference(outer, cpu_times()))
+
+
+def test_what_meter_says_of_itself_is_written_like_all_else(sandbox: Sandbox) -> None:
+    """Every metric of the contract comes, nothing is missing; the polls add up to those that are said at the end."""
+    words = ["cpu", "interval=20ms", "meter", "interval=50ms", "rate", "metrics=system.cpu.time"]
+    sandbox.mount("/self", *words, "jsonl", "path=self.jsonl")
+    done = sandbox.meter("run", "--for", "400ms").ok()
+    lines = [json.loads(line) for line in (sandbox.folder / "self.jsonl").read_text().splitlines()]
+    own = [line for line in lines if line["metric"].startswith("meter.")]
+    contract = tomllib.loads((PLUGINS / "meter" / "contract.toml").read_text())
+    assert {line["metric"] for line in own} == {each["name"] for each in contract["provides"]["metrics"]}
+    assert {line["quality"] for line in own} == {"measured"}
+    # Of the last poll of `meter` only the next one would tell.
+    assert sum(line["value"] for line in own if line["metric"] == "meter.poll.count") == polls(done) - 1
+    assert done.codes == []
 
 
 def test_a_second_ctrl_c_ends_at_once(sandbox: Sandbox, wait: Waiting) -> None:

@@ -31,6 +31,27 @@ if TYPE_CHECKING:
 
 OWN_METRICS = {
     "demo.random": "made for the tutorial, no measurement",
+    "meter.chain.waiting": "what meter says of itself; theirs are of SDKs of OpenTelemetry and of programs in general",
+    "meter.cpu.time": "as meter.chain.waiting",
+    "meter.fault.count": "as meter.chain.waiting",
+    "meter.hop.count": "as meter.chain.waiting",
+    "meter.hop.points": "as meter.chain.waiting",
+    "meter.hop.time": "as meter.chain.waiting",
+    "meter.memory.usage": "as meter.chain.waiting",
+    "meter.poll.count": "as meter.chain.waiting",
+    "meter.poll.lateness": "as meter.chain.waiting",
+    "meter.poll.points": "as meter.chain.waiting",
+    "meter.poll.retried": "as meter.chain.waiting",
+    "meter.queue.batches": "as meter.chain.waiting",
+    "meter.queue.memory": "as meter.chain.waiting",
+    "meter.queue.points": "as meter.chain.waiting",
+    "meter.row.dropped": "as meter.chain.waiting",
+    "meter.row.lost": "as meter.chain.waiting",
+    "meter.tick.missed": "as meter.chain.waiting",
+    "meter.violation.count": "as meter.chain.waiting",
+    "meter.write.count": "as meter.chain.waiting",
+    "meter.write.failed": "as meter.chain.waiting",
+    "meter.write.points": "as meter.chain.waiting",
     "system.context_switches": "they have it of a process only",
     "system.cpu.load_average.1m": "the name that OpenTelemetry's collector gives it",
     "system.cpu.load_average.5m": "as .1m",
@@ -41,6 +62,8 @@ OWN_METRICS = {
 """Metrics that the conventions have no name for."""
 
 OWN_ATTRIBUTES = {
+    "meter.instance": "belongs to metrics of our own",
+    "meter.poll.late": "belongs to a metric of our own",
     "system.pressure.resource": "belongs to a metric of our own",
     "system.pressure.type": "belongs to a metric of our own",
 }

@@ -41,6 +41,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "kernel": ("kernel", *SINK),
     "load": ("load", *SINK),
     "memory": ("memory", *SINK),
+    "meter": ("meter", *SINK),
     "network": ("network", "connections=true", *SINK),
     "paging": ("paging", *SINK),
     "pressure": ("pressure", *SINK),

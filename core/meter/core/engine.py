@@ -243,8 +243,7 @@ class Engine:
     def state(self) -> State:
         """What each element has done and holds at this moment; takes no lock."""
         points = self._pipeline.points
-        faults = dict.fromkeys([PIPELINE, *[element.label for element in self._elements()]], 0)
-        violations = dict(faults)
+        violations = dict.fromkeys([element.label for element in self._elements()], 0)
         for element in self._elements():
             violations[element.label] += element.violations
         return State(
@@ -252,7 +251,7 @@ class Engine:
             tuple([filter_.state() for filter_ in self.filters]),
             tuple([output.state() for output in self.outputs]),
             len(self._pipeline.raw.queue),
-            {**faults, **self._faults.counts},
+            {PIPELINE: 0, **dict.fromkeys(violations, 0), **self._faults.counts},
             violations,
         )
 

@@ -94,8 +94,8 @@ class OutputState(NamedTuple):
 class State(NamedTuple):
     """An engine: its elements in their order; `waiting` hand-overs of polled rows wait for the chain.
 
-    `faults` and `violations` are by instance: what was reported of it, and of that the breaches of its contract. Who
-    has none is there with 0.
+    `faults` and `violations` are by instance: what was reported of it, and how often it broke its contract. Who has
+    none is there with 0; faults of the chain itself have a name, too.
     """
 
     sources: tuple[SourceState, ...]

@@ -1,0 +1,1 @@
+"""What meter says of itself: polls, hops, queues, losses, faults, its own CPU time and memory."""
