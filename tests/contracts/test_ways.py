@@ -8,6 +8,7 @@ from meter.contracts.host import Assumed
 from tests.contracts.build import (
     DIFFERENCE,
     RATE,
+    SELECT,
     filter_,
     metric,
     one,
@@ -32,11 +33,18 @@ CONVERT = filter_(
          'gives = { name = "${metric}.c", type = "f64", unit = "${config.unit}" }'),
     more='config.metrics = { type = "list<metric>" }\nconfig.unit = { type = "unit" }',
 )  # fmt: skip
+NAMED_RATE = filter_(
+    "rate", rule("${config.metrics}", 'gives = { name = "${metric}.r", unit = "${unit}/s", kind = "gauge" }'),
+    more='config.metrics = { type = "list<metric>" }',
+)  # fmt: skip
 WINDOWS = filter_(
     "a-windows",
     rule("*{kind=gauge}", 'kind = ["gauge"]\ngives = { name = "${metric}.m", type = "f64", interval = "9s" }'),
 )
 OPTION = 'config.metrics = { type = "list<metric>", default = ["*"] }'
+
+
+COLOUR = 'config.colour = { type = "str", default = "" }'
 
 
 def taking(more: str) -> str:
@@ -48,50 +56,156 @@ def taking(more: str) -> str:
     ("texts", "demand", "help_"),
     [
         (
-            (TICKS, RATE, DIFFERENCE), 'kind = ["gauge"]',
-            ("put `rate` before `taker` and take what it gives, or leave them to others: "
+            (TICKS, NAMED_RATE, DIFFERENCE), 'kind = ["gauge"]',
+            ('put `rate` before `taker` in `plugins`, and write `config.rate.metrics = ["ticks.n"]` and '
              '`config.taker.metrics = ["*{kind=gauge}"]`'),
         ),
         (
             (TICKS, DIFFERENCE), 'kind = ["gauge"]',
-            'take metrics of another kind: `config.taker.metrics = ["*{kind=gauge}"]`',
+            "nothing that reaches `taker` is `gauge`: leave `taker` out, or add a source that gives what it takes",
         ),
         (
             (source("ticks", metric("n", type_="u64")), WINDOWS, CONVERT), 'type = ["f64"]',
-            ("put `convert` before `taker` and take what it gives, or leave them to others: "
-             '`config.taker.metrics = ["*{type=f64}"]`'),
+            ("put `convert` before `taker` in `plugins`, and write "
+             '`config.convert = { metrics = ["n"], unit = "1" }` and `config.taker.metrics = ["*{type=f64}"]`'),
         ),
         (
             (POWER, INTEGRATE, CONVERT), 'unit = "J"',
-            ("put `integrate` before `taker`, or take metrics of its dimension: "
+            ('put `integrate` before `taker` in `plugins`, and write `config.integrate.metrics = ["power"]` and '
              '`config.taker.metrics = ["*{unit=J}"]`'),
         ),
         (
-            (POWER, CONVERT, RATE), 'unit = "J"',
-            'take metrics of its dimension: `config.taker.metrics = ["*{unit=J}"]`',
+            (source("meter", metric("power", unit="W"), metric("energy", unit="J")), INTEGRATE), 'unit = "J"',
+            ('put `integrate` before `taker` in `plugins`, and write `config.integrate.metrics = ["power"]` and '
+             '`config.taker.metrics = ["*{unit=J}"]`; the last of these alone leaves `power` out'),
+        ),
+        (
+            (source("meter", metric("power", unit="W"), metric("energy", unit="J")), CONVERT), 'unit = "J"',
+            'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`',
+        ),
+        (
+            (MILLI, CONVERT), 'unit = "J"',
+            ('put `convert` before `taker` in `plugins`, and write '
+             '`config.convert = { metrics = ["energy"], unit = "J" }` and `config.taker.metrics = ["*", "!energy"]`'),
         ),
     ],
 )  # fmt: skip
-def test_the_filter_that_changes_the_least(texts: tuple[str, ...], demand: str, help_: str) -> None:
-    """It takes what is there and makes of it what is wanted; the other way is written out."""
+def test_what_does_not_fit(texts: tuple[str, ...], demand: str, help_: str) -> None:
+    """The filter that changes the least, and all that is to be written for it; what does without only if it can."""
     name = "ticks" if "ticks" in texts[0] else "meter"
     [diagnostic] = run(f"{name} taker", *texts, taking(demand)).diagnostics
     assert diagnostic.help == help_
 
 
-def test_whole_numbers_are_not_scaled() -> None:
-    """The unit is the fault: of the same dimension, but nothing is rounded unasked."""
-    document = one(run("meter taker", MILLI, CONVERT, taking('unit = "J"')), "E-FLOW-UNIT")
-    message = "`taker` cannot take `energy` in `mJ`, it needs `J`: a whole number (`u64`) is not scaled"
-    assert (document["message"], document["help"]) == (message, "put `convert` before `taker`, to `J`")
-    assert pointed(document, "meter taker") == '"taker"'
+@pytest.mark.parametrize("form", ["dotted", "inline", "header", "all inline"])
+def test_what_the_help_says_mends(form: str) -> None:
+    """It is written in the form that the mount file has: a dotted key that adds to an inline table is no TOML."""
+    text = output("taker", rule("${config.metrics}", 'kind = ["gauge"]'), more=OPTION + "\n" + COLOUR)
+    words, table = "ticks taker", 'config.taker.colour = "red"'
+    more = {
+        "dotted": table,
+        "inline": 'config.taker = { colour = "red" }',
+        "header": '[mounts."/host".config.taker]\ncolour = "red"',
+        "all inline": 'config = { taker = { colour = "red" } }',
+    }[form]
+    help_ = one(run(words, TICKS, NAMED_RATE, text, more=more), "E-FLOW-KIND")["help"]
+    rate, taker = {
+        "dotted": ('config.rate.metrics = ["ticks.n"]', 'config.taker.metrics = ["*{kind=gauge}"]'),
+        "inline": ('config.rate.metrics = ["ticks.n"]', 'metrics = ["*{kind=gauge}"]'),
+        "header": ('metrics = ["ticks.n"]', 'metrics = ["*{kind=gauge}"]'),
+        "all inline": ('rate = { metrics = ["ticks.n"] }', 'metrics = ["*{kind=gauge}"]'),
+    }[form]
+    places = {
+        "dotted": ("", ""),
+        "inline": ("", " inside the braces of `config.taker`"),
+        "header": (' below `[mounts."/host".config.rate]`', ' below `[mounts."/host".config.taker]`'),
+        "all inline": (" inside the braces of `config`", " inside the braces of `config.taker`"),
+    }[form]
+    assert help_ == f"put `rate` before `taker` in `plugins`, and write `{rate}`{places[0]} and `{taker}`{places[1]}"
+    written = {
+        "dotted": f"{table}\n{rate}\n{taker}",
+        "inline": f'{rate}\nconfig.taker = {{ colour = "red", {taker} }}',
+        "header": f'[mounts."/host".config.rate]\n{rate}\n[mounts."/host".config.taker]\ncolour = "red"\n{taker}',
+        "all inline": f'config = {{ {rate}, taker = {{ colour = "red", {taker} }} }}',
+    }[form]
+    assert run("ticks rate taker", TICKS, NAMED_RATE, text, more=written).plan is not None
 
 
-def test_a_literal_rule_names_the_selector_alone() -> None:
-    """Where no option selects there is nothing to write."""
+def test_a_filter_that_is_there() -> None:
+    """Where what a filter was given goes on, its option is named, or what to select; no second filter is put in."""
+    gives = 'keeps = "${config.keep}"\ngives = { name = "${metric}.r", kind = "gauge" }'
+    keeping = filter_(
+        "keeping", rule("${config.metrics}", gives),
+        more='config.metrics = { type = "list<metric>" }\nconfig.keep = { type = "bool", default = true }',
+    )  # fmt: skip
+    more = 'config.keeping.metrics = ["ticks.n"]\n'
+    taker = taking('kind = ["gauge"]')
+    document = one(run("ticks keeping taker", TICKS, keeping, taker, more=more), "E-FLOW-KIND")
+    head = "`keeping` is there and makes of it what `taker` takes, but what it was made of goes on, too: write "
+    selection = '`config.taker.metrics = ["*{kind=gauge}"]`'
+    assert document["help"] == f"{head}`config.keeping.keep = false` or {selection}"
+    for line in ("config.keeping.keep = false\n", 'config.taker.metrics = ["*{kind=gauge}"]\n'):
+        assert run("ticks keeping taker", TICKS, keeping, taker, more=more + line).plan is not None
+    document = one(run("ticks keeping taker sink", TICKS, keeping, taker, SINK, more=more), "E-FLOW-KIND")
+    assert document["help"] == f"{head}{selection}", "another output takes the delta"
+    named = 'config.taker.metrics = ["ticks.n"]\n'
+    document = one(run("ticks keeping taker sink", TICKS, keeping, taker, SINK, more=more + named), "E-FLOW-KIND")
+    assert document["help"] == f'{head}`config.taker.metrics = ["ticks.n.r"]`'
+
+
+def test_another_option_of_the_source() -> None:
+    """Where nothing else can be done, the option with which the source gives what can be taken."""
+    text = source(
+        "ticks", metric("a", type_="i64", more='when = { count = "open" }'),
+        metric("b", type_="u64", more='when = { count = ["came", "all"] }'),
+        more='config.count = { type = "enum", values = ["open", "came", "all"], default = "open" }',
+    )  # fmt: skip
+    document = one(run("ticks taker", text, taking('type = ["u64"]')), "E-FLOW-TYPE")
+    assert document["help"] == 'let `ticks` give something else: write `config.ticks.count = "came"`'
+    assert run("ticks taker", text, taking('type = ["u64"]'), more='config.ticks.count = "came"\n').plan is not None
+
+
+def test_a_unit_that_the_user_asks_for() -> None:
+    """A filter whose option says the unit: that, and not the metric, may be what is wrong."""
+    more = 'config.convert = { metrics = ["power"], unit = "s" }\n'
+    document = one(run("meter convert sink", POWER, CONVERT, SINK, more=more), "E-FLOW-UNIT")
+    assert document["help"] == (
+        'write `unit = "W"` inside the braces of `config.convert`, or another unit that `power` can be converted to'
+    )
+
+
+def test_what_a_filter_could_take_instead() -> None:
+    """Metrics of the wanted kind that reach a filter are named."""
+    gauge = source("meter", metric("power", unit="W"), metric("steps", kind="delta"))
+    more = 'config.sums.metrics = ["power"]\n'
+    sums = filter_(
+        "sums", rule("${config.metrics}", 'kind = ["delta"]\ngives = { name = "${metric}.sum" }'),
+        more='config.metrics = { type = "list<metric>" }',
+    )  # fmt: skip
+    document = one(run("meter sums sink", gauge, sums, SINK, more=more), "E-FLOW-KIND")
+    assert document["help"] == "take others by `config.sums.metrics`: `steps` are `delta`"
+
+
+def test_an_output_without_an_option() -> None:
+    """What its contract selects can only be dropped before it."""
+    two = source("ticks", metric("ticks.n", kind="delta"), metric("ticks.level"))
     text = output("taker", rule("ticks.*", 'kind = ["gauge"]'))
-    document = one(run("ticks taker", TICKS, text), "E-FLOW-KIND")
-    assert document["help"] == "take metrics of another kind: `*{kind=gauge}`"
+    document = one(run("ticks taker", two, SELECT, text), "E-FLOW-KIND")
+    assert document["help"] == (
+        'put `select` before `taker` in `plugins`, and write `config.select.drop = ["ticks.n"]`: '
+        "then no output gets `ticks.n`"
+    )
+    document = one(run("ticks taker", two, SELECT, NAMED_RATE, text), "E-FLOW-KIND")
+    assert document["help"] == (
+        'put `rate` and `select` before `taker` in `plugins`, and write `config.rate.metrics = ["ticks.n"]` and '
+        '`config.select.drop = ["ticks.n"]`'
+    )
+    more = 'config.rate.metrics = ["ticks.n"]\nconfig.select.drop = ["ticks.n"]\n'
+    assert run("ticks rate select taker", two, SELECT, NAMED_RATE, text, more=more).plan is not None
+    document = one(run("ticks taker", two, SELECT, RATE, text), "E-FLOW-KIND")
+    assert document["help"] == (
+        'put `rate` and `select` before `taker` in `plugins`, and write `config.select.drop = ["ticks.n"]`'
+    )
 
 
 def test_who_gives_what_is_not_there() -> None:

@@ -36,6 +36,9 @@ __all__ = [
 _COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, which is not imported here
 _NARROWEST: Final = 20
 
+_WORD: Final = re.compile(" +|(?:`[^`]*`|[^ ])+")
+_PLAIN_WORD: Final = re.compile(" +|[^ ]+")
+
 _BOLD: Final = "1"
 _BLUE: Final = "1;34"
 _STYLES: Final = {"error": "1;31", "warning": "1;33"}
@@ -68,8 +71,19 @@ def _pieces(word: str, width: int) -> list[str]:
     return [*pieces, word[start:]]
 
 
+def _words(text: str, width: int) -> Iterator[str]:
+    """Runs of blanks, and the words between them; what stands in backticks is one, if that fits into a line."""
+    for word in _WORD.findall(text):
+        if " " in word.strip(" ") and columns(word) > width:
+            yield from _PLAIN_WORD.findall(word)
+        else:
+            yield word
+
+
 def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
     """The lines of a text broken at blanks, words longer than a line anywhere; its own line ends and indents stay.
+
+    What stands in backticks is there to be copied: it is broken only where it is longer than a line.
 
     Args: width, columns of a line; first, those of the first line where they are fewer.
     """
@@ -80,7 +94,7 @@ def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
         full = width - len(indent)
         room = full if first is None or lines else min(full, first)
         line = ""
-        for word in re.findall(" +|[^ ]+", body):
+        for word in _words(body, full):
             if columns(line) + columns(word) <= room:
                 line += word
                 continue

@@ -19,7 +19,7 @@ from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.doubling import twice
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
-from meter.contracts.editing.mending import Mender, Trouble
+from meter.contracts.editing.fitting import Mender, Trouble
 from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
@@ -407,33 +407,23 @@ class _Walk:
         facts = {"instance": instance.label, "metric": metric}
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
         edit = None
-        if fault.clause in ("unit", "kind"):
-            live, names_wrong = list(self.live), frozenset(parts)
-            trouble = Trouble(instance, compiled, item, fault.clause, fault.wanted, names_wrong, live, self.labels)
-            mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
-            edit = mender.filtered(trouble)
-        way = ""
         if fault.clause in ("unit", "type", "kind"):
-            way = filter_for(self.catalogue, part, fault.clause, fault.wanted, commensurable)
-            facts |= {"filter": way, "selection": self.selection(instance, compiled, fault)}
+            mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
+            trouble = self.trouble(instance, compiled, item, fault, parts)
+            if fault.clause != "type":  # of a whole number beyond 2^53 a floating point number is another one
+                edit = mender.filtered(trouble)
+            wanted = fault.wanted[:1] if fault.clause == "unit" else fault.wanted
+            facts["wanted"] = " or ".join(f"`{word}`" for word in wanted)
+            facts["way"] = mender.told(trouble, metric=metric, wanted=facts["wanted"])
         if fault.clause == "unit":
             facts |= {"got": part.unit, "wanted": fault.wanted[0], "type": part.type}
-            variant = "filter" if way else ""
+            variant = ""
             if commensurable(part.unit, fault.wanted[0]):
                 variant = "offset" if part.type == "f64" else "integer"
-                facts["filter"] = filter_for(self.catalogue, part, "type", ("f64",), commensurable)
             self.say("E-FLOW-UNIT", spans, clause, notes, variant, edit, **facts)
         elif fault.clause in ("type", "kind"):
-            wanted = " or ".join(f"`{word}`" for word in fault.wanted)
-            facts |= {
-                "got": f"`{fault.got}`",
-                "wanted": wanted,
-                "demand": fault.clause,
-                "words": "|".join(fault.wanted),
-            }
-            variant = "filter" if way else ""
             code = "E-FLOW-KIND" if fault.clause == "kind" else "E-FLOW-TYPE"
-            self.say(code, spans, clause, notes, variant, edit, **facts)
+            self.say(code, spans, clause, notes, "", edit, **facts, got=f"`{fault.got}`")
         elif fault.clause in ("gives.attributes", "gives.merge"):
             variant = "added" if fault.clause == "gives.attributes" else "merge"
             facts |= {"wanted": fault.wanted[0], "words": listed(fault.wanted)}
@@ -445,15 +435,28 @@ class _Walk:
             facts |= {"demand": fault.clause, "got": fault.got, "wanted": listed(fault.wanted)}
             self.say("E-FLOW-IDENTITY", spans, clause, notes, fault.clause, **facts)
 
-    def selection(self, instance: Instance, compiled: Compiled, fault: Fault) -> str:
-        """What to write so that only parts are selected that a rule takes: the option as the request is written."""
-        selector = f"*{{{fault.clause}={'|'.join(fault.wanted)}}}"
-        if not compiled.option:
-            return selector
-        if self.request.document is None:
-            return f"{compiled.option}={selector}"
-        many = isinstance(instance.config[compiled.option], list)
-        return f"config.{instance.label}.{compiled.option} = " + (f'["{selector}"]' if many else f'"{selector}"')
+    def trouble(
+        self, instance: Instance, compiled: Compiled, item: int, fault: Fault, parts: Mapping[str, Variant]
+    ) -> Trouble:
+        """What an instance cannot take, and what there is beside it in the chain."""
+        makers = {part.origin: self.made.get((part.origin, part.metric)) for part in parts.values()}
+        source = next(iter(makers.values())) if len(makers) == 1 else None
+        takers = [label for label, each in self.steps.items() if any(taken.metric in parts for taken in each.taken)]
+        outputs = [label for label, rank in self.ranks.items() if rank >= self.ranks[instance.label]]
+        filters = {id(each): each for (label, _), each in self.made.items() if label in self.steps and each.rules}
+        return Trouble(
+            instance=instance,
+            compiled=compiled,
+            item=item,
+            clause=fault.clause,
+            wanted=fault.wanted,
+            metrics=frozenset(parts),
+            live=list(self.live),
+            labels=self.labels,
+            filters=list(filters.values()),
+            maker=source if source is not None and source.emits else None,
+            sole=len(takers) <= 1 and len(outputs) <= 1,
+        )
 
     def derivation(self, part: Variant) -> str:
         """Where a part comes from."""

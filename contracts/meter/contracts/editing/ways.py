@@ -33,7 +33,7 @@ def filter_for(
             if rule.gives is None or not _takes(rule, part, same_dimension):
                 continue
             if _made(rule, part, clause, wanted, same_dimension):
-                found.append((_changes(rule, clause), contract.name))
+                found.append((changes(rule, clause), contract.name))
     return min(found)[1] if found else ""
 
 
@@ -61,7 +61,7 @@ def _made(rule: RuleClause, part: Variant, clause: str, wanted: tuple[str, ...],
     return same_dimension(made, wanted[0])
 
 
-def _changes(rule: RuleClause, clause: str) -> tuple[int, int]:
+def changes(rule: RuleClause, clause: str) -> tuple[int, int]:
     """How much a rule changes beside what is wrong: of series and their times, and of values."""
     gives = rule.gives
     assert gives is not None

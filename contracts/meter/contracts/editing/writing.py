@@ -51,6 +51,33 @@ class Writer:
         self._end = "\r\n" if "\r\n" in text else "\n"
         self._document: Document = scan(text)
 
+    # ------------------------------------------------------------------------------------------------------- forms
+
+    def inline(self, path: Path) -> Path | None:
+        """The innermost inline table on a path: nothing can be added to it from outside."""
+        found = None
+        for length in range(1, len(path) + 1):
+            node = self._node(path[:length])
+            if node is not None and self._is_inline(node):
+                found = path[:length]
+        return found
+
+    def headed(self, path: Path) -> bool:
+        """Whether a table has a header of its own."""
+        node = self._node(path)
+        if node is None or node.value is None:
+            return False
+        return self._text[node.value[0]] == "[" and node.value[0] <= node.key[0]
+
+    def any_headed(self, path: Path) -> bool:
+        """Whether a table or one right below it has a header of its own."""
+        node = self._node(path)
+        return self.headed(path) or (node is not None and any(self.headed((*path, name)) for name in node.children))
+
+    def mentioned(self, path: Path) -> bool:
+        """Whether a key is there."""
+        return self._node(path) is not None
+
     # ------------------------------------------------------------------------------------------------------- items
 
     def before(self, item: Path, value: Any) -> Change | None:

@@ -1,0 +1,523 @@
+"""Fitting: what mends a metric that an instance cannot take, as words for people and, where it is certain, as an edit.
+
+A filter that makes of it what is wanted, an option of one that is there, a selection that does without it, or another
+option of its source. Each is tried before it is offered: what a filter gives goes through the same evaluator as in the
+check, and what was taken before still has to be.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from attrs import field, frozen
+
+from meter.contracts import selectors
+from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.diagnostics import listed
+from meter.contracts.editing.edits import Change, Edit, applied, rewritten
+from meter.contracts.editing.mending import edit_of
+from meter.contracts.editing.settings import setting
+from meter.contracts.editing.ways import changes, filter_for
+from meter.contracts.instances import CONFIG, Compiled, Instance, configure, holds_when
+from meter.contracts.language import language
+from meter.contracts.model import Contract
+from meter.contracts.request import Given, Request
+from meter.contracts.rules import Rule, WorstQuality, give
+from meter.contracts.selectors import Commensurable, Selector
+from meter.contracts.variants import Variant
+
+_NAMED: Final = 6
+"""So many metrics are named one by one; of more than that the selector that took them says what is meant."""
+_DEMANDS: Final = ("kind", "type", "unit")
+"""What a rule can demand and a condition can say."""
+
+
+class Trouble(NamedTuple):
+    """Metrics that an item of a selection took and that its rule cannot take.
+
+    `clause` says what of them is wrong, `wanted` what it has to be; `live` is all that reaches the instance, `labels`
+    are those of the chain. `filters` are those before the instance, `maker` is the source that gives all of the
+    metrics, if one does, and `sole` says that nobody else takes any of them.
+    """
+
+    instance: Instance
+    compiled: Compiled
+    item: int
+    clause: str
+    wanted: tuple[str, ...]
+    metrics: frozenset[str]
+    live: Sequence[Variant]
+    labels: Collection[str]
+    filters: Sequence[Instance] = ()
+    maker: Instance | None = None
+    sole: bool = False
+
+    @property
+    def whole(self) -> list[Variant]:
+        """All of the metrics: a name has one type, unit and kind, so that none of it can be taken."""
+        found = [variant for variant in self.live if variant.metric in self.metrics]
+        return sorted(found, key=lambda variant: str(variant.to_json()))
+
+    @property
+    def texts(self) -> list[str]:
+        """The selection as it is."""
+        if not self.compiled.option:
+            return [selector.text for selector in self.compiled.rule.select]
+        value = self.instance.config[self.compiled.option]
+        return list(value) if isinstance(value, list) else [value]
+
+
+@frozen(kw_only=True)
+class _Way:
+    """A filter that makes of metrics what is wanted, its options, and what it gives.
+
+    `exact`: it changes nothing but the name and what is wrong. `keeps`: what it takes goes on beside what it gives;
+    `option` is the one that says so.
+    """
+
+    plugin: str
+    given: tuple[Variant, ...]
+    options: Mapping[str, Any] = field(factory=dict)
+    exact: bool = False
+    keeps: bool = True
+    option: str = ""
+    cost: tuple[Any, ...] = ()
+
+
+class Mender:
+    """Looks for what makes of metrics what an instance can take.
+
+    Args: `wrong` says whether a rule cannot take a part; `same_dimension` and `quality`, as the check has them.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        catalogue: Catalogue,
+        wrong: Callable[[Rule, Variant], object],
+        same_dimension: Commensurable,
+        quality: WorstQuality,
+    ) -> None:
+        self._request = request
+        self._catalogue = catalogue
+        self._wrong = wrong
+        self._same = same_dimension
+        self._quality = quality
+
+    # ------------------------------------------------------------------------------------------------------- edits
+
+    def filtered(self, trouble: Trouble) -> Edit | None:
+        """Put the one filter that mends it before the instance, with its options, and select what it gives."""
+        source, label = self._request.document, trouble.instance.label
+        if source is None or not trouble.compiled.option:
+            return None
+        ways = [way for way in self._ways(trouble) if way.exact and way.options]
+        names = {variant.metric for variant in trouble.live}
+        if len(ways) != 1 or any(variant.metric in names for variant in ways[0].given):
+            return None
+        (way,) = ways
+        asked = self._asked(way.plugin, trouble)
+        texts = self._selection(trouble, way)
+        if not asked or texts is None:
+            return None
+        writer = source.writer()
+        last = len(self._request.plugins) - 1
+        place = next((n for n, each in enumerate(self._request.plugins) if each.label == label), last)
+        path = (*self._request.path, "config")
+        made = [
+            writer.before((*self._request.path, "plugins", place), asked),
+            writer.put((*path, asked.rpartition("#")[2]), way.options),
+            *self._selected(trouble, texts),
+        ]
+        edit = edit_of("insert", made, filter=asked, instance=label)
+        return edit if edit is not None and _is_toml(source.text, edit) else None
+
+    # ------------------------------------------------------------------------------------------------------- words
+
+    def told(self, trouble: Trouble, **facts: str) -> str:
+        """What mends it, in the words of a request.
+
+        Args: facts, `metric` and `wanted` as the message has them.
+        """
+        facts["instance"] = trouble.instance.label
+        facts["where"] = "" if self._request.document is None else f" {_say('where')}"
+        for way in self._existing(trouble):
+            if settings := self._settings_of(trouble, way):
+                return _say("there", **facts, filter=way.plugin, settings=" or ".join(settings))
+        leaves = self._leaving(trouble)
+        without = _say("without", **facts, settings=leaves) if leaves else ""
+        ways = sorted((way for way in self._ways(trouble) if self._takes(trouble, way)), key=lambda way: way.cost)
+        for way in ways:
+            if found := self._insertion(trouble, way):
+                if leaves and found[1].endswith(leaves):
+                    without = _say("without-same", **facts)
+                variant = "insert" if found[1] else "plain"
+                return _say(variant, **facts, filters=found[0], settings=found[1], without=without)
+        if ways:
+            return _say("keep", **facts, filter=ways[0].plugin, without=without)
+        if name := "" if self._scales(trouble) else self._named(trouble):
+            return _say("some", **facts, filter=name, without=without)
+        return _say("leave", **facts, settings=leaves) if leaves else self._without_filter(trouble, facts)
+
+    def _without_filter(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
+        """What mends it where neither a filter nor another selection does."""
+        if dropper := self._dropper(trouble):
+            return _say("drop", **facts, filter=dropper[0], settings=dropper[1])
+        if trouble.maker is not None and (options := self._other(trouble, trouble.maker)):
+            maker = trouble.maker.label
+            return _say("other", **facts, source=maker, settings=setting(self._request, maker, options))
+        if option := self._unit_option(trouble):
+            settings = setting(self._request, trouble.instance.label, {option: trouble.whole[0].unit})
+            return _say("unit", **facts, settings=settings)
+        if trouble.compiled.option and (others := self._others(trouble)):
+            more = " …" if len(others) > _NAMED else ""
+            name = f"config.{trouble.instance.label}.{trouble.compiled.option}"
+            return _say("takes", **facts, option=name, others=listed(others[:_NAMED]) + more)
+        return _say("none", **facts)
+
+    def _unit_option(self, trouble: Trouble) -> str:
+        """The option that says which unit is demanded, if that is what does not fit."""
+        clause = trouble.instance.contract.needs.metrics[trouble.compiled.place]
+        option = CONFIG.fullmatch(clause.unit) if trouble.clause == "unit" else None
+        return option[1] if option is not None and not self._scales(trouble) else ""
+
+    def _others(self, trouble: Trouble) -> list[str]:
+        """Metrics that reach the instance, that it could take and does not select."""
+        label, rule = trouble.instance.label, trouble.compiled.rule
+        there = (each for each in trouble.live if label not in each.via and not self._wrong(rule, each))
+        return sorted({variant.metric for variant in there})
+
+    def _insertion(self, trouble: Trouble, way: _Way) -> tuple[str, str] | None:
+        """The filters to put in, and what to write for it; None where that would not be enough."""
+        asked = self._asked(way.plugin, trouble)
+        if not asked:
+            return None
+        filters = [asked]
+        settings = [setting(self._request, asked.rpartition("#")[2], way.options)] if way.options else []
+        texts = self._selection(trouble, way)
+        if trouble.compiled.option and texts is not None:
+            if texts != trouble.texts:
+                settings.append(self._option(trouble, texts))
+        elif not trouble.compiled.option and way.keeps and (dropper := self._dropper(trouble, way)):
+            filters.append(dropper[0])
+            settings.append(dropper[1])
+        elif trouble.compiled.option or way.keeps:
+            return None
+        return " and ".join(f"`{each}`" for each in filters), " and ".join(settings)
+
+    def _option(self, trouble: Trouble, texts: Sequence[str]) -> str:
+        option = trouble.compiled.option
+        many = isinstance(trouble.instance.config[option], list)
+        return setting(self._request, trouble.instance.label, {option: list(texts) if many else texts[0]})
+
+    def _settings_of(self, trouble: Trouble, way: _Way) -> list[str]:
+        """What to write where a filter that is there makes what is wanted, and what it takes goes on, too."""
+        found = []
+        if way.option and trouble.sole and self._stays(trouble, way):
+            found.append(setting(self._request, way.plugin, {way.option: False}))
+        texts = self._selection(trouble, way) if trouble.compiled.option else None
+        if texts is not None:
+            found.append(self._option(trouble, texts))
+        return found
+
+    def _leaving(self, trouble: Trouble) -> str:
+        """What to write so that all is taken as before but what is wrong; empty where nothing would be."""
+        if not trouble.compiled.option:
+            return ""
+        for texts in self._without(trouble):
+            if self._holds(trouble, None, texts) and self._takes_something(trouble, texts):
+                return self._option(trouble, texts)
+        return ""
+
+    def _scales(self, trouble: Trouble) -> bool:
+        """Whether only a factor or a summand is missing, so that a filter of another dimension is no help."""
+        return trouble.clause == "unit" and any(self._same(part.unit, trouble.wanted[0]) for part in trouble.whole)
+
+    def _named(self, trouble: Trouble) -> str:
+        """The filter that could make of it what is wanted, with options that nobody but the user knows."""
+        return filter_for(self._catalogue, trouble.whole[0], trouble.clause, trouble.wanted, self._same)
+
+    def _dropper(self, trouble: Trouble, way: _Way | None = None) -> tuple[str, str] | None:
+        """A filter that drops what an output without an option for it cannot take, and what to write for it."""
+        placement = trouble.instance.contract.placement
+        if trouble.compiled.option or language().words["placement"][placement]["role"] == "filter":
+            return None
+        texts = trouble.texts
+        left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
+        taken = [part for variant in (*left, *(way.given if way else ())) for part in self._parts(variant, texts)]
+        if not taken:
+            return None
+        for contract in self._catalogue.contracts():
+            clauses = contract.needs.metrics
+            option = CONFIG.fullmatch(clauses[0].metric) if len(clauses) == 1 else None
+            if option is None or clauses[0].gives is not None or clauses[0].keeps is not False:
+                continue
+            if contract.name in trouble.labels or not is_listed(contract):
+                continue
+            if language().words["placement"][contract.placement]["role"] == "filter":
+                names = sorted(trouble.metrics)
+                return contract.name, setting(self._request, contract.name, {option[1]: names})
+        return None
+
+    def _other(self, trouble: Trouble, maker: Instance) -> dict[str, Any]:
+        """Other options with which a source gives nothing but what can be taken; empty where there are none."""
+        given = self._request.config.get(maker.label, {})
+        for clause in maker.contract.provides.metrics:
+            if not clause.when or holds_when(clause.when, maker.config, maker.contract.config):
+                continue
+            options = {name: each[0] if isinstance(each, list) else each for name, each in clause.when.items()}
+            new = _configured(maker.contract, maker, {**given, **_given(options, maker)})
+            parts = [self._parts(variant, trouble.texts) for variant in new.emits] if new is not None else []
+            if parts and all(parts) and not any(self._wrong(trouble.compiled.rule, p) for each in parts for p in each):
+                return options
+        return {}
+
+    # -------------------------------------------------------------------------------------------------------- ways
+
+    def _asked(self, plugin: str, trouble: Trouble) -> str:
+        """The word for a new instance; the empty text where its label is taken."""
+        asked = plugin if plugin not in trouble.labels else f"{plugin}#{plugin}-{trouble.instance.label}"
+        label = asked.rpartition("#")[2]
+        return "" if label in trouble.labels or label in self._request.config else asked
+
+    def _ways(self, trouble: Trouble) -> Iterator[_Way]:
+        """Every filter with one rule that takes the metrics and gives others."""
+        place = language().rank("placement", trouble.instance.contract.placement)
+        for contract in self._catalogue.contracts():
+            role = language().words["placement"][contract.placement]["role"]
+            early = language().rank("placement", contract.placement) <= place
+            if role != "filter" or not early or len(contract.needs.metrics) != 1 or not is_listed(contract):
+                continue
+            options = _options(contract, trouble)
+            rule = None if options is None else _rule(contract, options, trouble)
+            if options is None or rule is None or rule.gives is None:
+                continue
+            given = [self._made(rule, part, contract.name) for part in trouble.whole]
+            found = tuple(new for new in given if new is not None)
+            if found and len(found) == len(given):
+                exact = all(map(self._is_exact, [trouble] * len(found), trouble.whole, found))
+                cost = (*changes(contract.needs.metrics[0], trouble.clause), contract.name)
+                yield _Way(plugin=contract.name, given=found, options=options, exact=exact, keeps=rule.keeps, cost=cost)
+
+    def _existing(self, trouble: Trouble) -> Iterator[_Way]:
+        """Every filter of the chain that makes of the metrics what goes on to the instance."""
+        there = {(variant.origin, variant.metric) for variant in trouble.live}
+        for instance in trouble.filters:
+            given: list[Variant] = []
+            keeping: set[str] = set()
+            for part in trouble.whole:
+                for compiled in instance.rules:
+                    new = None if compiled.formula else self._made(compiled.rule, part, instance.label)
+                    if new is not None and (instance.label, new.metric) in there:
+                        given.append(new)
+                        clause = instance.contract.needs.metrics[compiled.place].keeps
+                        option = CONFIG.fullmatch(clause) if isinstance(clause, str) else None
+                        keeping.add(option[1] if option else "")
+                        break
+            way = _Way(plugin=instance.label, given=tuple(given), option=keeping.pop() if len(keeping) == 1 else "")
+            if given and len(given) == len(trouble.whole) and self._takes(trouble, way):
+                yield way
+
+    def _made(self, rule: Rule, part: Variant, label: str) -> Variant | None:
+        """What a filter makes of a metric; None where it cannot take it, or not all of it."""
+        hits, rest = selectors.split_list(part, rule.select, self._same)
+        new = give(rule, part, label, self._quality)
+        if rest or len(hits) != 1 or new is None or self._wrong(rule, part):
+            return None
+        return new if new.metric != part.metric else None
+
+    @staticmethod
+    def _is_exact(trouble: Trouble, part: Variant, new: Variant) -> bool:
+        """Whether nothing is changed but the name and what is wrong."""
+        kept = {name: getattr(new, name) for name in ("metric", "origin", "via", "quality", trouble.clause)}
+        if trouble.clause == "kind":
+            kept["additive"] = new.additive  # follows from the kind
+        elif trouble.clause == "unit":
+            kept["type"] = new.type  # what is converted is no integer any more
+        return getattr(new, trouble.clause) in trouble.wanted and part._replace(**kept) == new
+
+    def _takes(self, trouble: Trouble, way: _Way) -> bool:
+        """Whether the rule can take what a filter gives."""
+        return not any(self._wrong(trouble.compiled.rule, new) for new in way.given)
+
+    # --------------------------------------------------------------------------------------------------- selections
+
+    def _selection(self, trouble: Trouble, way: _Way) -> list[str] | None:
+        """A selection that takes what a filter gives in the place of what is wrong."""
+        if not trouble.compiled.option:
+            return None
+        old = [trouble.texts] if not way.keeps else []
+        renames = {part.metric: new.metric for part, new in zip(trouble.whole, way.given, strict=True)}
+        found = (texts for texts in (*old, *self._selections(trouble, renames)) if self._holds(trouble, way, texts))
+        return next(found, None)
+
+    def _selections(self, trouble: Trouble, renames: Mapping[str, str]) -> Iterator[list[str]]:
+        """Selections that could take what is made of the metrics, by their new names."""
+        old = trouble.texts
+        if trouble.item >= 0:
+            item = selectors.parse(old[trouble.item])
+            if item.glob in renames:
+                yield _replaced(old, trouble.item, old[trouble.item].replace(item.glob, renames[item.glob], 1))
+                return
+        yield from self._without(trouble)
+
+    def _without(self, trouble: Trouble) -> Iterator[list[str]]:
+        """Selections that could leave out what is wrong."""
+        old, rule = trouble.texts, trouble.compiled.rule
+        if trouble.item >= 0:
+            demands = {name: getattr(rule, name) for name in _DEMANDS if getattr(rule, name)}
+            for conditions in ({trouble.clause: trouble.wanted}, demands):
+                if text := _conditioned(old[trouble.item], conditions):
+                    yield _replaced(old, trouble.item, text)
+            if len(old) > 1:
+                yield [*old[: trouble.item], *old[trouble.item + 1 :]]
+        wrong = {variant.metric for variant in trouble.live if self._faulty(trouble, variant)}
+        for names in (trouble.metrics, wrong):
+            if len(names) <= _NAMED:
+                yield [*old, *(f"!{name}" for name in sorted(names))]
+
+    def _faulty(self, trouble: Trouble, variant: Variant) -> bool:
+        """Whether something is selected of a metric that the rule cannot take."""
+        return any(self._wrong(trouble.compiled.rule, part) for part in self._parts(variant, trouble.texts))
+
+    def _holds(self, trouble: Trouble, way: _Way | None, texts: Sequence[str]) -> bool:
+        """Whether a selection takes what the filter gives, nothing that is wrong, and all else as before.
+
+        Other metrics that are wrong may be left out or not: what is said of them mends them. Each item has to mean
+        something still.
+        """
+        rule = trouble.compiled.rule
+        made = way.given if way else ()
+        gone = trouble.metrics if way and not way.keeps else frozenset[str]()
+        live = [variant for variant in trouble.live if variant.metric not in gone]
+        names = {variant.metric for variant in made}
+        for variant in live:
+            now, before = self._parts(variant, texts), self._parts(variant, trouble.texts)
+            if variant.metric in names:
+                continue
+            sound = {part for part in before if not self._wrong(rule, part)}
+            if now != sound and (variant.metric in trouble.metrics or now != before):
+                return False
+        taken = [self._parts(variant, texts) for variant in made]
+        if not all(taken) or any(self._wrong(rule, part) for parts in taken for part in parts):
+            return False
+        return all(any(self._means(text, variant) for variant in (*live, *made)) for text in texts)
+
+    def _means(self, text: str, variant: Variant) -> bool:
+        """Whether an item of a list, an exclusion too, selects something of a metric."""
+        selector = selectors.parse(text)._replace(excludes=False)
+        return selectors.split(variant, selector, self._same)[0] is not None
+
+    def _stays(self, trouble: Trouble, way: _Way) -> bool:
+        """Whether the selection holds as it is once what is wrong does not go on."""
+        left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
+        texts = trouble.texts
+        return all(self._parts(variant, texts) for variant in way.given) and all(
+            any(self._means(text, variant) for variant in left) for text in texts
+        )
+
+    def _takes_something(self, trouble: Trouble, texts: Sequence[str]) -> bool:
+        return any(self._parts(variant, texts) for variant in trouble.live)
+
+    def _parts(self, variant: Variant, texts: Sequence[str]) -> set[Variant]:
+        select = tuple(map(selectors.parse, texts))
+        return {hit.part for hit in selectors.split_list(variant, select, self._same)[0]}
+
+    def _selected(self, trouble: Trouble, texts: Sequence[str]) -> Iterator[Change | None]:
+        """The changes that make another selection of the one that is there."""
+        label, option = trouble.instance.label, trouble.compiled.option
+        path = (*self._request.path, "config", label, option)
+        given = self._request.config.get(label, {}).get(option)
+        old = trouble.texts
+        if given is None:
+            many = isinstance(trouble.instance.config[option], list)
+            assert self._request.document is not None
+            yield self._request.document.writer().put(path, list(texts) if many else texts[0])
+            return
+        many = isinstance(given.raw, list)
+        for place, text in enumerate(texts):
+            if place >= len(old):
+                assert self._request.document is not None
+                yield self._request.document.writer().before((*path, 0), text) if many else None
+            elif text != old[place]:
+                yield rewritten(given.locate((place,) if many else ()), old[place], text)
+
+
+def _is_toml(text: str, edit: Edit) -> bool:
+    try:
+        tomllib.loads(applied(text, edit.changes))
+    except ValueError:
+        return False
+    return True
+
+
+def _options(contract: Contract, trouble: Trouble) -> dict[str, Any] | None:
+    """The options of a filter for the metrics at hand; none where its contract says what it takes.
+
+    None where it cannot be told to take them.
+    """
+    clause = contract.needs.metrics[0]
+    selection = CONFIG.fullmatch(clause.metric)
+    if selection is None:
+        return {}
+    names = sorted(trouble.metrics)
+    if trouble.clause == "kind" and len(names) > _NAMED and trouble.item >= 0:
+        kinds = sorted({part.kind for part in trouble.whole})
+        names = [with_condition(selectors.parse(trouble.texts[trouble.item]), "kind", kinds)]
+    many = contract.config[selection[1]].type != "metric"
+    if not many and len(names) != 1:
+        return None
+    options: dict[str, Any] = {selection[1]: names if many else names[0]}
+    unit = CONFIG.fullmatch(clause.unit)
+    if unit is not None:
+        units = {trouble.wanted[0]} if trouble.clause == "unit" else {part.unit for part in trouble.whole}
+        if len(units) != 1:
+            return None
+        options[unit[1]] = units.pop()
+    return options
+
+
+def _rule(contract: Contract, options: Mapping[str, Any], trouble: Trouble) -> Rule | None:
+    """The rule of a filter with its options put in; None where these are not enough."""
+    new = _configured(contract, trouble.instance, _given(options, trouble.instance))
+    return None if new is None or len(new.rules) != 1 else new.rules[0].rule
+
+
+def _given(options: Mapping[str, Any], instance: Instance) -> dict[str, Given]:
+    """Options as a request would give them, at the place of an instance."""
+    span = instance.span
+    return {name: Given(raw=raw, keys=(span,), locate=lambda _: span) for name, raw in options.items()}
+
+
+def _configured(contract: Contract, instance: Instance, given: Mapping[str, Given]) -> Instance | None:
+    """A new instance of a contract; None where its options are not enough."""
+    new = Instance(label=contract.name, contract=contract, span=instance.span, because="")
+    return None if configure(new, given) else new
+
+
+def _say(variant: str, **facts: str) -> str:
+    return language().phrase("text", "fit", "text", variant, **facts)
+
+
+def _replaced(texts: Sequence[str], place: int, text: str) -> list[str]:
+    return [*texts[:place], text, *texts[place + 1 :]]
+
+
+def _conditioned(text: str, conditions: Mapping[str, str | tuple[str, ...]]) -> str:
+    """The text of a selector with more conditions; empty where one cannot be written, as a unit with braces."""
+    for name, values in conditions.items():
+        try:
+            text = with_condition(selectors.parse(text), name, (values,) if isinstance(values, str) else values)
+            selectors.parse(text)
+        except selectors.SelectorError:
+            return ""
+    return text
+
+
+def with_condition(selector: Selector, name: str, values: Sequence[str]) -> str:
+    """The text of a selector with one more condition."""
+    conditions = [(key, each) for key, each in selector.conditions if key != name] + [(name, tuple(values))]
+    inside = ",".join(f"{key}={'|'.join(each)}" for key, each in conditions)
+    return f"{'!' * selector.excludes}{selector.glob}{{{inside}}}"

@@ -1,0 +1,53 @@
+"""Settings: how an option is written so that it stands in a request as this is written, for the help of a diagnostic.
+
+A dotted key behind an inline table of the same name is no TOML, and one below the header of another table belongs to
+that: so the words follow the form that the mount file has.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from meter.contracts.editing.edits import key
+from meter.contracts.editing.writing import toml
+from meter.contracts.language import language
+from meter.contracts.request import Request
+
+
+def setting(request: Request, label: str, options: Mapping[str, Any]) -> str:
+    """What to write so that an instance has these options, in backticks, and where that is not plain to see."""
+    if request.document is None:
+        words = [f"{name}={each}" for name, value in options.items() for each in _each(value)]
+        return _told("command", text=" ".join(map(shlex.quote, words)), place=label)
+    path = (*request.path, "config", label)
+    writer = request.document.writer()
+    inline = writer.inline(path)
+    if inline is not None:
+        below = path[len(inline) :]
+        text = _pairs(options) if not below else f"{_dotted(below)} = {toml(options)}"
+        return _told("inside", text=text, place=_dotted(inline[len(request.path) :] or inline))
+    if writer.headed(path) or (not writer.mentioned(path) and writer.any_headed(path[:-1])):
+        return _told("below", text=_pairs(options), place=f"[{_dotted(path)}]")
+    if len(options) > 1 and not writer.mentioned(path):
+        return _told("", text=f"{_dotted(path[2:])} = {toml(options)}")
+    pairs = (_told("", text=f"{_dotted((*path[2:], name))} = {toml(value)}") for name, value in options.items())
+    return " and ".join(pairs)
+
+
+def _told(variant: str, **facts: str) -> str:
+    return language().phrase("text", "setting", "text", variant, **facts)
+
+
+def _each(value: Any) -> list[str]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [each if isinstance(each, str) else toml(each) for each in values]
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(key(str(part)) for part in path)
+
+
+def _pairs(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key(name)} = {toml(value)}" for name, value in options.items())
