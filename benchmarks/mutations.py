@@ -1,10 +1,10 @@
 """`python -m benchmarks.mutations [--some] [--page]`: faults planted into sound mounts, and what becomes of each.
 
 One clause of a contract or one word of a mount file is changed at a time, in the good twins of the misconfigurations,
-the example mounts and every contract that they use. Of one fault, which is one cause, errors of one code may be said.
-Ends with 1 where a fault survives that nothing explains, where errors of more codes are said, or where a reason
-explains nothing. All of them take a minute; `--some` plants the part that the tests plant, `--page` writes the table
-into docs/misconfigurations.md.
+the example mounts and every contract that they use. Of one fault, which is one cause, errors of one code may be said;
+of two in different places of a mount file those of both. Ends with 1 where a fault survives that nothing explains,
+where other errors are said, or where a reason explains nothing. All of them take some minutes; `--some` plants the part
+that the tests plant, `--page` writes the table into docs/misconfigurations.md.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.mutations.causes import BOTH_TRUE, several
+from tests.mutations.causes import BESIDES, BOTH_TRUE, HIDDEN, Pairs, several
 from tests.mutations.census import Census, census, subset
 from tests.mutations.judge import VERDICTS, faults
 from tests.mutations.reasons import reasons
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "misconfigurations.md"
+FEW: Final = 20
+"""So many pairs of faults are planted in each mount file with `--some`."""
 _BEGIN: Final = "<!-- written by python -m benchmarks.mutations --page -->\n"
 _END: Final = "<!-- end of the table -->\n"
 
@@ -57,15 +59,22 @@ def main(words: Sequence[str]) -> int:
     apart = [each for each in said if each.why is None]
     for each in apart:
         print(f"several codes, {', '.join(each.codes)}: {each.mount}: {each.fault.said}")
-    idle = [reason for reason in BOTH_TRUE if whole and all(each.why != reason for each in said)]
-    for reason in idle:
-        print(f"explains nothing: {reason.kind}, {reason.clauses}: {reason.why}")
+    idle = [each.why for each in BOTH_TRUE if whole and all(one.why != each for one in said)]
+    pairs = Pairs()
+    wrong = list(pairs.wrong(None if whole else FEW))
+    print(f"{pairs.planted} pairs of faults in {time.monotonic() - begin:.0f} s")
+    for pair in wrong:
+        print(f"hidden {pair.hidden}, besides {pair.besides}: {pair.one.said} AND {pair.other.said}")
+    idle += [each.why for each in HIDDEN if whole and each not in pairs.needed]
+    idle += [why for code, why in BESIDES.items() if whole and code not in pairs.needed]
+    for why in idle:
+        print(f"explains nothing: {why}")
     if "--page" in words:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(_BEGIN)
         after = rest.partition(_END)[2]
         PAGE.write_text(before + _BEGIN + "\n" + "\n".join(lines) + "\n\n" + _END + after, encoding="utf-8")
-    return 1 if found.unexplained or stale or apart or idle else 0
+    return 1 if found.unexplained or stale or apart or wrong or idle else 0
 
 
 if __name__ == "__main__":

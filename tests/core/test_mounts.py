@@ -577,6 +577,19 @@ class TestResolve:
         assert [(fault.code, fault.spans[0].line) for fault in found] == [("E-CLAUSE-TYPE", 4)]
         assert self.resolved(world).rewritten == ""
 
+    @pytest.mark.parametrize("mountpoint", ["/bad", None])
+    def test_what_else_is_wrong_with_what_is_malformed_is_said(self, world: World, mountpoint: str | None) -> None:
+        """In one go: a word that is none hides no wrong option of another instance."""
+        text = '[mounts."/bad"]\nplugins = ["probe", 7, "sink"]\nconfig.probe.interval = "soon"\n'
+        world.file.write_text(world.file.read_text() + text)
+        plans, found = world.mounts().check_all(mountpoint)
+
+        assert [fault["code"] for fault in found] == ["E-CLAUSE-TYPE", "E-CONFIG-TYPE"]
+        assert [plan["mountpoint"] for plan in plans] == ([] if mountpoint else ["/host"])
+        with pytest.raises(ContractError) as refusal:
+            world.mounts().ready([mountpoint] if mountpoint else [])
+        assert [each.code for each in refusal.value.diagnostics] == ["E-CLAUSE-TYPE", "E-CONFIG-TYPE"]
+
     def test_checking_writes_nothing(self, world: World) -> None:
         """Whatever is stale, edited or missing."""
         world.file.write_text(world.file.read_text() + '[mounts."/two"]\nplugins = ["probe", "sink"]\n')

@@ -17,7 +17,7 @@ from meter.contracts.host import Assumed
 from meter.contracts.instances import holds_when
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import parse_toml, read
-from meter.contracts.request import Request, from_document
+from meter.contracts.request import Request, from_document, remains
 from meter.contracts.shelf import Entry
 from tests.misconfig.cases import Answers, cases, shelf
 from tests.mutations.documents import dumps
@@ -105,7 +105,10 @@ class Base:
     ) -> tuple[dict[str, Request], dict[str, Checked], list[Diagnostic]]:
         parsed = parse_toml(dumps(document), self.name)
         assert isinstance(parsed, tuple), parsed
-        requests, faults = from_document(parsed[0], Source(self.name, parsed[1]))
+        source = Source(self.name, parsed[1])
+        requests, faults = from_document(parsed[0], source)
+        for rest in remains(parsed[0], source).values():
+            faults += [each for each in check(rest, known, self.host).diagnostics if each.level == "error"]
         checked = {name: check(request, known, self.host) for name, request in sorted(requests.items())}
         return requests, checked, [*faults, *(each for one in checked.values() for each in one.diagnostics)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from meter.contracts.language import language
-from tests.mutations.causes import several
+from tests.mutations.causes import Pairs, several
 from tests.mutations.census import Census, census, subset
 from tests.mutations.documents import dumps
 from tests.mutations.judge import NOWHERE, PLAN, REFUSED, Fault, Verdict, bases, by_name, faults, judge
@@ -21,10 +21,12 @@ from tests.mutations.mutators import Mutation, of_contract
 from tests.mutations.reasons import reasons
 
 PAGE = Path(__file__).parents[2] / "docs" / "misconfigurations.md"
-PART = 4
+PART = 3
 """So many faults of one kind in one clause of a contract are planted to see what is said of each."""
-BESIDE = 3
+BESIDE = 2
 """A contract with a fault is checked in so many mount files."""
+TWICE = 20
+"""So many pairs of faults are planted in each mount file."""
 PROBE = """
 name = "probe"
 version = "1.0.0"
@@ -97,6 +99,14 @@ def test_one_cause_is_one_error() -> None:
     planted += [fault for fault in subset(PART) if fault.target not in mounts]
     shown = [f"{each.mount}: {each.codes}: {each.fault.said}" for each in several(planted, BESIDE) if each.why is None]
     assert shown == []
+
+
+def test_of_two_faults_both_are_said() -> None:
+    """In different places of a mount file neither hides the other, and they make up no third one, but for reasons."""
+    pairs = Pairs()
+    shown = [f"{each.one.said} AND {each.other.said}: {each.hidden} {each.besides}" for each in pairs.wrong(TWICE)]
+    assert shown == []
+    assert pairs.planted >= 500
 
 
 def test_the_verdict_tells_what_is_noticed() -> None:

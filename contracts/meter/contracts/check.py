@@ -15,12 +15,12 @@ from attrs import evolve, frozen
 from meter.contracts import plan as plans
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.collector import uncollected
-from meter.contracts.configured import RECOVERED, missing_instances
+from meter.contracts.configured import missing_instances
 from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, cut_short
+from meter.contracts.doubt import Doubt, known_of
 from meter.contracts.flow import flow
 from meter.contracts.host import Host
-from meter.contracts.instances import Instance, configure, strangers
-from meter.contracts.language import language
+from meter.contracts.instances import Instance, configure
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
 from meter.contracts.presence import degraded, presence
@@ -66,7 +66,10 @@ def _failed(found: Sequence[Diagnostic]) -> bool:
 
 
 def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
-    """Check a request: resolve, configure, order, flow, host."""
+    """Check a request: resolve, configure, order, flow, host.
+
+    One of which not everything could be told has no plan, and no more is said than what is wrong all the same.
+    """
     with uncollected():
         return _check(request, catalogue, host)
 
@@ -74,7 +77,7 @@ def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
 def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     resolution = Resolution(request, catalogue, host)
     resolved = resolution.base()
-    if not resolution.recommends or _failed(resolved.diagnostics):
+    if request.unread or not resolution.recommends or _failed(resolved.diagnostics):
         return _Stages(request, catalogue, host, resolved).end()
     whole = resolution.whole()
     base = _Stages(request, catalogue, host, evolve(resolved, labels=whole.labels) if whole.taken else whole)
@@ -110,7 +113,7 @@ class _Stages:
         self.catalogue = catalogue
         self.host = host
         self.resolved = resolved
-        self.found = list(resolved.diagnostics)
+        self.found = known_of(request, resolved.diagnostics)
         self._plan = self._run()
         self.taken = resolved.taken
         self.size = len(there)
@@ -130,66 +133,51 @@ class _Stages:
     def _run(self) -> Callable[[], Plan] | None:
         """All stages; what makes the plan, where there is one."""
         request, resolved, host, found = self.request, self.resolved, self.host, self.found
-        if not self.failed:
-            found += strangers(request, {instance.label for instance in resolved.instances}, resolved.labels)
-        unset = _Unset(request, found)
-        errors = 0
-        for instance in resolved.instances:
-            if errors > MANY:  # no other one is told
-                break
-            given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
-            told = [each for each in configure(instance, given, hands) if not unset.explained(each, instance)]
-            errors += sum(each.level == "error" for each in told)
-            found += told
-            found += received(instance, request, host)
-            found += degraded(instance, host)
-        if not self.failed:
-            found += islice(missing_instances(resolved.instances, request), MANY + 1)
-        if self.failed:
+        doubt, sound = self._configured()
+        if doubt.chain:
+            found += (each for instance in sound for each in presence(instance, request, host))
             return None
         ordered = order(resolved.instances, request)
         found += ordered.diagnostics
-        if self.failed:
+        if _failed(ordered.diagnostics):
             return None
         by_label = {instance.label: instance for instance in resolved.instances}
         chain = [by_label[label] for label in ordered.order]
         flowed = flow(chain, self.catalogue, request)
         found += flowed.diagnostics
         for instance in chain:
-            found += presence(instance, request, host)
-        found += promises(chain, request, self.catalogue)
+            if instance in sound:
+                found += presence(instance, request, host)
+        if len(sound) == len(chain):
+            found += promises(chain, request, self.catalogue)
         if not self.failed:
             found += wanted(request, chain, flowed)
-        if self.failed:
+        if self.failed or request.unread:
             return None
         return lambda: plans.make(request.mountpoint, chain, ordered.edges, flowed, resolved)
 
-
-class _Unset:
-    """Options that are not set: which of them follow from what was found before.
-
-    An instance that was called otherwise has none of its options. What an instance without a table lacks may well stand
-    in one of which there is no instance. What recovers has nothing to name where there is nothing to recover.
-    """
-
-    def __init__(self, request: Request, found: Sequence[Diagnostic]) -> None:
-        clashes = [each for each in found if each.code == "E-CONFIG-CLASH" and not each.variant]
-        self._tables = request.config
-        self._misspelt = {each.edit.facts["new"] for each in clashes if each.edit}
-        self._elsewhere = {option for each in clashes for option in request.config[each.facts["label"]]}
-        self._nobody = {each.facts["role"] for each in found if each.code == "E-ROLE-COUNT"}
-
-    def explained(self, each: Diagnostic, instance: Instance) -> bool:
-        """Whether a diagnostic of an instance's configuration follows from another one."""
-        if each.code != "E-CONFIG-MISSING":
-            return False
-        option = each.facts["option"]
-        recovers = language().words["placement"][instance.contract.placement].get("recovers")
-        return (
-            instance.label in self._misspelt
-            or (instance.label not in self._tables and option in self._elsewhere)
-            or (option == RECOVERED and recovers in self._nobody)
-        )
+    def _configured(self) -> tuple[Doubt, Collection[Instance]]:
+        """Configure all instances: what is not known then, and the instances with which nothing is wrong."""
+        request, resolved, host, found = self.request, self.resolved, self.host, self.found
+        doubt = Doubt(request, resolved.instances, resolved.labels, found)
+        found += doubt.strangers
+        errors = 0
+        sound: dict[Instance, None] = {}
+        for instance in resolved.instances:
+            if errors > MANY:  # no other one is told
+                break
+            given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
+            wrong = configure(instance, given, hands)
+            wrong += received(instance, request, host)
+            wrong += degraded(instance, host)
+            told = doubt.causes(instance, wrong)
+            errors += sum(each.level == "error" for each in told)
+            found += told
+            if not _failed(wrong):
+                sound[instance] = None
+        if not self.failed:
+            found += islice(missing_instances(resolved.instances, request), MANY + 1)
+        return doubt, sound
 
 
 def _ordered(request: Request, without: AbstractSet[str]) -> tuple[tuple[str, ...], ...]:

@@ -166,9 +166,9 @@ def configure(
         else:
             instance.config[name] = options.canonical(option, option.default)
             instance.origins[name] = "default"
-    if found:
+    if not all(harmless(each, contract) for each in found):
         return found
-    for place, text in enumerate(contract.require):
+    for place, text in enumerate(() if found else contract.require):
         constraint = parse_constraint(text)
         if instance.keeps(constraint) is False:
             span = contract.source.value("require", place)
@@ -178,6 +178,24 @@ def configure(
     for compiled in instance.rules:
         found += _names_of(instance, compiled, given)
     return found
+
+
+def flowing(contract: Contract) -> set[str]:
+    """The options of a contract on which it depends what flows and how often."""
+    given, read = contract.provides.metrics, contract.needs.metrics
+    text = repr((given, read))
+    guards = {name for when in (*(each.when for each in given), *(each.when for each in read)) for name in when}
+    return {"interval", *guards, *(name for name in contract.config if f"config.{name}" in text)}
+
+
+def harmless(fault: Diagnostic, contract: Contract) -> bool:
+    """Whether what is wrong with a configuration leaves known what flows."""
+    option = fault.facts.get("option", "")
+    if fault.code == "E-CONFIG-UNKNOWN":
+        meant = likely(option, contract.config)
+        return bool(meant) and flowing(contract).isdisjoint(meant)
+    known = ("E-CONFIG-MISSING", "E-CONFIG-TYPE", "E-CONFIG-RANGE", "E-CONFIG-CLASH")
+    return fault.code in known and option not in flowing(contract)
 
 
 def _other(instance: Instance, option: Option, name: str, value: Given, each: Handed | None) -> Iterator[Diagnostic]:

@@ -12,7 +12,7 @@ from meter.contracts import keynames, options, references
 from meter.contracts import words as words_
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, nearest
 from meter.contracts.digests import canonical_bytes, digest
-from meter.contracts.editing.edits import Edit, clear, renamed
+from meter.contracts.editing.edits import Edit, clear, likely, renamed
 from meter.contracts.language import language
 from meter.contracts.model import Option, Source
 from meter.contracts.selectors import METRIC
@@ -72,6 +72,8 @@ class Request:
     optional: tuple[Asked, ...] = ()
     want: tuple[str, ...] = ()
     recommends: bool = True
+    unread: frozenset[At] = field(eq=False, default=frozenset())
+    """What it says and cannot be told: words, `config` with a label, words with a text of theirs that is no name."""
     span: Span = field(eq=False)
     source: Source | None = field(eq=False, repr=False, default=None)
     """The mount file; None for a command line."""
@@ -112,6 +114,9 @@ class Request:
 
 def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
     return Diagnostic(code=code, facts=facts, spans=(span,), clause=facts.get("clause", ""), variant=variant)
+
+
+_NOWHERE: Final = Span("", 1, 1)
 
 
 def check_mountpoint(mountpoint: str, span: Span) -> Diagnostic | None:
@@ -291,22 +296,28 @@ def _fits(type_: str, value: Any) -> bool:
 
 
 def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, list[Diagnostic]]:
+    found = _faults(mountpoint, body, source)
+    return (None, found) if found else (_made(mountpoint, body, source), [])
+
+
+def _faults(mountpoint: str, body: Any, source: Source) -> list[Diagnostic]:
+    """What is wrong with one table of `mounts` by itself."""
     base: At = ("mounts", mountpoint)
     words = language().words["request"]
     found: list[Diagnostic] = []
     if fault := check_mountpoint(mountpoint, source.key(*base)):
         found.append(fault)
     if not isinstance(body, dict):
-        return None, [*found, _type(source, base, mountpoint, body, "table", f'[mounts."{mountpoint}"]')]
-    for name in sorted(body):
-        if name not in words and not name.startswith("x-"):
-            facts = {"subject": f"`{mountpoint}`", "near": nearest(name, words)}
-            fault = _fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name)
-            meant = clear(name, [word for word in words if word not in body])
-            found.append(evolve(fault, edit=_renamed(source, (*base, name), meant)))
-    misspelt = {edit.facts["new"] for edit in (fault.edit for fault in found) if edit is not None}
+        return [*found, _type(source, base, mountpoint, body, "table", f'[mounts."{mountpoint}"]')]
+    explained: set[str] = set()
+    for name in _strange(body):
+        facts = {"subject": f"`{mountpoint}`", "near": nearest(name, words)}
+        fault = _fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name)
+        meant = likely(name, [word for word in words if word not in body])
+        explained.update(meant)
+        found.append(evolve(fault, edit=_renamed(source, (*base, name), meant[0] if len(meant) == 1 else "")))
     for name, says in words.items():
-        if name not in body and name not in misspelt and says["obligatory"] == "yes":
+        if name not in body and name not in explained and says["obligatory"] == "yes":
             facts = {"subject": f"`{mountpoint}`", "description": says["description"]}
             found.append(_fault("E-CLAUSE-MISSING", source.key(*base), **facts, clause=name))
         elif name in body and not _SHAPES[says["type"]](body[name]):
@@ -315,38 +326,93 @@ def _one(mountpoint: str, body: Any, source: Source) -> tuple[Request | None, li
     durability = body.get("durability")
     if isinstance(durability, str):
         found += _promise(durability, source.value(*base, "durability"), mountpoint)
-    if found:
-        return None, found
-    plugins, optional = (
-        [_asked(text, source.value(*base, word, place)) for place, text in enumerate(body.get(word, []))]
-        for word in ("plugins", "optional")
-    )
-    want = tuple(body.get("want", ()))
-    found += [asked for asked in (*plugins, *optional) if isinstance(asked, Diagnostic)]
-    for place, text in enumerate(want):
+    for word in ("plugins", "optional"):
+        asked = (_asked(text, source.value(*base, word, place)) for place, text in _places(body.get(word)))
+        found += [each for each in asked if isinstance(each, Diagnostic)]
+    for place, text in _places(body.get("want")):
         if not METRIC.fullmatch(text):
             found.append(_wanted(text, source.value(*base, "want", place)))
-    if found:
-        return None, found
+    return found
+
+
+def _strange(body: Mapping[str, Any]) -> list[str]:
+    """The words of a table that no request has."""
+    return [name for name in sorted(body) if name not in language().words["request"] and not name.startswith("x-")]
+
+
+def _places(value: Any) -> list[tuple[int, str]]:
+    """The texts of a list with their places in it."""
+    return [(at, each) for at, each in enumerate(value) if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _made(mountpoint: str, body: Mapping[str, Any], source: Source) -> Request:
+    """The request of one table, without what is wrong with it."""
+    base: At = ("mounts", mountpoint)
+    words = language().words["request"]
+    sound = {name: body[name] for name, says in words.items() if name in body and _SHAPES[says["type"]](body[name])}
+    asked = {
+        word: [_asked(text, source.value(*base, word, place)) for place, text in _places(body.get(word))]
+        for word in ("plugins", "optional")
+    }
+    plugins, optional = (tuple(each for each in found if isinstance(each, Asked)) for found in asked.values())
+    tables = body.get("config", {})
     config = {
         label: {name: _given(raw, source, (*base, "config", label, name)) for name, raw in sorted(table.items())}
-        for label, table in sorted(body.get("config", {}).items())
+        for label, table in (sorted(tables.items()) if isinstance(tables, dict) else ())
+        if isinstance(table, dict)
     }
-    request = Request(
+    return Request(
         mountpoint=mountpoint,
-        plugins=tuple(asked for asked in plugins if isinstance(asked, Asked)),
+        plugins=plugins,
         config=config,
         labels={label: source.mentions(*base, "config", label) for label in config},
-        prefer=tuple(body.get("prefer", ())),
-        durability=durability,
-        order=tuple(tuple(chain) for chain in body.get("order", ())),
-        optional=tuple(asked for asked in optional if isinstance(asked, Asked)),
-        want=want,
-        recommends=body.get("recommends", True),
+        prefer=tuple(sound.get("prefer", ())),
+        durability=sound["durability"] if sound.get("durability") in language().values("durability") else None,
+        order=tuple(tuple(chain) for chain in sound.get("order", ())),
+        optional=optional,
+        want=tuple(name for name in sound.get("want", ()) if METRIC.fullmatch(name)),
+        recommends=sound.get("recommends", True),
+        unread=_unread(mountpoint, body),
         span=source.value(*base, "plugins"),
         source=source,
     )
-    return request, found
+
+
+def _unread(mountpoint: str, body: Mapping[str, Any]) -> frozenset[At]:
+    """The words of a table that say something that cannot be told, as `Request.unread` has them."""
+    words = language().words["request"]
+    found: set[At] = set()
+    if check_mountpoint(mountpoint, _NOWHERE) is not None:
+        found.add(("mountpoint",))
+    if isinstance(body.get("durability"), str) and body["durability"] not in language().values("durability"):
+        found.add(("durability",))
+    for name in _strange(body):
+        absent = [word for word in words if word not in body]
+        found |= {(word,) for word in likely(name, absent) or absent}
+    for name, value in body.items():
+        if name in words and not _SHAPES[words[name]["type"]](value):
+            labels = [label for label in value if not isinstance(value[label], dict)] if isinstance(value, dict) else []
+            found |= {(name, label) for label in labels} or {(name,)}
+    for word in ("plugins", "optional"):
+        texts = (text for _, text in _places(body.get(word)))
+        found |= {(word, text) for text in texts if words_.split_name(text, numbers=True) is None}
+    if not all(METRIC.fullmatch(text) for _, text in _places(body.get("want"))):
+        found.add(("want",))
+    return frozenset(found)
+
+
+def remains(document: Mapping[str, Any], source: Source) -> dict[str, Request]:
+    """What can be told of the mounts of a `meter.toml` with which something is wrong, by mountpoint.
+
+    To say what else is wrong with them, never to be mounted. A mount of which no plugin can be told is left out.
+    """
+    mounts = document.get("mounts", {})
+    bodies = {name: mounts[name] for name in sorted(mounts)} if isinstance(mounts, dict) else {}
+    return {
+        name: _made(name, body, source)
+        for name, body in bodies.items()
+        if isinstance(body, dict) and isinstance(body.get("plugins"), list) and _faults(name, body, source)
+    }
 
 
 def _wanted(text: str, span: Span) -> Diagnostic:

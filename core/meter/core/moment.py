@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,7 +11,8 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
 from meter.contracts.claims import Held
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.request import Request
+from meter.contracts.model import Source
+from meter.contracts.request import Request, remains
 from meter.core.host import Probe
 
 Found = tuple[Catalogue, tuple[Diagnostic, ...]]
@@ -29,26 +31,34 @@ class Made(NamedTuple):
 class Moment:
     """What there was when a command began, and what it has found out since.
 
-    Args: `document` is that of the lock; `discover` finds the contracts, where they are asked for. With `whole` all
-    mounts of the file are handled, in the order of their names, and get along with those before them; else with those
-    that the lock has of unchanged requests.
+    Args: `path` is that of the mount file; `document` is that of the lock; `discover` finds the contracts, where they
+    are asked for. With `whole` all mounts of the file are handled, in the order of their names, and get along with
+    those before them; else with those that the lock has of unchanged requests.
     """
 
     def __init__(
         self,
         read: tuple[str, Mapping[str, Request], list[Diagnostic]],
+        path: str,
         document: dict[str, Any],
         discover: Callable[[], Found],
         *,
         whole: bool,
     ) -> None:
         self.text, self.requests, self.found = read
+        self.path = path
         self.document = document
         self.made: list[Made] = []
         self._discover = discover
         self._whole = whole
         self._plans: dict[str, dict[str, Any]] = {}
         self._held = Held({}) if whole else None
+
+    @cached_property
+    def rest(self) -> dict[str, Request]:
+        """What can be told of the mounts with which something is wrong, by mountpoint."""
+        broken = any(each.level == "error" for each in self.found)
+        return remains(tomllib.loads(self.text), Source(self.path, self.text)) if broken else {}
 
     @cached_property
     def catalogue(self) -> Found:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from attrs import evolve
@@ -18,7 +19,7 @@ from attrs import evolve
 from meter.contracts import claims, keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
-from meter.contracts.diagnostics import ContractError, Diagnostic, listed, nearest
+from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import clear, renamed
 from meter.contracts.host import DIGEST, SCHEMA, Host
 from meter.contracts.model import Contract, Source
@@ -150,7 +151,7 @@ class Mounts:
         Raises: ContractError (E-FILE), the mount file cannot be read or is no TOML.
         """
         read, document = self.read(), self.lock()
-        return Moment(read, document, lambda: self.catalogue(document), whole=whole)
+        return Moment(read, self.path, document, lambda: self.catalogue(document), whole=whole)
 
     def resolve(
         self,
@@ -181,7 +182,8 @@ class Mounts:
         self, mountpoint: str, now: Moment, *, locked: bool, span: Span | None
     ) -> tuple[Ready | None, list[Diagnostic]]:
         if mountpoint not in now.requests:
-            return None, self.refused(mountpoint, now.text, now.found, span or Span(self.path, 1, 1))
+            wrong = self.refused(mountpoint, now.text, now.found, span or Span(self.path, 1, 1))
+            return None, [*wrong, *self.besides(mountpoint, now)]
         request = now.requests[mountpoint]
         entry = now.entry(mountpoint)
         same_request = entry is not None and entry["request"] == request.digest()
@@ -248,7 +250,7 @@ class Mounts:
 
     def clashes(self, request: Request, plan: dict[str, Any], requests: Mapping[str, Request]) -> list[Diagnostic]:
         """E-CLAIM for what a plan claims and another mount claims too, as the lock has it of unchanged requests."""
-        now = Moment(("", requests, []), self.lock(), self.catalogue, whole=False)
+        now = Moment(("", requests, []), self.path, self.lock(), self.catalogue, whole=False)
         return _clashes(request, plan, requests, now.held)
 
     def refused(self, mountpoint: str, text: str, found: list[Diagnostic], span: Span) -> list[Diagnostic]:
@@ -259,6 +261,14 @@ class Mounts:
             return broken or [self.unknown(mountpoint, sorted(mounted), span)]
         return from_document({"mounts": {mountpoint: mounted[mountpoint]}}, Source(self.path, text))[1]
 
+    def besides(self, mountpoint: str, now: Moment) -> list[Diagnostic]:
+        """What else is wrong with a mount of which there is no request, by what can be told of it."""
+        rest = now.rest.get(mountpoint)
+        if rest is None:
+            return []
+        checked, _ = self.check(rest, now.catalogue[0])
+        return [each for each in checked.diagnostics if each.level == "error"]
+
     def ready(self, mountpoints: Sequence[str], *, locked: bool = False, spans: Sequence[Span] = ()) -> list[Ready]:
         """The plans of some mountpoints, of all where none is named; `spans` say where each was named.
 
@@ -266,6 +276,8 @@ class Mounts:
         """
         now = self.moment(whole=not mountpoints)
         wrong = Once(each for each in now.found if each.level == "error" and not mountpoints)
+        for name in () if mountpoints else islice(now.rest, MANY):
+            wrong.add(self.besides(name, now))
         names = list(mountpoints) or sorted(now.requests)
         if not names and not wrong.found:
             wrong.add([_fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)])
@@ -291,6 +303,8 @@ class Mounts:
         """
         now = self.moment(whole=mountpoint is None)
         found = Once(now.found if mountpoint is None else ())
+        for name in islice(now.rest, MANY) if mountpoint is None else ():
+            found.add(self.besides(name, now))
         plans: list[dict[str, Any]] = []
         for name in [mountpoint] if mountpoint is not None else sorted(now.requests):
             one, diagnostics = self.resolve(name, locked=locked, span=span, moment=now)
