@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from meter.core.faults import Fault
     from meter.core.keys import Key
     from meter.core.plugin import Missing
+    from meter.core.state import State
 
 COLLECT: Final = "collect"
 """The output that keeps batches in memory; `Running.take` and `Running.batches` hand them out."""
@@ -422,6 +423,10 @@ class Running:
     def tally(self) -> Tally:
         """What was done so far: polls, rows, ticks missed, rows lost."""
         return self._engine.tally()
+
+    def state(self) -> State:
+        """What each plugin has done and what waits for it at this moment; stops nobody."""
+        return self._engine.state()
 
     def take(self) -> list[Reading]:
         """What the output `collect` has got since the last call, in the order of delivery; it is kept no longer.

@@ -17,6 +17,7 @@ import click
 from meter.cli import common
 
 if TYPE_CHECKING:
+    from meter.cli.status import StatusLine
     from meter.core.backend import Mounted, Running
     from meter.core.engine import Tally
     from meter.core.faults import Fault
@@ -54,7 +55,8 @@ def run(
 
     Exit: 0 ok, 1 contract errors, 4 drift or stale lock, 5 something failed while running.
     """  # noqa: D205  (click shows the paragraph as it stands)
-    from meter.contracts import keynames  # light, but a help text needs none
+    from meter.cli.status import StatusLine  # light, but a help text needs none
+    from meter.contracts import keynames
 
     path = common.mount_file(file)
     backends = _backends(
@@ -64,7 +66,8 @@ def run(
         return backends
     gc.enable()
     several = len(backends) > 1
-    runs = [mounted.running(partial(_report, mounted.plan.mountpoint if several else "")) for mounted in backends]
+    line = StatusLine()
+    runs = [mounted.running(partial(_report, line, mounted.plan.mountpoint if several else "")) for mounted in backends]
     stop = _Stop()
     started = time.monotonic()
     for running in runs:
@@ -73,8 +76,9 @@ def run(
         if not stop.asked.is_set():
             common.say(f"running {running.plan.mountpoint}: {running.plan.chain}")
             running.start()
-    stopped = stop.asked
-    _wait(runs, stopped, for_)
+    line.begin(runs)
+    _wait(runs, stop.asked, for_, line)
+    line.end()
     for running in runs:
         tally = running.stop()
         spent = time.monotonic() - started
@@ -115,13 +119,14 @@ def _told(tally: Tally) -> str:
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}{how}" for n, word, how in shown)
 
 
-def _report(mountpoint: str, fault: Fault) -> None:
+def _report(line: StatusLine, mountpoint: str, fault: Fault) -> None:
     document = common.fault_json(fault)
     if mountpoint:
         from meter.contracts.language import language  # it is loaded, as there is a fault
 
         document["notes"].append(language().phrase("note", "backend", mountpoint=mountpoint))
-    common.show([document])
+    with line.aside():
+        common.show([document])
 
 
 class _Stop:
@@ -155,7 +160,7 @@ class _Stop:
             raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
 
 
-def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None) -> None:
+def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None, line: StatusLine) -> None:
     """Return when stopped, when the time is over, or when nobody has anything to do any more."""
     end = None if for_ns is None else time.monotonic() + for_ns / 1e9
     while not stopped.is_set() and not all(running.ended for running in runs):
@@ -163,3 +168,4 @@ def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None) -> 
         if remaining <= 0:
             return
         stopped.wait(remaining)
+        line.renew()
