@@ -35,6 +35,7 @@ GROUPS: Final = {
     "polling": "benchmarks.polling",
     "kilohertz": "benchmarks.kilohertz",
     "growth": "benchmarks.growth",
+    "delivery": "benchmarks.delivery",
     "churn": "benchmarks.churn",
 }
 """The module of each benchmark; imported when it runs, so that none measures what another has loaded."""

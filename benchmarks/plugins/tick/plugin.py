@@ -10,6 +10,8 @@ from meter.core.plugin import Source
 from meter.core.readings import ColumnSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meter.core.plugin import SourceContext
     from meter.core.readings import Readings
 
@@ -27,7 +29,8 @@ class Plugin(Source):
     def start(self, context: SourceContext) -> None:
         """Open the files; they keep how many numbers they have. Raises: OSError, one cannot be read."""
         self._files = [context.open(path) for path in self.config["files"]]
-        self._constant = list(range(self.config["series"]))
+        # Counters are whole numbers, levels have digits as measured ones do.
+        self._constant = [place + 0.1234567 if place % 2 else place for place in range(self.config["series"])]
         self._times = array("q", [0]) * self.config["room"]
         self._polls = 0
         group = self.config["groups"][0]
@@ -43,7 +46,7 @@ class Plugin(Source):
         self._polls += 1
         out.row(self._columns, self._numbers())
 
-    def _numbers(self) -> list[int]:
+    def _numbers(self) -> Sequence[float]:
         if not self._files:
             return self._constant
         numbers: list[int] = []
