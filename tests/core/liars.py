@@ -367,6 +367,8 @@ class Still:
 
     def __init__(self) -> None:
         self.time = 5_000 * SECOND
+        self.asleep = threading.Event()
+        """Set when somebody sleeps by it."""
 
     def now(self) -> int:
         """The present."""
@@ -380,6 +382,7 @@ class Still:
     def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
         """Sleep until woken."""
         del deadline_ns
+        self.asleep.set()
         assert wake.wait(DEADLINE_S)
 
 
@@ -421,6 +424,12 @@ def run(engine: Engine, clock: Still, *, deadline_s: float = 5.0) -> None:
     clock.advance(100)
     engine.go()
     engine.stop(deadline_s)
+
+
+def go(engine: Engine, clock: Still) -> None:
+    """Start the threads, of which none polls before it is woken: the test polls in its place."""
+    engine.go()
+    assert clock.asleep.wait(DEADLINE_S)
 
 
 def started(made_: Chain, clock: Clock) -> Engine:

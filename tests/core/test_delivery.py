@@ -9,7 +9,7 @@ import pytest
 
 from meter.core import delivery, elements
 from meter.core.pipeline import RAW_LIMIT
-from tests.core.liars import DEADLINE_S, Gate, Still, chain, output, run, source, started, world
+from tests.core.liars import DEADLINE_S, Gate, Still, chain, go, output, run, source, started, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def test_neither_polling_nor_others_wait_for_an_output(
     world.scripts["sink"] = gate if trouble == "hangs" else refuse
     others = world.scripts["second"] = Counted(MANY)
     engine = started(chain(tmp_path, source(), output(words=("queue_points=2", *words)), output("second")), clock)
-    engine.go()
+    go(engine, clock)
     for _ in range(MANY - 1):
         engine.tick(clock.advance(100))
         engine.hand_over()
@@ -81,7 +81,7 @@ def test_a_chain_that_is_pressed_waits_for_nobody(
     monkeypatch.setattr(elements, "PATIENCE_S", 1e9)
     gate = world.scripts["sink"] = Gate()
     engine = started(chain(tmp_path, source(), output(words=("queue_points=2",)), output("second")), clock)
-    engine.go()
+    go(engine, clock)
     for _ in range(MANY):
         engine.tick(clock.advance(100))
         engine.hand_over()  # would wait for ever
@@ -98,7 +98,7 @@ def test_one_that_hangs_is_named_once(tmp_path: Path, clock: Still, monkeypatch:
     gate = world.scripts["sink"] = Gate()
     others = world.scripts["second"] = Counted(1)
     engine = started(chain(tmp_path, source(), output(), output("second")), clock)
-    engine.go()
+    go(engine, clock)
     assert others.all.wait(DEADLINE_S)
     assert gate.reached.wait(DEADLINE_S)
     others.left, others.all = 4, threading.Event()
@@ -119,7 +119,7 @@ def test_dropping_what_is_oldest_is_no_failure(tmp_path: Path, clock: Still) -> 
     gate = world.scripts["sink"] = Gate()
     words = ("queue_points=2", "overflow=drop-oldest")
     engine = started(chain(tmp_path, source(), output(words=words)), clock)
-    engine.go()
+    go(engine, clock)
     assert gate.reached.wait(DEADLINE_S)
     for _ in range(MANY):
         engine.tick(clock.advance(100))
@@ -141,7 +141,7 @@ def test_what_a_full_queue_loses_is_a_failure(tmp_path: Path, clock: Still) -> N
     """Named when it begins, and counted at the end."""
     gate = world.scripts["sink"] = Gate()
     engine = started(chain(tmp_path, source(), output(words=("queue_points=2",))), clock)
-    engine.go()
+    go(engine, clock)
     assert gate.reached.wait(DEADLINE_S)
     for _ in range(MANY):
         engine.tick(clock.advance(100))

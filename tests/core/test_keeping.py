@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meter.core import delivery, elements, keeping
 from meter.core.plugin import Gone
-from tests.core.liars import DEADLINE_S, Gate, Still, chain, keeper, output, run, source, started, world
+from tests.core.liars import DEADLINE_S, Gate, Still, chain, go, keeper, output, run, source, started, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def test_what_fails_is_kept_and_comes_back(tmp_path: Path, clock: Still) -> None
     """In order, once, and nothing stays behind; another output never knows."""
     sink = world.scripts["sink"] = Kept(11)
     engine = started(chain(tmp_path, source(), output(), output("second"), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     more(engine, clock, 10)
     assert sink.all.wait(DEADLINE_S)
     engine.stop()
@@ -136,7 +136,7 @@ def test_an_output_that_hangs_has_everything_kept(tmp_path: Path, clock: Still) 
     """Also what it was writing: that may come twice, and not never. Should it come back after the end, it ends."""
     gate = world.scripts["sink"] = Gate()
     engine = started(chain(tmp_path, source(), output(), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     assert gate.reached.wait(DEADLINE_S)
     more(engine, clock, 5)
     engine.stop(deadline_s=0.2)
@@ -159,7 +159,7 @@ def test_what_hangs_for_a_while_is_not_delivered_twice(
     monkeypatch.setattr(delivery, "HANGS_S", 0.0)
     gate = world.scripts["sink"] = Gate()
     engine = started(chain(tmp_path, source(), output(), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     assert gate.reached.wait(DEADLINE_S)
     put = world.put_event = threading.Event()
     more(engine, clock, 5)
@@ -176,7 +176,7 @@ def test_what_a_queue_has_no_room_for_is_kept(tmp_path: Path, clock: Still, monk
     monkeypatch.setattr(elements, "PATIENCE_S", DEADLINE_S)
     gate = world.scripts["sink"] = Gate()
     engine = started(chain(tmp_path, source(), output(words=("queue_points=2",)), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     assert gate.reached.wait(DEADLINE_S)
     more(engine, clock, 20)
     gate.open.set()
@@ -221,7 +221,7 @@ def test_what_cannot_be_kept_waits_in_the_queue(tmp_path: Path, clock: Still) ->
     world.scripts["keeper"] = put
     sink = world.scripts["sink"] = Kept(6)
     engine = started(chain(tmp_path, source(), output(), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     more(engine, clock, 5)
     assert sink.all.wait(DEADLINE_S)
     engine.stop()
@@ -250,7 +250,7 @@ def test_a_keeper_that_fails_is_left_out(tmp_path: Path, clock: Still, phase: st
     if phase == "acknowledge":
         world.scripts["sink"] = Kept(0)
     engine = started(chain(tmp_path, source(), output(), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     more(engine, clock, 3)
     engine.stop()
 
@@ -265,7 +265,7 @@ def test_what_a_keeper_has_no_room_for_counts_as_lost(tmp_path: Path, clock: Sti
     world.scripts["keeper"] = lambda _batch: world.shorten("sink", 3)
     world.faults["sink", "write"] = OSError(111, "Connection refused")
     engine = started(chain(tmp_path, source(), output(), keeper()), clock)
-    engine.go()
+    go(engine, clock)
     more(engine, clock, 8)
     engine.stop()
 
@@ -306,7 +306,7 @@ def test_any_schedule_of_failures_delivers_keeps_or_counts(
     world.scripts["sink"] = Flaky(fails)
     clock = Still()
     engine = started(made, clock)
-    engine.go()
+    go(engine, clock)
     more(engine, clock, batches)
     engine.stop()
 

@@ -15,6 +15,7 @@ from meter.contracts.language import language
 from meter.contracts.live import Step
 from meter.contracts.order import Edge
 from meter.contracts.promises import claims_of
+from meter.contracts.quantities import parse_duration
 from meter.contracts.resolution.resolve import Resolved
 from meter.contracts.variants import Variant
 
@@ -69,6 +70,8 @@ def make(
                     "origins": dict(sorted(instance.origins.items())),
                     "emits": [variant.to_json() for variant in instance.emits],
                     "alternative": instance.alternative,
+                    # In nanoseconds; 0 where the contract does not say how long a call may take.
+                    "deadline": parse_duration(instance.contract.deadline or "0s"),
                     "absent": dict(sorted(instance.absent.items())),
                     "received": sorted({v.metric for variants in instance.received.values() for v in variants}),
                     "rules": [compiled.rule.to_json() for compiled in instance.rules],

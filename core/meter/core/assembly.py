@@ -11,6 +11,7 @@ from meter.core.breach import ContractBreach
 from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement, filled
 from meter.core.loading import load_class
 from meter.core.plugin import Context
+from meter.core.polling import STUCK_NS
 from meter.core.readings import Declared
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Assembly:
                 variants = [Variant.from_json(variant) for variant in entry["emits"]]
                 declared = Declared(label, variants, entry["absent"])
                 interval = int(entry["config"]["interval"])
-                source = SourceElement(label, plugin, declared, interval, self.sysroot, entry["received"])
+                blocks = entry["deadline"] > STUCK_NS
+                source = SourceElement(
+                    label, plugin, declared, interval, self.sysroot, entry["received"], blocks=blocks
+                )
                 source.context.alternative = entry["alternative"]
                 yield source, source.context, True
                 continue

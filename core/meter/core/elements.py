@@ -48,6 +48,8 @@ class SourceElement:
         interval_ns: int,
         sysroot: Path | None,
         received: Collection[str] = (),
+        *,
+        blocks: bool = False,
     ) -> None:
         """Args: received, the metrics that come from other meters, which may be silent for as long as they like."""
         self.label = label
@@ -58,6 +60,15 @@ class SourceElement:
         own = {name: interval for name, interval in declared.intervals().items() if name not in received}
         self.silence: Silence | None = Silence(own)
         self.live = False
+        self.blocks = blocks
+        """Whether its contract says that a call may take long."""
+        self.asked = False
+        """Whether it is to be polled beside its schedule."""
+        self.share_ns = 0
+        """How long a poll may take until it disturbs others of its thread."""
+        self.slow = 0
+        """How many polls in a row took longer."""
+        self.hangs = False
         self.polls = 0
         self.missed = 0
         self.retries = 0

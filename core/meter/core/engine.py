@@ -1,8 +1,8 @@
 """The engine: runs a plan. Sources are polled, the chain makes batches of it, outputs deliver them.
 
-Three kinds of thread, each with one job: the poll thread reads (`polling`, no numpy), the pipeline thread builds
-blocks and runs the chain (`pipeline`), each output has a thread and a bounded queue (`delivery`). Whoever fails is
-named and left out; the others go on. Never prints, never exits.
+Three kinds of thread, each with one job: those that poll read (`polling`, no numpy), the pipeline thread builds blocks
+and runs the chain (`pipeline`), each output has a thread and a bounded queue (`delivery`). One more looks whether any
+of them does not come back. Whoever fails is named and left out; the others go on. Never prints, never exits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from meter.core.delivery import Delivery
 from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement
 from meter.core.faults import Fault, Faults
 from meter.core.pipeline import PIPELINE, RAW_LIMIT, Pipeline
-from meter.core.polling import Poller, Raw
+from meter.core.polling import Pollers, Raw
 from meter.core.state import State
 from meter.core.vault import Vault
 
@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meter.core.batch import Block
+    from meter.core.polling import Poller
 
 GRACE_S: Final = 0.5
 """How long beyond the deadline of `stop` a thread may take to see it."""
+START_S: Final = 30.0
+"""How long a plugin may take to start: another machine may have to answer."""
+FIRST_S: Final = 5.0
+"""How long the first poll of all sources is waited for."""
+WARM_S: Final = 1.0
+WARM_NS: Final = 50_000_000
+"""Where something is polled more often than this, the chain has its first batch before the schedule begins: what it
+prepares then takes up to 40 ms, which would delay polls."""
 
 
 class Tally(NamedTuple):
@@ -80,7 +89,7 @@ class Engine:
             self._faults, self._stopping, self._wake, lambda: 2 * self._pipeline.raw.qsize() > RAW_LIMIT
         )
         self._pipeline = Pipeline(self._delivery, self._faults, self._quarantine, self.ended)
-        self._poller = Poller(
+        self._pollers = Pollers(
             clock or MonotonicClock(),
             self._faults,
             self._pipeline.raw.put,
@@ -91,14 +100,16 @@ class Engine:
         self._assembly = Assembly(plan, contracts, folder, sysroot, vault, self._faults)
         self._keepers: dict[str, RecoverElement] = {}
         self._stopped = False
+        self._watched = False
         self._give_up_ns = 0
         self._started: list[tuple[str, Any]] = []
-        self._threads: list[threading.Thread] = []
+        self._thread = threading.Thread(target=self._pipeline.loop, name="meter-pipeline", daemon=True)
+        self._over = threading.Event()
 
     @property
     def sources(self) -> list[SourceElement]:
         """The sources, in the order of the plan."""
-        return self._poller.sources
+        return self._pollers.sources
 
     @property
     def filters(self) -> list[FilterElement]:
@@ -128,7 +139,7 @@ class Engine:
 
     def start(self) -> None:
         """Load and start every plugin, outputs first. Failures are faults."""
-        for element, context, made in self._assembly.elements(self._poller.anchor):
+        for element, context, made in self._assembly.elements(self._pollers.anchor):
             if isinstance(element, SourceElement):
                 self.sources.insert(0, element)
                 element.live = self._start(element.label, element.source, context)
@@ -144,11 +155,11 @@ class Engine:
                 element.started = element.live
                 element.keeper = self._keepers.get(element.label)
         for label, plugin in self._started:
-            if not self._faults.guarded(label, "pre_pipeline_start", plugin.pre_pipeline_start):
+            if not self._faults.bounded(label, "pre_pipeline_start", plugin.pre_pipeline_start, START_S):
                 self._quarantine(label)
 
     def _start(self, label: str, plugin: Any, context: Any) -> bool:
-        if not self._faults.guarded(label, "start", lambda: plugin.start(context)):
+        if not self._faults.bounded(label, "start", lambda: plugin.start(context), START_S):
             return False
         self._started.append((label, plugin))
         return True
@@ -168,21 +179,44 @@ class Engine:
         report(fault)
 
     def _wake(self) -> None:
-        self._poller.wake.set()
+        self._pollers.wake()
 
-    def go(self) -> None:
-        """Start the threads."""
+    def begin(self, patience_s: float = FIRST_S) -> None:
+        """Start the threads that poll, and wait until every source was polled once, or for some time in seconds."""
         # The default of 5 ms lets a busy pipeline delay a 1 kHz poll by five ticks.
         sys.setswitchinterval(0.0005)
-        jobs: list[tuple[str, Callable[[], None]]] = [("poll", self._poller.loop), ("pipeline", self._pipeline.loop)]
-        for name, job in jobs:
-            self._threads.append(threading.Thread(target=job, name=f"meter-{name}", daemon=True))
+        if not self._watched:
+            self._watched = True
+            threading.Thread(target=self._watch, name="meter-watch", daemon=True).start()
+        self._pollers.begin()
+        self._pollers.begun.wait(patience_s)
+
+    def go(self) -> None:
+        """Start all threads."""
         self._delivery.go()
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
+        # Where somebody measures already, a pause would be a gap.
+        fast = self._pollers.shortest_ns() < WARM_NS and not self._watched
+        self.begin(WARM_S if fast else 0)
+        self._pollers.go(self._warm if fast else None)
         for label, plugin in self._started:
             if not self._faults.guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, self)):
                 self._quarantine(label)
+
+    def _warm(self) -> None:
+        """Wait until what was polled first is through the chain and delivered."""
+        end = time.monotonic() + WARM_S
+        while time.monotonic() < end and not self._stopping.is_set():
+            handed = self._pollers.handed
+            if handed and self._pipeline.handled >= handed and not any(len(each.queue) for each in self.outputs):
+                return
+            time.sleep(0.001)
+
+    def _watch(self) -> None:
+        """The thread that sees who does not come back."""
+        while not self._over.wait(self._pollers.pace_s):
+            self._pollers.look()
+            self._pipeline.look()
 
     def stop(self, deadline_s: float = 5.0) -> Tally:
         """Poll a last time, drain the chain, close everything; what cannot be delivered in time is counted, named.
@@ -196,37 +230,53 @@ class Engine:
         self._give_up_ns = now + int(deadline_s * 1e9)
         self._delivery.give_up_at(now, self._give_up_ns)
         self._stopping.set()
-        self._wake()
-        behind = set()
-        for thread in (*self._threads, *self._delivery.threads):
+        self._pollers.release()
+        # What was polled has the other half of the time to become safe.
+        behind = {self._poller_left_behind(each) for each in self._pollers.join((now + self._give_up_ns) // 2, GRACE_S)}
+        self._end_of_rows(None)
+        for thread in (self._thread, *self._delivery.threads):
             if not self._join(thread):
                 behind.add(self._left_behind(thread))
+        self._over.set()
         self._delivery.left_over()
         for label, plugin in self._started:
             if label not in behind:
-                self._faults.guarded(label, "stop", plugin.stop)
+                self._faults.bounded(label, "stop", plugin.stop, self._left_s() + GRACE_S)
         self._started.clear()
         return self.tally()
 
+    def _left_s(self) -> float:
+        """How long the end may still take, in seconds."""
+        return max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9)
+
     def _join(self, thread: threading.Thread) -> bool:
         """Whether a thread ended in time."""
-        thread.join(max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9) + GRACE_S)
+        if thread.ident is not None:  # it was started
+            thread.join(self._left_s() + GRACE_S)
         return not thread.is_alive()
 
     def _left_behind(self, thread: threading.Thread) -> str:
-        """Name who did not end; where it is a source, what was polled before goes on to the outputs."""
+        """Name who did not end."""
         name = thread.name.removeprefix("meter-")
-        if thread is self._threads[0]:
-            name = self._poller.polling or name
-            self._end_of_rows()
+        if thread is self._thread and (busy := self._pipeline.busy) is not None:
+            name = busy[0]
         self._faults.fail("E-IO", name, variant="left-behind")
         return name
 
-    def _end_of_rows(self) -> None:
-        """What the poll thread does at its end, in its place."""
-        with contextlib.suppress(queue.Full):
-            self._pipeline.raw.put_nowait(self.taken())
-            self._pipeline.raw.put_nowait(None)
+    def _poller_left_behind(self, poller: Poller) -> str:
+        """Name the source that does not come back; what was polled before goes on to the outputs."""
+        busy = poller.busy
+        name = "poll" if busy is None else busy[0].label
+        self._faults.fail("E-IO", name, variant="left-behind")
+        for raw in self._pollers.left_over(poller):
+            self._end_of_rows(raw)
+        return name
+
+    def _end_of_rows(self, raw: Raw | None) -> None:
+        """Tell the pipeline what came last, or that nothing follows; where it hangs, nobody waits for ever."""
+        if self._thread.ident is not None:
+            with contextlib.suppress(queue.Full):
+                self._pipeline.raw.put(raw, timeout=self._left_s() + GRACE_S)
 
     def tally(self) -> Tally:
         """What was done so far."""
@@ -262,23 +312,23 @@ class Engine:
 
         Raises: KeyError, there is no such source.
         """
-        self._poller.trigger(label)
+        self._pollers.trigger(label)
 
     def poll_now(self) -> None:
         """Poll every live source once, and set its schedule by it: deadlines are whole intervals after this."""
-        self._poller.poll_now()
+        self._pollers.poll_now()
 
     def tick(self, now: int) -> int | None:
         """Poll what is due at `now`; the next deadline, or None where no source is left."""
-        return self._poller.tick(now)
+        return self._pollers.first.tick(now)
 
     def taken(self) -> Raw:
         """The rows that were polled since the last call."""
-        return self._poller.taken()
+        return self._pollers.taken()
 
     def hand_over(self) -> None:
         """Give what was polled to the pipeline now."""
-        self._poller.hand_over(0)
+        self._pollers.first.hand_over(0)
 
     def blocks(self, raw: Raw) -> list[Block]:
         """What the chain makes of polled rows."""

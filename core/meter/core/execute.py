@@ -51,7 +51,7 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
     subreaper = command.become_subreaper()
     with command.signals():
         engine.start()
-        engine.poll_now()
+        engine.begin()
         try:
             running = command.start(argv)
         except BaseException:

@@ -105,3 +105,22 @@ class Faults:
             self.raised(label, phase, error)
             return False
         return True
+
+    def bounded(self, label: str, phase: str, call: Callable[[], None], seconds: float) -> bool:
+        """The same in a thread of its own, which is left behind where it does not come back in time.
+
+        A signal that interrupts whoever calls ends the wait at once.
+        """
+        good: list[bool] = []
+        thread = threading.Thread(
+            target=lambda: good.append(self.guarded(label, phase, call)), name=f"meter-{label}-{phase}", daemon=True
+        )
+        thread.start()
+        try:
+            thread.join(seconds)
+        except InterruptedError as error:
+            self.raised(label, phase, error)
+            return False
+        if thread.is_alive():
+            self.fail("E-IO", label, variant="phase-hangs", phase=phase, seconds=f"{seconds:.3g}")
+        return good == [True]

@@ -7,10 +7,10 @@ it goes on.
 from __future__ import annotations
 
 import queue
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from meter.core.breach import ContractBreach
@@ -32,6 +32,8 @@ PIPELINE: Final = "pipeline"
 """The name of the chain itself in faults."""
 RAW_LIMIT: Final = 64
 """How many hand-overs wait for the chain at most; then polling waits."""
+HANGS_NS: Final = 10_000_000_000
+"""How long a filter may take for a hand-over until it is said to hang."""
 
 
 class Pipeline:
@@ -50,6 +52,12 @@ class Pipeline:
         self.gaps = 0
         self.points: Counter[str] = Counter()
         """Values by source, missing ones included."""
+        self.handled = 0
+        """How many hand-overs are through."""
+        self.busy: tuple[str, int] | None = None
+        """The filter that runs, since when in monotonic nanoseconds."""
+        self._named: tuple[str, int] | None = None
+        """Of which call it was said that it hangs."""
         self._delivery = delivery
         self._faults = faults
         self._quarantine = quarantine
@@ -73,16 +81,27 @@ class Pipeline:
         while (raw := self.raw.get()) is not None:
             anchor = Anchor(*raw.anchor)
             self._delivery.deliver(self.blocks(raw), anchor)
+            self.handled += 1
         for place, filter_ in enumerate(self.filters):
             if filter_.live:
+                self.busy = (filter_.label, time.monotonic_ns())
                 held = self._held(filter_, "finish", filter_.filter.finish)
                 self._delivery.deliver(self._chain(held, place + 1), anchor)
         self._delivery.close()
 
+    def look(self) -> None:
+        """Name a filter that does not come back; what was polled waits for it."""
+        busy = self.busy
+        if busy is not None and busy != self._named and time.monotonic_ns() - busy[1] >= HANGS_NS:
+            self._named = busy
+            self._faults.add("E-IO", busy[0], variant="filter-hangs", seconds=f"{HANGS_NS / 1e9:g}")
+
     def blocks(self, raw: Raw) -> list[Block]:
         """What the chain makes of polled rows."""
-        newest = max((row.ts for _, rows in raw.rows for row in rows), default=None)
-        return self._chain(self._built(raw), 0, newest)
+        watermark = raw.watermark
+        if watermark is None:
+            watermark = max((row.ts for _, rows in raw.rows for row in rows), default=None)
+        return self._chain(self._built(raw), 0, watermark)
 
     def _built(self, raw: Raw) -> list[Block]:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
@@ -105,16 +124,18 @@ class Pipeline:
         self.gaps += sum(int(mask.sum()) for block in blocks for mask in block.masks if mask is not None)
         return blocks
 
-    def _chain(self, blocks: list[Block], begin: int, newest: int | None = None) -> list[Block]:
-        """Run blocks through the filters from one on; no row older than `newest` follows."""
+    def _chain(self, blocks: list[Block], begin: int, watermark: int | None = None) -> list[Block]:
+        """Run blocks through the filters from one on; no row older than the watermark follows."""
         for filter_ in self.filters[begin:]:
-            begun = perf_counter_ns()
+            begin = time.monotonic_ns()
+            self.busy = (filter_.label, begin)
             filter_.batches += 1
             filter_.points += _points(blocks)
             blocks = [out for block in blocks for out in self._hop(filter_, block)]
-            if newest is not None and filter_.live:
-                blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, newest))
-            filter_.spent_ns += perf_counter_ns() - begun
+            if watermark is not None and filter_.live:
+                blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, watermark))
+            filter_.spent_ns += time.monotonic_ns() - begin
+        self.busy = None
         return blocks
 
     def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:

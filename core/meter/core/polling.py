@@ -1,23 +1,28 @@
-"""Polling: the schedule of the sources, and the thread that keeps it.
+"""Polling: who polls which source when.
 
-Deadlines are absolute, one heap has those of all sources, each poll reads the clock once. Imports no numpy: what is
-polled goes as rows to whoever builds blocks of them.
+A `Poller` is a thread with a heap of absolute deadlines. There is one of them, as a thread for each source would cost
+five times as much, until a source takes longer than the others can wait: then they go on without each other. Imports no
+numpy: what is polled goes as rows to whoever builds blocks of them.
 """
 
 from __future__ import annotations
 
-import collections
 import heapq
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meter.core.breach import ContractBreach
+from meter.core.faults import described
 from meter.core.plugin import Gone, Retry
 from meter.core.silence import INTERVALS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from meter.core.clock import Clock
     from meter.core.elements import SourceElement
     from meter.core.faults import Faults
@@ -33,95 +38,143 @@ SOON_NS: Final = 100_000_000
 """Where there are many rows already, they wait less: a large block would keep the GIL from a fast poll for too long."""
 STEP_NS: Final = 100_000
 """The clocks run alike, so that a greater difference is a step of the wall clock."""
+STUCK_NS: Final = 20_000_000
+"""So long a poll takes at least before the other sources go on without it."""
+SLOW_NS: Final = 500_000
+SLOW_POLLS: Final = 3
+"""After so many slow polls in a row a source gets a thread of its own: one may be slow because of others."""
+OVERDUE_NS: Final = 1_000_000_000
+"""Filters wait no longer for the rows of a poll: one that hangs must not hold back the windows of all others."""
+HANGS_NS: Final = 10_000_000_000
+"""How long a poll may take until the source is said to hang."""
+FAST_NS: Final = 100_000_000
+"""Where nothing is polled so often, the kernel may join wake-ups within 50 us, as it does by default."""
+_SLACK_NS: Final = 1_000
+_NEVER: Final = 1 << 62
 
 
 class Raw(NamedTuple):
-    """What a poll thread hands over: rows by source, in the order of their polls, and the clock anchor."""
+    """What a poller hands over: rows by source, in the order of their polls, and the clock anchor.
+
+    No row that is older than `watermark` follows, in monotonic nanoseconds; where it is None, the newest row says so.
+    """
 
     rows: list[tuple[str, list[Row]]]
     anchor: tuple[int, int]
+    watermark: int | None = None
 
 
 class Poller:
-    """Polls sources when they are due.
+    """Polls the sources whose deadlines are in its heap, in a thread."""
 
-    Args: `hand_over` takes what was polled, and None at the end; `wanted` says whether somebody still takes anything;
-        `stopping` is set when the run ends; `ended` is set here when nothing is left to poll or nobody takes it.
-    """
-
-    def __init__(
-        self,
-        clock: Clock,
-        faults: Faults,
-        hand_over: Callable[[Raw | None], None],
-        wanted: Callable[[], bool],
-        stopping: threading.Event,
-        ended: threading.Event,
-    ) -> None:
-        self.sources: list[SourceElement] = []
+    def __init__(self, pollers: Pollers) -> None:
         self.wake = threading.Event()
-        self.polling = ""
-        """The source that is being polled."""
-        self.anchor = anchor()
-        self._clock = clock
-        self._faults = faults
-        self._hand_over = hand_over
-        self._wanted = wanted
-        self._stopping = stopping
-        self._ended = ended
-        self._asked: collections.deque[int] = collections.deque()
-        self._rows: list[tuple[str, list[Row]]] = []
+        self.asked = False
+        """Whether a source is to be polled beside its schedule."""
+        self.busy: tuple[SourceElement, int] | None = None
+        """Which source is being polled, since when."""
+        self.floor = 0
+        """None of its rows that are not handed over yet is older, nor will any be."""
+        self.rows: list[tuple[str, list[Row]]] = []
+        self.thread: threading.Thread | None = None
+        self._pollers = pollers
+        self._sources = pollers.sources
+        self._clock = pollers.clock
         self._heap: list[tuple[int, int]] = []
+        self._lock = threading.Lock()
+        """Guards the heap and the rows: another poller may get them while a source hangs here."""
         self._handed = 0
-        self._polled = False
 
-    def trigger(self, label: str) -> None:
-        """Poll a source soon, beside its schedule.
+    # -------------------------------------------------------------------------------------------------------- heap
 
-        Raises: KeyError, there is no such source.
-        """
-        places = {source.label: place for place, source in enumerate(self.sources)}
-        self._asked.append(places[label])
-        self.wake.set()
+    def give(self, entries: Iterable[tuple[int, int]]) -> None:
+        """Let it poll more sources: the next deadline and the place of each."""
+        with self._lock:
+            for entry in entries:
+                heapq.heappush(self._heap, entry)
 
-    def poll_now(self) -> None:
-        """Poll every live source once, and set its schedule by it: deadlines are whole intervals after this."""
-        origin = self._clock.now()
-        self._polled = True
-        self._heap = []
-        for place, source in enumerate(self.sources):
-            if source.live:
-                self._poll(source)
-                self._heap.append((origin + source.interval_ns, place))
-        heapq.heapify(self._heap)
+    def leave(self, wanted: Callable[[SourceElement], bool] = lambda _: True) -> list[tuple[int, int]]:
+        """Take sources that wait in its heap away from it, and give them back: next deadline and place."""
+        with self._lock:
+            taken = [entry for entry in self._heap if wanted(self._sources[entry[1]])]
+            if taken:
+                self._heap[:] = [entry for entry in self._heap if entry not in taken]
+                heapq.heapify(self._heap)
+        return taken
 
-    def tick(self, now: int) -> int | None:
+    def waiting(self) -> list[SourceElement]:
+        """The live sources in its heap, without one that is being polled."""
+        with self._lock:
+            return [source for _, place in self._heap if (source := self._sources[place]).live]
+
+    def begin_at(self, origin: int) -> None:
+        """Count deadlines from a new instant on; the sources were polled shortly before."""
+        with self._lock:
+            self._heap[:] = [(origin + self._sources[place].interval_ns, place) for _, place in self._heap]
+            heapq.heapify(self._heap)
+        self.floor = min(self.floor, origin)
+
+    def _due(self, now: int) -> tuple[int, int] | None:
+        """Take the earliest source whose time has come."""
+        with self._lock:
+            heap = self._heap
+            return heapq.heappop(heap) if heap and heap[0][0] <= now else None
+
+    def upcoming(self) -> int | None:
+        """The next deadline, or None where no source is left."""
+        with self._lock:
+            return self._heap[0][0] if self._heap else None
+
+    # ----------------------------------------------------------------------------------------------------- polling
+
+    def tick(self, now: int, *, scheduled: bool = True) -> int | None:
         """Poll what is due at `now`; the next deadline, or None where no source is left.
 
-        A late source is polled once; the ticks that passed are counted and their span falls into this poll's row.
+        A late source is polled once; the ticks that passed are counted and their span falls into this poll's row. A
+        first poll is not `scheduled`: it has no deadline that it could be late for.
         """
-        while self._asked:
-            asked = self.sources[self._asked.popleft()]
-            if asked.live:
-                self._poll(asked)
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            deadline, place = heapq.heappop(heap)
-            source = self.sources[place]
+        if self.asked:
+            self._poll_asked(now)
+        while (entry := self._due(now)) is not None:
+            deadline, place = entry
+            source = self._sources[place]
             if not source.live:
                 continue
             late = (now - deadline) // source.interval_ns
             source.missed += late
-            self._poll(source)
-            source.late(source.readings.ts - deadline)
-            if source.live:
-                heapq.heappush(heap, (deadline + (late + 1) * source.interval_ns, place))
-        return heap[0][0] if heap else None
+            spent = self.poll(source)
+            if scheduled:
+                source.late(source.readings.ts - deadline)
+            if not source.live:
+                continue
+            upcoming = (deadline + (late + 1) * source.interval_ns, place)
+            if spent > source.share_ns and self._slow(source):
+                self._pollers.part([upcoming])
+            else:
+                self.give([upcoming])
+                if spent <= source.share_ns:
+                    source.slow = 0
+        return self.upcoming()
 
-    def _poll(self, source: SourceElement) -> None:
+    def _slow(self, source: SourceElement) -> bool:
+        """Whether a source that was slow again is to have a thread of its own."""
+        source.slow += 1
+        return source.slow >= SLOW_POLLS and self._pollers.warm.is_set() and bool(self.waiting())
+
+    def _poll_asked(self, now: int) -> None:
+        self.asked = False
+        self.floor = min(self.floor, now)
+        for source in self.waiting():
+            if source.asked:
+                source.asked = False
+                self.poll(source)
+
+    def poll(self, source: SourceElement) -> int:
+        """Poll one source; the time that it took, in nanoseconds."""
         readings = source.readings
-        self.polling = source.label
-        readings.begin(self._clock.now())
+        begin = self._clock.now()
+        self.busy = (source, begin)
+        readings.begin(begin)
         rows: list[Row] = []
         try:
             source.source.poll(readings)
@@ -137,18 +190,20 @@ class Poller:
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
             source.live = False
             readings.drop()
-            self._faults.raised(source.label, "poll", error)
+            self._pollers.faults.raised(source.label, "poll", error)
         source.polls += 1
-        self.polling = ""
         if rows:
-            self._rows.append((source.label, rows))
+            with self._lock:
+                self.rows.append((source.label, rows))
+        self.busy = None
+        return self._clock.now() - begin
 
     def _listen(self, source: SourceElement, silence: Silence, rows: list[Row]) -> None:
         """Name what a source declares and does not give. It is not left out: what it gives is right."""
         if overdue := silence.poll(source.readings.ts, rows, source.readings.idle):
             facts = {"metrics": ", ".join(f"`{name}`" for name in overdue), "intervals": str(INTERVALS)}
             breach = ContractBreach(source.label, "provides.metrics", "silent", **facts)
-            self._faults.fail("E-BREACH", source.label, breach.clause, variant="silent", why=breach.detail)
+            self._pollers.faults.fail("E-BREACH", source.label, breach.clause, variant="silent", why=breach.detail)
         if silence.over:
             source.silence = None
 
@@ -157,51 +212,304 @@ class Poller:
         try:
             return source.readings.take()
         except ContractBreach as error:
-            self._faults.raised(source.label, "poll", error)
+            self._pollers.faults.raised(source.label, "poll", error)
             return []
 
+    # ------------------------------------------------------------------------------------------------------ thread
+
+    def loop(self) -> None:
+        """The thread: poll until the run ends, then once more; sooner, where no source is left."""
+        try:
+            _exact_wake_ups(self._pollers.shortest_ns())
+            self._run()
+        except BaseException as error:  # noqa: BLE001  (as of a clock or a thread that cannot be had)
+            self._pollers.faults.fail("E-IO", "poll", variant="polling", why=described(error))
+        finally:
+            self.hand_over(self._clock.now())
+            self._pollers.left()
+
+    def taken(self) -> list[tuple[str, list[Row]]]:
+        """The rows that were polled since the last call, by source."""
+        with self._lock:
+            rows, self.rows = self.rows, []
+        return rows
+
+    def _run(self) -> None:
+        pollers = self._pollers
+        if not pollers.begun.is_set() and not pollers.stopping.is_set():
+            self.tick(self._clock.now(), scheduled=False)
+            pollers.polled()
+        pollers.going.wait()
+        self.hand_over(self._clock.now())
+        pollers.warm.wait()
+        while not pollers.stopping.is_set():
+            deadline = self.upcoming()
+            if deadline is None:
+                return
+            if not pollers.wanted():
+                pollers.ended.set()
+                pollers.stopping.wait()
+                break
+            self._clock.sleep_until(deadline, self.wake)
+            self.wake.clear()
+            if pollers.stopping.is_set():
+                break
+            now = self._clock.now()
+            upcoming = self.tick(now)
+            patience = SOON_NS if len(self.rows) >= MANY else HAND_OVER_NS
+            if upcoming is None or upcoming - now >= patience or now - self._handed >= patience:
+                self.hand_over(now)
+        self._last_polls()
+
+    def _last_polls(self) -> None:
+        """Poll every source once more; taken from the heap one by one, as those behind one that hangs go elsewhere."""
+        self.floor = min(self.floor, self._clock.now())
+        while (entry := self._due(_NEVER)) is not None:
+            if (source := self._sources[entry[1]]).live:
+                self.poll(source)
+
+    def hand_over(self, now: int) -> None:
+        """Give what was polled to the pipeline; waits where that is far behind."""
+        if self.rows:
+            self._pollers.hand_over(self)
+        upcoming = self.upcoming()
+        self.floor = _NEVER if upcoming is None else upcoming
+        self._handed = now
+
+
+class Pollers:
+    """All pollers of a run: who of them has which source, and what each may say of the others.
+
+    Args: `hand_over` takes what was polled; `wanted` says whether somebody still takes anything; `stopping` is set when
+        the run ends; `ended` is set here when nothing is left to poll or nobody takes it.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        faults: Faults,
+        hand_over: Callable[[Raw], None],
+        wanted: Callable[[], bool],
+        stopping: threading.Event,
+        ended: threading.Event,
+    ) -> None:
+        self.sources: list[SourceElement] = []
+        self.clock = clock
+        self.faults = faults
+        self.wanted = wanted
+        self.stopping = stopping
+        self.ended = ended
+        self.going = threading.Event()
+        """Set when what was polled at the start may be handed over."""
+        self.warm = threading.Event()
+        """Set when the schedule may go on."""
+        self.begun = threading.Event()
+        """Set when every source was polled once."""
+        self.anchor = anchor()
+        self.first = Poller(self)
+        self.handed = 0
+        """How many hand-overs there were."""
+        self._hand_over = hand_over
+        self._all: list[Poller] = []
+        self._live = 0
+        """How many of them have not ended."""
+        self._lock = threading.Lock()
+        self._polled = False
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that poll, or did."""
+        with self._lock:
+            return [each.thread for each in self._all if each.thread is not None]
+
+    def shortest_ns(self, sources: Iterable[SourceElement] | None = None) -> int:
+        """The shortest interval of live sources."""
+        live = (each.interval_ns for each in (self.sources if sources is None else sources) if each.live)
+        return min(live, default=_NEVER)
+
+    def trigger(self, label: str) -> None:
+        """Poll a source soon, beside its schedule.
+
+        Raises: KeyError, there is no such source.
+        """
+        known = {source.label: source for source in self.sources}
+        known[label].asked = True
+        with self._lock:
+            for poller in (self.first, *self._all):
+                poller.asked = True
+                poller.wake.set()
+
+    def wake(self) -> None:
+        """Let every thread look what has changed."""
+        with self._lock:
+            for poller in self._all:
+                poller.wake.set()
+
+    # --------------------------------------------------------------------------------- in the thread of whoever asks
+
+    def poll_now(self) -> None:
+        """Poll every live source once, and set its schedule by it: deadlines are whole intervals after this."""
+        self._schedule(self.clock.now())
+        self.first.tick(self.first.floor, scheduled=False)
+        self.begun.set()
+
+    def _schedule(self, origin: int) -> None:
+        self._polled = True
+        self.first.leave()
+        self.first.give((origin, place) for place, source in enumerate(self.sources) if source.live)
+        self.first.floor = origin
+
     def taken(self) -> Raw:
-        """The rows that were polled since the last call."""
-        rows, self._rows = self._rows, []
+        """The rows that were polled since the last call, where no thread polls."""
+        return self._raw(self.first)
+
+    # ------------------------------------------------------------------------------------------------------- threads
+
+    def begin(self) -> None:
+        """Start the threads; where the sources were not polled before, they are polled once. `go` lets them go on."""
+        if self._all:
+            return
+        if not self._polled:
+            self._schedule(self.clock.now())
+        self._add(self.first)
+        # Who may block says so in its contract.
+        for entry in self.first.leave(lambda source: source.blocks):
+            self.part([entry])
+        self._start(self.first)
+
+    def go(self, begin_again: Callable[[], None] | None = None) -> None:
+        """Let the threads hand over and keep their schedule; `begin_again` waits until they can be met from now on."""
+        for poller in self._all:
+            if poller.rows:
+                self.hand_over(poller)
+        self.going.set()
+        if begin_again is not None and not self.stopping.is_set():
+            begin_again()
+            now = self.clock.now()
+            for poller in self._all:
+                poller.begin_at(now)
+        self.warm.set()
+
+    def release(self) -> None:
+        """The run ends: nobody waits for anything but polls."""
+        self.going.set()
+        self.warm.set()
+        self.wake()
+
+    def join(self, give_up_ns: int, grace_s: float) -> list[Poller]:
+        """Wait until all have ended; those that did not in time. Who hung before has a moment only."""
+        behind = []
+        for poller in self._all:  # which may grow meanwhile
+            thread, busy = poller.thread, poller.busy
+            if thread is None:
+                continue
+            hangs = busy is not None and self.clock.now() - busy[1] > OVERDUE_NS
+            thread.join(grace_s if hangs else max(0.0, (give_up_ns - time.monotonic_ns()) / 1e9) + grace_s)
+            if thread.is_alive():
+                behind.append(poller)
+        return behind
+
+    def part(self, entries: list[tuple[int, int]], behind: Poller | None = None) -> None:
+        """Let another thread poll these sources: next deadline and place of each.
+
+        Args: behind, where a source hangs that they waited for; what was polled there goes on with them.
+        """
+        made = Poller(self)
+        made.give(entries)
+        made.floor = min(deadline for deadline, _ in entries)
+        if behind is not None:
+            made.floor = min(made.floor, behind.floor)
+            made.rows = behind.taken()
+        made.asked = True  # one may have been asked for while it waited
+        made.wake.set()
+        self._add(made)
+        self._start(made)
+
+    def _add(self, poller: Poller) -> None:
+        with self._lock:
+            self._all.append(poller)
+            self._live += 1
+
+    def _start(self, poller: Poller) -> None:
+        self._share_out(poller)
+        number = self._all.index(poller)
+        name = "meter-poll" if not number else f"meter-poll-{number + 1}"
+        poller.thread = threading.Thread(target=poller.loop, name=name, daemon=True)
+        poller.thread.start()
+
+    def _share_out(self, poller: Poller) -> None:
+        """How long a poll of each source may take until it disturbs the others of its thread."""
+        sources = poller.waiting()
+        for source in sources:
+            shortest = self.shortest_ns(each for each in sources if each is not source)
+            source.share_ns = max(SLOW_NS, shortest // 2)
+
+    def polled(self) -> None:
+        """A poller has polled what it has for the first time."""
+        if all(source.polls or not source.live for source in self.sources):
+            self.begun.set()
+
+    def left(self) -> None:
+        """A poller has ended."""
+        with self._lock:
+            self._live -= 1
+            last = not self._live
+        if last:
+            self.ended.set()
+
+    def hand_over(self, poller: Poller) -> None:
+        """Give what a poller has to the pipeline."""
+        raw = self._raw(poller)
+        with self._lock:
+            self.handed += 1
+        self._hand_over(raw)
+
+    def _raw(self, poller: Poller) -> Raw:
+        rows = poller.taken()
         mono, wall = now = anchor()
         # Two readings differ by some nanoseconds, which would be seen in the times of what was cut at whole seconds.
         if abs(wall - mono - self.anchor[1] + self.anchor[0]) > STEP_NS:
             self.anchor = now
-        return Raw(rows, self.anchor)
+        return Raw(rows, self.anchor, self._watermark(poller, rows))
 
-    def hand_over(self, now: int) -> None:
-        """Give what was polled to the pipeline; waits where that is far behind."""
-        if self._rows:
-            self._hand_over(self.taken())
-        self._handed = now
+    def _watermark(self, poller: Poller, rows: list[tuple[str, list[Row]]]) -> int | None:
+        """The time from which on all rows are still to come."""
+        others = [each for each in self._all if each is not poller]
+        if not others or not rows:
+            return None
+        newest = max(row.ts for _, polled in rows for row in polled)
+        return min(newest, *(each.floor for each in others if not self._overdue(each)), _NEVER)
 
-    def loop(self) -> None:
-        """The thread: poll until `stopping` is set, then once more, and say that this was the end."""
-        if not self._polled:
-            self.poll_now()
-        try:
-            self.hand_over(self._clock.now())
-            while not self._stopping.is_set():
-                deadline = self._heap[0][0] if self._heap else None
-                if deadline is None or not self._wanted():
-                    self._ended.set()
-                    self._stopping.wait()
-                    break
-                self._clock.sleep_until(deadline, self.wake)
-                self.wake.clear()
-                if self._stopping.is_set():
-                    break
-                now = self._clock.now()
-                upcoming = self.tick(now)
-                patience = SOON_NS if len(self._rows) >= MANY else HAND_OVER_NS
-                if upcoming is None or upcoming - now >= patience or now - self._handed >= patience:
-                    self.hand_over(now)
-            for source in self.sources:
-                if source.live:
-                    self._poll(source)
-            self.hand_over(self._clock.now())
-        finally:
-            self._hand_over(None)
+    def _overdue(self, poller: Poller) -> bool:
+        busy = poller.busy
+        return busy is not None and self.clock.now() - busy[1] > OVERDUE_NS
+
+    # --------------------------------------------------------------------------------------------------------- watch
+
+    @property
+    def pace_s(self) -> float:
+        """How often somebody has to look for polls that do not come back, in seconds."""
+        several = len(self.sources) > 1
+        return min(max(self.shortest_ns(), STUCK_NS), OVERDUE_NS) / 1e9 if several else OVERDUE_NS / 1e9
+
+    def look(self) -> None:
+        """Let sources go on that wait behind one that is being polled for too long; name one that hangs."""
+        now = self.clock.now()
+        for poller in list(self._all):
+            busy = poller.busy
+            if busy is None:
+                continue
+            source, begin = busy
+            if now - begin > max(STUCK_NS, self.shortest_ns(poller.waiting())) and (entries := poller.leave()):
+                self.part(entries, poller)
+            if now - begin >= HANGS_NS and not source.hangs:
+                source.hangs = True
+                self.faults.add("E-IO", source.label, variant="poll-hangs", seconds=f"{HANGS_NS / 1e9:g}")
+
+    def left_over(self, poller: Poller) -> Iterator[Raw]:
+        """What a poller that hangs has polled and not handed over."""
+        if poller.rows:
+            yield self._raw(poller)
 
 
 def anchor() -> tuple[int, int]:
@@ -209,3 +517,10 @@ def anchor() -> tuple[int, int]:
     readings = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
     before, wall, after = min(readings, key=lambda reading: reading[2] - reading[0])
     return (before + after) // 2, wall
+
+
+def _exact_wake_ups(interval_ns: int) -> None:
+    """Ask the kernel to wake this thread in time, and not up to 50 us later (proc_pid_timerslack_ns(5))."""
+    if interval_ns < FAST_NS:
+        with suppress(OSError), open(f"/proc/{threading.get_native_id()}/timerslack_ns", "wb", buffering=0) as file:
+            os.write(file.fileno(), b"%d" % _SLACK_NS)
