@@ -35,9 +35,9 @@ class Grows(NamedTuple):
 def figures() -> Iterator[Figure]:
     """One poll of each size beside the size before."""
     for what, sizes, chain in (
-        Grows("series", (100, 1000, 10_000, 100_000), _series),
-        Grows("plugins", (1, 4, 16, 64), _plugins),
-        Grows("sources", (1, 16, 64, 256), _sources),
+        Grows("series", (100, 1000, 10_000, 100_000), with_series),
+        Grows("plugins", (1, 4, 16, 64), with_plugins),
+        Grows("sources", (1, 16, 64, 256), with_sources),
     ):
         before: tuple[int, float] | None = None
         for size in sizes:
@@ -74,19 +74,21 @@ def poll_us(backend: Backend) -> float:
     return statistics.median(took)
 
 
-def _series(count: int) -> Backend:
+def with_series(count: int) -> Backend:
+    """A source of so many series, half of which a filter converts."""
     return _loop().add("tick", series=count).add("convert", metrics=["bench.level"], unit="kJ").add("null")
 
 
-def _plugins(count: int) -> Backend:
-    """Each filter gives a metric more, of ten series."""
+def with_plugins(count: int) -> Backend:
+    """So many filters; each gives a metric more, of ten series."""
     backend = _loop().add("tick", series=20)
     for number in range(count):
         backend.add(f"convert#c{number}", metrics=["bench.level"], unit="kJ", name=f"bench.level.{number}")
     return backend.add("null")
 
 
-def _sources(count: int) -> Backend:
+def with_sources(count: int) -> Backend:
+    """So many sources of two series."""
     backend = _loop()
     for number in range(count):
         backend.add(f"tick#s{number}", groups=[f"s{number}"])

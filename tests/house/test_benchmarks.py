@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import catalogue, peers
+from benchmarks import catalogue, growth, kilohertz, peers
 from benchmarks.figure import Figure, absent
 from benchmarks.lateness import lateness
+from benchmarks.polling import Pace
 from benchmarks.processes import Process, lines
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -203,3 +206,26 @@ def test_no_poll_at_all_has_no_lateness() -> None:
     """It is an error and not a figure."""
     with pytest.raises(ValueError, match="no poll between 1000 and 1200"):
         lateness([[900]], 1000, 100, 1000, 1200)
+
+
+def test_the_chain_of_the_benchmarks_runs(tmp_path: Path) -> None:
+    """A source that reads files, five filters and an output, for half a second; what it did is told."""
+    paths = kilohertz.write(str(tmp_path), "panel", 2, 4)
+    kilohertz.chain(str(tmp_path), str(tmp_path / "meter.toml"), Pace(100, span_s=0.5), paths)
+
+    command = [sys.executable, "-m", "benchmarks.loop_engine", str(tmp_path / "meter.toml"), "0.5", "0"]
+    done = subprocess.run(command, cwd=PAGE.parents[1], capture_output=True, check=True)
+    said = json.loads(done.stdout)
+
+    assert (said["faults"], said["lost"]) == ([], 0)
+    assert 1 <= said["polled"] <= said["nominal"]
+    assert said["rows"] == said["told_polls"]
+
+
+def test_a_chain_grows_by_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its polls are timed as soon as there are enough of them."""
+    monkeypatch.setattr(growth, "SPAN_S", 0)
+
+    assert growth.poll_us(growth.with_plugins(2)) > 0
+    assert growth.poll_us(growth.with_sources(2)) > 0
+    assert growth.poll_us(growth.with_series(2)) > 0
