@@ -6,8 +6,11 @@ import fcntl
 import os
 import re
 import select
+import shlex
 import signal
 import struct
+import subprocess
+import sys
 import termios
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +22,6 @@ from meter.core import Backend
 from tests.cli.conftest import DEADLINE_S
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Sandbox
@@ -115,6 +117,11 @@ def start(host: Sandbox, terminal: Terminal, *words: str, **options: Any) -> sub
     return host.start("run", *words, stderr=terminal.slave, **options)
 
 
+def written(host: Sandbox) -> int:
+    """How many polls are in the file."""
+    return (host.folder / "host.csv").read_bytes().count(b",system.cpu.logical.count,")
+
+
 def test_it_says_how_the_run_goes_and_leaves_nothing(host: Sandbox, terminal: Terminal) -> None:
     """One line, below what was said; behind the end there are the messages of the run alone."""
     process = start(host, terminal)
@@ -195,6 +202,39 @@ def test_it_is_left_out_where_it_would_be_in_the_way(
     assert terminal.read_to_the_end(process) == 0
     assert "ran /other" in terminal.text
     assert not any("polls/s" in text for text in terminal.seen)
+
+
+def test_a_run_in_the_background_leaves_the_terminal_alone(host: Sandbox, terminal: Terminal) -> None:
+    """Somebody else types there; with job control, as in a shell."""
+    command = [sys.executable, "-m", "meter", "run", "/host", "--for", "1200ms"]
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", "bash", "-c", f"set -m; {shlex.join(command)} & wait $!"],
+        cwd=host.folder,
+        env=host.environment,
+        stdin=terminal.slave,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal.slave,
+    )
+    host.started.append(process)
+
+    assert terminal.read_to_the_end(process) == 0
+    assert "ran /host" in terminal.text
+    assert not any("polls/s" in text for text in terminal.seen)
+
+
+def test_a_halted_terminal_does_not_hold_up_the_end(host: Sandbox, terminal: Terminal) -> None:
+    """After Ctrl-S nothing is drawn, so SIGTERM is seen, and all rows are written before anything is said of it."""
+    process = start(host, terminal)
+    terminal.read_until(lambda: LINE.fullmatch(terminal.lines[-1]) is not None)
+    termios.tcflow(terminal.slave, termios.TCOOFF)
+    polls, threads = written(host), os.listdir(f"/proc/{process.pid}/task")
+    terminal.read_until(lambda: written(host) > polls + 20)  # for so long that the line would have been renewed
+    process.send_signal(signal.SIGTERM)
+    # The threads that poll, run the chain and write are gone.
+    terminal.read_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) <= len(threads) - 3)
+    termios.tcflow(terminal.slave, termios.TCOON)
+
+    assert terminal.read_to_the_end(process) == 0
 
 
 def test_a_pipe_gets_none(host: Sandbox) -> None:
