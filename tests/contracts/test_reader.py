@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meter.contracts.editing.edits import applied
 from meter.contracts.language import language
 from meter.contracts.reader import LIMIT, Script, parse_toml, read, script_block
 from tests.contracts.build import at, contract, faults, head, metric, output, rule, shown, source
@@ -147,18 +148,21 @@ class TestPlaces:
             ('default = "1s"', 'default = "1"', "E-CONFIG-TYPE", '"1"'),
             ('default = "1s"', 'default = "1us"', "E-CONFIG-RANGE", '"1us"'),
             ('min = "1ms"', "min = 1", "E-CONFIG-TYPE", "1"),
-            ("deep = true", "dep = true", "E-CONFIG-UNKNOWN", "true"),
+            ("deep = true", "dep = true", "E-CONFIG-UNKNOWN", "dep"),
             ("deep = true", "deep = 1", "E-CONFIG-TYPE", "1"),
-            ('device = "${config.disks}"', 'device = "${config.deep}"', "E-CLAUSE-TYPE", '"${config.deep}"'),
-            ('device = "${config.disks}"', 'device = "${config.disk}"', "E-CONFIG-UNKNOWN", '"${config.disk}"'),
-            ("hw.${config.disks}.energy", "hw.${config.deep}.energy", "E-CLAUSE-TYPE", '"hw.${config.deep}.energy"'),
+            ('device = "${config.disks}"', 'device = "${config.deep}"', "E-CLAUSE-TYPE", "deep"),
+            ('device = "${config.disks}"', 'device = "${config.disk}"', "E-CONFIG-UNKNOWN", "disk"),
+            ("hw.${config.disks}.energy", "hw.${config.deep}.energy", "E-CLAUSE-TYPE", "deep"),
             ("hw.${config.disks}.energy", "hw {.energy", "E-CLAUSE-TYPE", '"hw {.energy"'),
-            ("count(config.disks)", "count(config.disk)", "E-CONFIG-UNKNOWN", '"count(config.disk) <= 9"'),
-            ("count(config.disks)", "count(config.deep)", "E-CLAUSE-TYPE", '"count(config.deep) <= 9"'),
-            ("config.interval >= 1ms", "config.deep >= 1", "E-CLAUSE-TYPE", '"config.deep >= 1"'),
+            ("count(config.disks)", "count(config.disk)", "E-CONFIG-UNKNOWN", "disk"),
+            ("count(config.disks)", "count(config.deep)", "E-CLAUSE-TYPE", "deep"),
+            ("config.interval >= 1ms", "config.deep >= 1", "E-CLAUSE-TYPE", "deep"),
             ("config.interval >= 1ms", "config.interval => 1", "E-CLAUSE-TYPE", '"config.interval => 1"'),
             ('interface = ">=1,<2"', 'interface = ">=2"', "E-INTERFACE", '">=2"'),
             ("contract = 1", "contract = 7", "E-INTERFACE", "7"),
+            ('"core"], device', "7], device", "E-CLAUSE-TYPE", "7"),
+            ('free = "str" }', 'free = "str" }\nparts = { domain = { core = "all" } }', "E-CLAUSE-TYPE", '"all"'),
+            ('free = "str" }', 'free = "str" }\nparts = { domain = { cor = "package" } }', "E-CLAUSE-TYPE", "cor"),
             ("before = [", "durability = 1\n[x-y]\nbefore = [", "E-CLAUSE-UNKNOWN", "durability"),
         ],
     )
@@ -168,17 +172,40 @@ class TestPlaces:
         assert text != FULL
         assert pointed == at(only(text, code), text, file=FILE)
 
+    def test_what_a_contract_lacks_that_has_no_table_for_it_is_said_at_its_name(self) -> None:
+        """Not at the first character of its text."""
+        text = re.sub(r"(?s)\[\[provides\.metrics\]\].*?(?=\[needs)", "", FULL).replace(
+            "[provides.capabilities]", "[x-y]"
+        )
+
+        assert at(only(text, "E-CLAUSE-MISSING"), text, file=FILE) == '"full"'
+
+    def test_a_table_among_tables_is_pointed_at(self) -> None:
+        """What is none of them, and not all."""
+        text = output("sink", more='needs.metrics = [{ metric = "*" }, 7]')
+
+        assert at(only(text, "E-CLAUSE-TYPE"), text, file=FILE) == "7"
+
+    def test_a_misspelt_option_is_mended_where_it_is_put_in(self) -> None:
+        """Its name, within the text."""
+        (fault,) = faults(FULL.replace("hw.${config.disks}.energy", "hw.${config.disk}.energy"))
+
+        assert fault.edit is not None
+        assert (
+            applied(FULL.replace("hw.${config.disks}.energy", "hw.${config.disk}.energy"), fault.edit.changes) == FULL
+        )
+
     @pytest.mark.parametrize(
         ("old", "new", "code", "pointed"),
         [
             ('"${metric}.mean"', '"${metrik}.mean"', "E-CLAUSE-TYPE", '"${metrik}.mean"'),
             ('"${unit}/s"', '"${unit}/sec"', "E-CLAUSE-TYPE", '"${unit}/sec"'),
-            ('metric = "${config.metrics}"', 'metric = "${config.how}"', "E-CLAUSE-TYPE", '"${config.how}"'),
+            ('metric = "${config.metrics}"', 'metric = "${config.how}"', "E-CLAUSE-TYPE", "how"),
             ('metric = "${config.metrics}"', 'metric = "a b"', "E-CLAUSE-TYPE", '"a b"'),
             ('metric = "${config.metrics}"', 'metric = "*{unit=joules}"', "E-CLAUSE-TYPE", '"*{unit=joules}"'),
             ('metric = "${config.metrics}"', 'metric = "*{kind=gague}"', "E-CLAUSE-TYPE", '"*{kind=gague}"'),
             ('how = ["a"]', 'how = ["c"]', "E-CONFIG-RANGE", '"c"'),
-            ("config.window >= 2", "config.windw >= 2", "E-CONFIG-UNKNOWN", '"config.windw >= 2 * interval"'),
+            ("config.window >= 2", "config.windw >= 2", "E-CONFIG-UNKNOWN", "windw"),
             ("keeps = false", "keep = false", "E-CLAUSE-UNKNOWN", "keep"),
             ('values = ["a", "b"], ', "", "E-CLAUSE-MISSING", "how"),
             ('type = "duration"', 'type = "duration", access = "read"', "E-CLAUSE-TYPE", '"read"'),
@@ -329,7 +356,7 @@ class TestFiles:
         ("data", "line", "column"),
         [
             (b"name = \n", 1, 8),
-            (b'name = "a"\nname = "b"\n', 2, 11),
+            (b'name = "a"\nname = "b"\n', 2, 1),
             (b'name = "a\n', 1, 10),
             (b"[a]\n[a]\n", 2, 3),
             (b"x = 2024-02-30\n", 1, 5),

@@ -239,7 +239,7 @@ class TestDocument:
             ('"process"', "1", "E-CLAUSE-TYPE", "1"),
             ('[["a", "b"], ["c"]]', '["a", "b"]', "E-CLAUSE-TYPE", '"a"'),
             ("x-mine = 1", "config = 1", None, ""),
-            ('.config.a]\npath = "x"', ".config]\na = 1", "E-CLAUSE-TYPE", '[mounts."/host".config]'),
+            ('.config.a]\npath = "x"', ".config]\na = 1", "E-CLAUSE-TYPE", "1"),
         ],
     )
     def test_faults(self, old: str, new: str, code: str | None, pointed: str) -> None:

@@ -227,11 +227,16 @@ def guarded(fault: Fault) -> bool:
     return True
 
 
-def with_fault(fault: Fault) -> Catalogue:
-    """The catalogue with a faulty contract in the place of the sound one."""
-    sound = next(
+def entry_of(fault: Fault) -> Entry:
+    """The sound contract of a fault."""
+    return next(
         entry for entries in catalogue().entries.values() for entry in entries if entry.path.endswith(fault.target)
     )
+
+
+def with_fault(fault: Fault) -> Catalogue:
+    """The catalogue with a faulty contract in the place of the sound one."""
+    sound = entry_of(fault)
     result = read(dumps(fault.mutation.document()), sound.path)
     name = result.contract.name if result.contract else sound.name
     entry = Entry(name=name, path=sound.path, contract=result.contract, diagnostics=result.diagnostics)

@@ -60,6 +60,8 @@ class Merging(NamedTuple):
 
     part: Variant
     new: Variant
+    item: int
+    """The item of the selection that took the part."""
 
 
 Wrong = dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]]
@@ -153,7 +155,7 @@ class _Walk:
             if new is None:
                 continue
             if new.metric not in doubtful:
-                merging.setdefault(hit.rule, []).append(Merging(hit.part, new))
+                merging.setdefault(hit.rule, []).append(Merging(hit.part, new, hit.item))
             given.setdefault(hit.rule, []).append(new)
             self.made[instance.label, new.metric] = instance
             if new.metric not in doubtful and not self.unit(instance, compiled, new):
@@ -261,7 +263,7 @@ class _Walk:
         gives = compiled.rule.gives
         if gives is None or not gives.folds:
             return True
-        known = sorted({name for part, _ in merging for name, _ in part.attributes} | {"resource", "consumer"})
+        known = sorted({name for each in merging for name, _ in each.part.attributes} | {"resource", "consumer"})
         spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
         sound = True
         for word in gives.drop:
@@ -313,7 +315,8 @@ class _Walk:
                 first, second = (
                     sorted((min(ones), min(others))) if min(ones) != min(others) else sorted(ones ^ others)[:2]
                 )
-                spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
+                item = one.item if one.item == other.item else -1
+                spans = (self.place(instance, compiled, item), self.clause(instance, compiled, "drop"))
                 facts = {"metric": _both(one, other), "first": first, "second": second}
                 clause = "needs.metrics.gives.drop"
                 self.say("E-FLOW-IDENTITY", spans, clause, (), "cadence", instance=instance.label, **facts)
@@ -324,7 +327,6 @@ class _Walk:
         """Whether a sum counts nothing twice: no value together with a part of it."""
         gives = compiled.rule.gives
         assert gives is not None
-        spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
         clause = "needs.metrics.gives.drop"
         for word in gives.folds:
             found = twice([(each.part, each.new) for each in group], word)
@@ -332,6 +334,8 @@ class _Walk:
                 one, other, double = group[found[0]], group[found[1]], found[2]
                 facts = {"metric": _both(one, other), "dimension": word, "glob": other.part.metric}
                 facts |= {"part": double.part, "whole": double.whole}
+                item = one.item if one.item == other.item else -1
+                spans = (self.place(instance, compiled, item), self.clause(instance, compiled, "drop"))
                 self.say("E-FLOW-DOUBLE", spans, clause, (), double.how, instance=instance.label, **facts)
                 return False
         return True

@@ -45,6 +45,10 @@ class Source:
         """The place of a value."""
         return self._locate.value(*path)
 
+    def has(self, *path: str | int) -> bool:
+        """Whether the text has something at a path."""
+        return self._locate.has(*path)
+
     def mentions(self, *path: str | int) -> tuple[Span, ...]:
         """Everywhere that a key is written."""
         return self._locate.mentions(*path)

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from attrs import evolve
 
@@ -20,7 +20,7 @@ from meter.contracts.capabilities import CAPABILITIES
 from meter.contracts.constraints import ConstraintError, mixed, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, listed, nearest
 from meter.contracts.dotted import longest_key
-from meter.contracts.editing.edits import Edit, clear, likely, renamed
+from meter.contracts.editing.edits import Edit, clear, likely, renamed, within
 from meter.contracts.editing.meant import meant_by
 from meter.contracts.formula.formula_clauses import ITEM, misfits
 from meter.contracts.language import ABSENT, Clause, language
@@ -43,6 +43,7 @@ _COMMENT: Final = re.compile(r"#(?: .*)?\r?\n?")
 _END: Final = re.compile(r"# ///[ \t]*\r?\n?")
 _MARK: Final = re.compile(r"(?m)^# ?")
 _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
+_PAIR: Final = re.compile(r"[ \t]*([^=\[{#\s][^=\[{#]*?)[ \t]*=")
 _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
 """What a whole number that no i64 holds has in it."""
 _CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
@@ -91,6 +92,8 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
         place = _PLACE.search(why)
         lines = text.split("\n")
         span = Span(file, int(place[1]), int(place[2])) if place else Span(file, len(lines), len(lines[-1]) + 1)
+        if why.startswith("Cannot overwrite"):  # said behind the value: the key is there already
+            span = _key_before(lines[span.line - 1], span)
         why = _PLACE.sub("", why).replace("(at end of document)", "at the end of the document").strip()
         return problem("not-toml", span, why=f"{why[:1].lower()}{why[1:]}")
     except RecursionError:
@@ -103,6 +106,12 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
     if _depth(document) > DEEPEST:
         return problem("too-deep", limit=str(DEEPEST))
     return document, text
+
+
+def _key_before(line: str, span: Span) -> Span:
+    """The key of the pair that ends at a place of a line; the place, where the pair begins in another line."""
+    found = _PAIR.match(line[: span.column - 1])
+    return span if found is None else span._replace(column=found.start(1) + 1, length=len(found[1]))
 
 
 def _depth(document: Any) -> int:
@@ -306,8 +315,9 @@ class _Reader:
         return out
 
     def table_place(self, path: Path) -> Span:
-        """Where a table lacks something: at its name, as a whole contract at that of the plugin."""
-        return self.source.value("name") if not path and "name" in self.document else self.source.key(*path)
+        """Where a table lacks something: at its name; as a whole contract, or if it is not there, at the plugin's."""
+        there = bool(path) and self.source.has(*path[:1])
+        return self.source.value("name") if not there and "name" in self.document else self.source.key(*path)
 
     def value(self, clause: Clause, path: Path, raw: Any) -> Any:
         """One value along its clause's type; an option's placeholder where the type lets it stand in."""
@@ -347,6 +357,13 @@ class _Reader:
     def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "", item: str = "") -> Any:
         """Note that a value is not of its clause's type, or not of the type of its items."""
         said = clause.type.removesuffix("|option").partition("<")[0]
+        within_it = {"tables": ("table", dict), "domain": ("str", str)}.get(item or said)
+        if within_it is not None and isinstance(raw, list):
+            kind, type_ = within_it
+            strange = [place for place, each in enumerate(raw) if not isinstance(each, type_)]
+            if strange:
+                self.among(clause, (*path, strange[0]), raw[strange[0]], kind)
+                return raw
         span = self.source.value(*path)
         meant = meant_by(item, raw) if isinstance(raw, str) else ""
         facts = {
@@ -358,6 +375,12 @@ class _Reader:
         edit = renamed(span, raw, meant) if meant else None
         self.say("E-CLAUSE-TYPE", span, clause.name, "near" if meant else "", edit, **facts)
         return raw
+
+    def among(self, clause: Clause, path: Path, raw: Any, kind: str) -> None:
+        """Note that an item of a list is of another type than the others have to be."""
+        facts = {"got": options.describe(raw), "wanted": language().phrase("type", kind, "wanted")}
+        span = self.source.value(*path)
+        self.say("E-CLAUSE-TYPE", span, clause.name, "among", description=clause.description, **facts)
 
     def scalar(self, clause: Clause, item: str, path: Path, raw: Any) -> Any:
         """One scalar along a type; the word that is wrong has its own code where there is one."""
@@ -420,9 +443,12 @@ class _Reader:
                 near = nearest(use.option, contract.config)
                 declared = listed(sorted(contract.config))
                 facts = {"plugin": contract.name, "option": use.option, "near": near, "options": declared}
-                variant = "" if declared else "none"
-                self.say("E-CONFIG-UNKNOWN", self.source.value(*use.path), use.clause, variant, **facts)
-            elif not any(fnmatchcase(contract.config[use.option].type, pattern) for pattern in use.types):
+                variant, span = "" if declared else "none", self.named(use)
+                fits = (name for name, option in contract.config.items() if _takes(option.type, use.types))
+                meant = clear(use.option, fits)
+                edit = renamed(span, use.option, meant) if meant and not span.length - len(use.option) else None
+                self.say("E-CONFIG-UNKNOWN", span, use.clause, variant, edit, **facts)
+            elif not _takes(contract.config[use.option].type, use.types):
                 self.misused(contract, use)
             elif use.guard is not ABSENT and use.option in sound:
                 many = isinstance(use.guard, list)
@@ -451,8 +477,8 @@ class _Reader:
                     values = listed(domain) if isinstance(domain, list) else ""
                     facts = {"value": (wrong or [part])[0], "attribute": attribute, "values": values}
                     variant = "no-value" if wrong else "own-part"
-                    span = self.source.key(*path, part)
-                    self.say("E-CLAUSE-TYPE", span, "provides.metrics.parts", variant, **facts)
+                    at = self.source.value if wrong and wrong[0] != part else self.source.key
+                    self.say("E-CLAUSE-TYPE", at(*path, part), "provides.metrics.parts", variant, **facts)
                     break
 
     def option(self, contract: Contract, name: str, option: Option) -> bool:
@@ -528,7 +554,17 @@ class _Reader:
             "types": " or ".join(use.types).replace("<*>", "<T>").replace("(*)", "(UNIT)"),
             "description": language().clauses[tuple(use.clause.split("."))].description,
         }
-        self.say("E-CLAUSE-TYPE", self.source.value(*use.path), use.clause, "option", **facts)
+        self.say("E-CLAUSE-TYPE", self.named(use), use.clause, "option", **facts)
+
+    def named(self, use: Use) -> Span:
+        """Where the name of an option stands: as the key of a guard, or in a text; the whole text if it has escapes."""
+        if use.path[-1] == use.option:
+            return self.source.key(*use.path)
+        span, raw = self.source.value(*use.path), cast("Any", self.document)
+        for step in use.path:
+            raw = raw[step]
+        found = re.search(rf"(?<=config\.){re.escape(use.option)}(?![\w-])", raw) if isinstance(raw, str) else None
+        return within(span, raw, *found.span()) if found else span
 
 
 class Use(NamedTuple):
@@ -615,6 +651,11 @@ def _named_options(contract: Contract) -> Iterator[Use]:
             for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
                 path = (*base, "attributes", attribute)
                 yield Use(path, "provides.metrics.attributes", name, ("list<*>",))
+
+
+def _takes(type_: str, types: Iterable[str]) -> bool:
+    """Whether a type is one of some patterns of types."""
+    return any(fnmatchcase(type_, pattern) for pattern in types)
 
 
 @lru_cache(maxsize=16)

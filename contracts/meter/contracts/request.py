@@ -287,6 +287,9 @@ def _type(
     wrong = [place for place, each in enumerate(got) if not _fits(item, each)] if item else []
     if wrong:
         return _type(source, (*path, wrong[0]), clause, got[wrong[0]], item, example, "entry")
+    if type_ == "map<table>" and isinstance(got, dict):
+        label = min(label for label, table in got.items() if not isinstance(table, dict))
+        return _type(source, (*path, label), f"{clause}.{label}", got[label], "table", example)
     return _fault("E-CLAUSE-TYPE", source.value(*path), variant, **facts, clause=clause)
 
 

@@ -126,6 +126,10 @@ class Locator:
         node, found = self._find(path)
         return self._span(node.value if found and node.value else node.key)
 
+    def has(self, *path: str | int) -> bool:
+        """Whether the text has something at a path."""
+        return self._find(path)[1]
+
     def mentions(self, *path: str | int) -> tuple[Span, ...]:
         """Everywhere the key at a path is written: a table's is in each header and dotted key that leads through it."""
         node, found = self._find(path)
