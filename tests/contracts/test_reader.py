@@ -358,7 +358,7 @@ class TestFiles:
             (b"name = \n", 1, 8),
             (b'name = "a"\nname = "b"\n', 2, 1),
             (b'name = "a\n', 1, 10),
-            (b"[a]\n[a]\n", 2, 3),
+            (b"[a]\n[a]\n", 2, 1),
             (b"x = 2024-02-30\n", 1, 5),
             (b"x = 1\ny = [1,\n", 3, 1),
             (b"x = 1\n# \xc3\xa9 \xff\n", 2, 5),

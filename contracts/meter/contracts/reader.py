@@ -22,6 +22,7 @@ from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, listed, nea
 from meter.contracts.dotted import longest_key
 from meter.contracts.editing.edits import Edit, clear, likely, renamed, within
 from meter.contracts.editing.meant import meant_by
+from meter.contracts.editing.repeated import repeated
 from meter.contracts.formula.formula_clauses import ITEM, misfits
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
@@ -88,14 +89,7 @@ def parse_toml(data: bytes, file: str) -> tuple[dict[str, Any], str] | Diagnosti
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        why = str(error)
-        place = _PLACE.search(why)
-        lines = text.split("\n")
-        span = Span(file, int(place[1]), int(place[2])) if place else Span(file, len(lines), len(lines[-1]) + 1)
-        if why.startswith("Cannot overwrite"):  # said behind the value: the key is there already
-            span = _key_before(lines[span.line - 1], span)
-        why = _PLACE.sub("", why).replace("(at end of document)", "at the end of the document").strip()
-        return problem("not-toml", span, why=f"{why[:1].lower()}{why[1:]}")
+        return _not_toml(error, text, file)
     except RecursionError:
         return problem("too-deep", limit=str(DEEPEST))
     except ValueError as error:  # a date that does not exist, an integer of thousands of digits
@@ -112,6 +106,23 @@ def _key_before(line: str, span: Span) -> Span:
     """The key of the pair that ends at a place of a line; the place, where the pair begins in another line."""
     found = _PAIR.match(line[: span.column - 1])
     return span if found is None else span._replace(column=found.start(1) + 1, length=len(found[1]))
+
+
+def _not_toml(error: tomllib.TOMLDecodeError, text: str, file: str) -> Diagnostic:
+    """Why a text is not TOML, and where."""
+    why = str(error)
+    place = _PLACE.search(why)
+    lines = text.split("\n")
+    span = Span(file, int(place[1]), int(place[2])) if place else Span(file, len(lines), len(lines[-1]) + 1)
+    at = sum(len(line) + 1 for line in lines[: span.line - 1]) + span.column - 1
+    if found := repeated(text, file, at):
+        facts = {"path": file, **found.facts}
+        return Diagnostic(code="E-FILE", variant=found.variant, facts=facts, spans=found.spans, edit=found.edit)
+    if why.startswith("Cannot overwrite"):  # said behind the value: the key is there already
+        span = _key_before(lines[span.line - 1], span)
+    why = _PLACE.sub("", why).replace("(at end of document)", "at the end of the document").strip()
+    facts = {"path": file, "why": f"{why[:1].lower()}{why[1:]}"}
+    return Diagnostic(code="E-FILE", variant="not-toml", facts=facts, spans=(span,))
 
 
 def _depth(document: Any) -> int:

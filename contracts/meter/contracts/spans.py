@@ -135,6 +135,10 @@ class Locator:
         node, found = self._find(path)
         return tuple(map(self._span, node.mentions)) if found else ()
 
+    def at(self, start: int, end: int) -> Span:
+        """The characters of the text from one to another, which is left out."""
+        return self._span((start, end))
+
     def _find(self, path: tuple[str | int, ...]) -> tuple[Node, bool]:
         node = self._root
         for part in path:

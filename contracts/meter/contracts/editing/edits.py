@@ -110,6 +110,11 @@ def key(name: str) -> str:
     return name if _BARE.fullmatch(name) else quoted(name)
 
 
+def dotted(path: Iterable[str | int]) -> str:
+    """A path as a dotted key of TOML."""
+    return ".".join(key(str(part)) for part in path)
+
+
 def renamed(places: Span | Iterable[Span], old: str, new: str, part: tuple[str, str] | None = None) -> Edit:
     """An edit that writes one name for another, wherever it is written.
 

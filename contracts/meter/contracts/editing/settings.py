@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from meter.contracts.editing.edits import key
+from meter.contracts.editing.edits import dotted, key
 from meter.contracts.editing.writing import toml
 from meter.contracts.language import language
 from meter.contracts.request import Request
@@ -26,13 +26,13 @@ def setting(request: Request, label: str, options: Mapping[str, Any]) -> str:
     inline = writer.inline(path)
     if inline is not None:
         below = path[len(inline) :]
-        text = _pairs(options) if not below else f"{_dotted(below)} = {toml(options)}"
-        return _told("inside", text=text, place=_dotted(inline[len(request.path) :] or inline))
+        text = _pairs(options) if not below else f"{dotted(below)} = {toml(options)}"
+        return _told("inside", text=text, place=dotted(inline[len(request.path) :] or inline))
     if writer.headed(path) or (not writer.mentioned(path) and writer.any_headed(path[:-1])):
-        return _told("below", text=_pairs(options), place=f"[{_dotted(path)}]")
+        return _told("below", text=_pairs(options), place=f"[{dotted(path)}]")
     if len(options) > 1 and not writer.mentioned(path):
-        return _told("", text=f"{_dotted(path[2:])} = {toml(options)}")
-    pairs = (_told("", text=f"{_dotted((*path[2:], name))} = {toml(value)}") for name, value in options.items())
+        return _told("", text=f"{dotted(path[2:])} = {toml(options)}")
+    pairs = (_told("", text=f"{dotted((*path[2:], name))} = {toml(value)}") for name, value in options.items())
     return " and ".join(pairs)
 
 
@@ -43,10 +43,6 @@ def _told(variant: str, **facts: str) -> str:
 def _each(value: Any) -> list[str]:
     values = value if isinstance(value, list | tuple) else [value]
     return [each if isinstance(each, str) else toml(each) for each in values]
-
-
-def _dotted(path: tuple[str | int, ...]) -> str:
-    return ".".join(key(str(part)) for part in path)
 
 
 def _pairs(options: Mapping[str, Any]) -> str:

@@ -152,8 +152,27 @@ class Writer:
 
     def _into_inline(self, table: Node, path: Path, value: Any) -> Change:
         """A pair behind the opening brace."""
+        return self._behind_brace(table, self._pair(path, value))
+
+    def _behind_brace(self, table: Node, pair: str) -> Change:
         at = table.value[0] + 1 if table.value else 0
-        return self._change(at, at, f" {self._pair(path, value)}{',' if table.children else ' '}")
+        return self._change(at, at, f" {pair}{',' if table.children else ' '}")
+
+    def into(self, table: Path, pair: str) -> Change:
+        """A pair, as it is written, put into an inline table."""
+        node = self._node(table)
+        assert node is not None
+        return self._behind_brace(node, pair)
+
+    def gone(self, start: int, end: int) -> Change:
+        """A statement taken out, with its line where there is nothing else on it."""
+        if not self._text[self._line(start) : start].strip() and (ends := _ENDS.match(self._text, self._blank(end))):
+            return self._change(self._line(start), ends.end(), "")
+        return self._change(start, end, "")
+
+    def _blank(self, at: int) -> int:
+        """Past blanks within the line."""
+        return at + len(self._text[at:]) - len(self._text[at:].lstrip(" \t"))
 
     def _beside(self, table: Node) -> tuple[Statement, int] | None:
         """The first pair that has a key of a table, and where that begins; None where the table has a header."""
