@@ -23,6 +23,7 @@ SINK = output()
 TICKS = source("ticks", metric("ticks.n", kind="delta", unit="{tick}", type_="u64"))
 POWER = source("meter", metric("power", unit="W"))
 MILLI = source("meter", metric("energy", unit="mJ", kind="delta", type_="u64"))
+BOTH = source("meter", metric("power", unit="W"), metric("energy", unit="J"))
 INTEGRATE = filter_(
     "integrate", rule("${config.metrics}", 'unit = "W"\ngives = { name = "${metric}.e", unit = "J", kind = "delta" }'),
     more='config.metrics = { type = "list<metric>" }',
@@ -75,13 +76,15 @@ def taking(more: str) -> str:
              '`config.taker.metrics = ["*{unit=J}"]`'),
         ),
         (
-            (source("meter", metric("power", unit="W"), metric("energy", unit="J")), INTEGRATE), 'unit = "J"',
+            (BOTH, INTEGRATE, SELECT), 'unit = "J"',
             ('put `integrate` before `taker` in `plugins`, and write `config.integrate.metrics = ["power"]` and '
-             '`config.taker.metrics = ["*{unit=J}"]`; the last of these alone leaves `power` out'),
+             '`config.taker.metrics = ["*{unit=J}"]`; to leave `power` out instead, put `select` there and write '
+             '`config.select.drop = ["power"]`'),
         ),
         (
-            (source("meter", metric("power", unit="W"), metric("energy", unit="J")), CONVERT), 'unit = "J"',
-            'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`',
+            (BOTH, CONVERT, SELECT), 'unit = "J"',
+            ('put `select` before `taker` in `plugins`, and write `config.select.drop = ["power"]`: no output gets '
+             '`power` then'),
         ),
         (
             (MILLI, CONVERT), 'unit = "J"',
@@ -95,6 +98,18 @@ def test_what_does_not_fit(texts: tuple[str, ...], demand: str, help_: str) -> N
     name = "ticks" if "ticks" in texts[0] else "meter"
     [diagnostic] = run(f"{name} taker", *texts, taking(demand)).diagnostics
     assert diagnostic.help == help_
+
+
+def test_what_another_output_takes_is_only_left_out() -> None:
+    """Nothing has to be dropped that has a reader."""
+    taker = taking('unit = "J"')
+    document = one(run("meter taker sink", BOTH, INTEGRATE, SELECT, taker, SINK), "E-FLOW-UNIT")
+    assert document["help"].endswith(
+        '`config.taker.metrics = ["*{unit=J}"]`; the last of these alone leaves `power` out'
+    )
+    document = one(run("meter taker sink", BOTH, CONVERT, SELECT, taker, SINK), "E-FLOW-UNIT")
+    assert document["help"] == 'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`'
+    assert run("meter taker sink", BOTH, taker, SINK, more='config.taker.metrics = ["*{unit=J}"]').plan is not None
 
 
 @pytest.mark.parametrize("form", ["dotted", "inline", "header", "all inline"])
@@ -193,7 +208,7 @@ def test_an_output_without_an_option() -> None:
     document = one(run("ticks taker", two, SELECT, text), "E-FLOW-KIND")
     assert document["help"] == (
         'put `select` before `taker` in `plugins`, and write `config.select.drop = ["ticks.n"]`: '
-        "then no output gets `ticks.n`"
+        "no output gets `ticks.n` then"
     )
     document = one(run("ticks taker", two, SELECT, NAMED_RATE, text), "E-FLOW-KIND")
     assert document["help"] == (
@@ -270,3 +285,80 @@ def test_outputs_that_promise_enough_are_named() -> None:
     )
     document = one(run("meter sink", POWER, SINK, more=demand), "E-DURABILITY")
     assert document["help"] == "take an output that promises `process`, or demand less"
+
+
+SITES = source(
+    "tank", metric("volume", more='attributes = { site = "${config.sites}" }'),
+    more='config.sites = { type = "list<str>", default = ["north", "south", "west"] }',
+)  # fmt: skip
+CLASH = "E-FLOW-CLASH"
+
+
+def test_values_that_two_sources_divide() -> None:
+    """Two instances of one source each take a part of the values, which is written out and tried."""
+    document = one(run("tank#a tank#b sink", SITES, SINK), CLASH)
+    settings = ('config.a.sites = ["north", "south"]', 'config.b.sites = ["west"]')
+    assert document["help"] == (
+        f"let each give series of its own: write `{settings[0]}` and `{settings[1]}`; or leave one out"
+    )
+    assert run("tank#a tank#b sink", SITES, SINK, more="\n".join(settings)).plan is not None
+    more = 'config.a.sites = ["north"]\nconfig.b.sites = ["north"]'
+    document = one(run("tank#a tank#b sink", SITES, SINK, more=more), CLASH)
+    assert document["help"] == "let each have values of its own in `sites`, or leave one out"
+    document = one(run("ticks#a ticks#b sink", TICKS, SINK), CLASH)
+    assert document["help"] == "leave one out", "no option of theirs tells series apart"
+
+
+def test_results_of_two_filters_have_two_names() -> None:
+    """The option that is a part of the name keeps them apart."""
+    text = filter_(
+        "sums", rule("${config.metrics}", 'gives = { name = "${metric}.sum${config.suffix}", kind = "delta" }'),
+        more='config.metrics = { type = "list<metric>" }\nconfig.suffix = { type = "str", default = "" }',
+    )  # fmt: skip
+    more = 'config.a.metrics = ["ticks.n"]\nconfig.b.metrics = ["ticks.n"]\n'
+    document = one(run("ticks sums#a sums#b sink", TICKS, text, SINK, more=more), CLASH)
+    assert document["help"] == 'let each give series of its own: write `config.b.suffix = ".b"`; or leave one out'
+    assert run("ticks sums#a sums#b sink", TICKS, text, SINK, more=more + 'config.b.suffix = ".b"').plan is not None
+
+
+def test_one_name_in_two_shapes() -> None:
+    """Of two instances of one plugin the option in which they differ is named; else nothing is known of it."""
+    text = source(
+        "line", metric("n", type_="i64", more='when = { whole = true }\nattributes = { line = "${config.lines}" }'),
+        metric("n", more='when = { whole = false }\nattributes = { line = "${config.lines}" }'),
+        more='config.whole = { type = "bool", default = false }\nconfig.lines = { type = "list<str>" }',
+    )  # fmt: skip
+    more = 'config.a = { lines = ["a"], whole = true }\nconfig.b.lines = ["b"]\n'
+    document = one(run("line#a line#b sink", text, SINK, more=more), CLASH)
+    head, tail = "a name has one type, unit and kind in a backend: ", ", leave one out, or give one a mount of its own"
+    assert document["help"] == f"{head}configure both alike (`config.b.whole = true`){tail}"
+    assert run("line#a line#b sink", text, SINK, more=more + "config.b.whole = true\n").plan is not None
+    other = source("other", metric("ticks.n", unit="W"))
+    document = one(run("ticks other sink", TICKS, other, SINK), CLASH)
+    assert document["help"] == f"{head}configure both alike{tail}"
+
+
+def test_names_that_fall_on_one() -> None:
+    """One of the two is renamed where an option does that, left out of the selection, or dropped before the output."""
+    names = 'names = "prometheus"\n'
+    both = source("twin", metric("a.b"), metric("a_b"))
+    prom = output("prom", more=names)
+    document = one(run("twin prom sink", both, SELECT, prom, SINK), CLASH)
+    assert document["help"] == 'leave `a_b` out: write `config.prom.metrics = ["*", "!a_b"]`'
+    assert run("twin prom sink", both, prom, SINK, more='config.prom.metrics = ["*", "!a_b"]').plan
+    fixed = output("prom", rule("*"), more=names)
+    document = one(run("twin prom", both, SELECT, fixed), CLASH)
+    assert document["help"] == (
+        'drop `a_b` before `prom`: put `select` before it, and write `config.select.drop = ["a_b"]`'
+    )
+    assert run("twin select prom", both, SELECT, fixed, more='config.select.drop = ["a_b"]').plan is not None
+    more = 'config.select.drop = ["x"]\n'
+    three = source("twin", metric("a.b"), metric("a_b"), metric("x"))
+    document = one(run("twin select prom", three, SELECT, fixed, more=more), CLASH)
+    assert document["help"] == 'drop `a_b` before `prom`: write `config.select.drop = ["x", "a_b"]`'
+    named = source(
+        "twin", metric("a.b"), metric("${config.other}"),
+        more='config.other = { type = "list<str>", default = ["a_b"] }',
+    )  # fmt: skip
+    document = one(run("twin prom", named, output("prom", more=names)), CLASH)
+    assert document["help"].startswith('give `a_b` another name: write `config.twin.other = ["a_b.other"]`, or ')

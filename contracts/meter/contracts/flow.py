@@ -17,9 +17,11 @@ from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.doubling import twice
+from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.fitting import Mender, Trouble
+from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
@@ -73,6 +75,7 @@ class _Walk:
     catalogue: Catalogue
     request: Request
     labels: frozenset[str]
+    instances: Sequence[Instance]
     ranks: Mapping[str, int]
     """For each instance the place of its placement."""
     emitted: frozenset[str]
@@ -201,7 +204,27 @@ class _Walk:
         for each in mixed(style, parts):
             spans = (instance.span, instance.contract.source.key(*each.clause.split(".")))
             facts = {"instance": instance.label, **each.facts}
+            if each.variant == "names":
+                facts["way"] = self.renaming(instance, each.facts["other"], taken)
             self.say(each.code, spans, each.clause, (), each.variant, **facts)
+
+    def renaming(self, instance: Instance, metric: str, taken: Sequence[Variant]) -> str:
+        """What to do with a metric whose name falls on another one in an output."""
+        option = next((each.option for each in instance.rules if each.option), "")
+        origin = next((part.origin for part in taken if part.metric == metric), "")
+        found = []
+        if new := renaming(self.request, self.made.get((origin, metric)), metric):
+            found.append(apart("rename", metric=metric, settings=new))
+        if option and isinstance(instance.config[option], list) and self.takers(instance, [metric]):
+            texts = left_out(instance.config[option], metric)
+            settings = setting(self.request, instance.label, {option: texts})
+            found.append(apart("leave", metric=metric, settings=settings))
+        else:
+            name, settings = dropping(self.request, self.catalogue, self.instances, [metric])
+            variant = "drop" if name else "drop-more" if settings else "names"
+            facts = {"metric": metric, "instance": instance.label, "filter": name, "settings": settings}
+            found.append(apart(variant, **facts))
+        return ", or ".join(found)
 
     def computed(self, instance: Instance, applied: Sequence[Applied]) -> tuple[dict[int, list[Variant]], set[str]]:
         """What the formulas of an instance give, by the place of their rule; and the names of what is not sound."""
@@ -445,9 +468,6 @@ class _Walk:
         """What an instance cannot take, and what there is beside it in the chain."""
         makers = {part.origin: self.made.get((part.origin, part.metric)) for part in parts.values()}
         source = next(iter(makers.values())) if len(makers) == 1 else None
-        takers = [label for label, each in self.steps.items() if any(taken.metric in parts for taken in each.taken)]
-        outputs = [label for label, rank in self.ranks.items() if rank >= self.ranks[instance.label]]
-        filters = {id(each): each for (label, _), each in self.made.items() if label in self.steps and each.rules}
         return Trouble(
             instance=instance,
             compiled=compiled,
@@ -457,10 +477,20 @@ class _Walk:
             metrics=frozenset(parts),
             live=list(self.live),
             labels=self.labels,
-            filters=list(filters.values()),
+            filters=[each for each in self.instances if each.label in self.steps and each.rules],
             maker=source if source is not None and source.emits else None,
-            sole=len(takers) <= 1 and len(outputs) <= 1,
+            takers=self.takers(instance, parts),
         )
+
+    def takers(self, instance: Instance, metrics: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Who else takes some metrics, be it before an instance or behind it; by metric."""
+        there = [variant for variant in self.ever if variant.metric in set(metrics)]
+        found: dict[str, set[str]] = {}
+        for each in self.instances:
+            if each is not instance and each.rules:
+                for hit in apply([compiled.rule for compiled in each.rules], there, commensurable)[0]:
+                    found.setdefault(hit.part.metric, set()).add(each.label)
+        return {metric: frozenset(labels) for metric, labels in found.items()}
 
     def derivation(self, part: Variant) -> str:
         """Where a part comes from."""
@@ -585,10 +615,12 @@ class _Walk:
             emits = all(maker.emits for maker in makers)
             first, second = clash.givers
             named = listed(others) if clash.variant == "series" else metric
+            way = told_apart if clash.variant == "series" else alike
+            told = way(self.request, makers[0], makers[1], others)
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
                 (clash.common,) if clash.common else (), clash.variant,
-                metric=named, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
+                metric=named, way=told, first=first, second=second, this=clash.shapes[0], that=clash.shapes[1],
             )  # fmt: skip
 
     def unread(self) -> None:
@@ -641,7 +673,7 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) 
     """Follow every metric along an ordered chain."""
     ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
     emitted = frozenset(variant.metric for each in instances for variant in each.emits)
-    walk = _Walk(catalogue, request, frozenset(ranks), ranks, emitted)
+    walk = _Walk(catalogue, request, frozenset(ranks), instances, ranks, emitted)
     for instance in instances:
         walk.enter(instance)
     for nothing in causes(walk.nothings, ranks):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from attrs import field, frozen
@@ -16,14 +17,15 @@ from attrs import field, frozen
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.diagnostics import listed
+from meter.contracts.editing.apart import configured, dropping
 from meter.contracts.editing.edits import Change, Edit, applied, rewritten
 from meter.contracts.editing.mending import edit_of
 from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import changes, filter_for
-from meter.contracts.instances import CONFIG, Compiled, Instance, configure, holds_when
+from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.request import Given, Request
+from meter.contracts.request import Request
 from meter.contracts.rules import Rule, WorstQuality, give
 from meter.contracts.selectors import Commensurable, Selector
 from meter.contracts.variants import Variant
@@ -39,7 +41,7 @@ class Trouble(NamedTuple):
 
     `clause` says what of them is wrong, `wanted` what it has to be; `live` is all that reaches the instance, `labels`
     are those of the chain. `filters` are those before the instance, `maker` is the source that gives all of the
-    metrics, if one does, and `sole` says that nobody else takes any of them.
+    metrics, if one does, and `takers` are those who take a metric, too, by its name.
     """
 
     instance: Instance
@@ -52,7 +54,7 @@ class Trouble(NamedTuple):
     labels: Collection[str]
     filters: Sequence[Instance] = ()
     maker: Instance | None = None
-    sole: bool = False
+    takers: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     @property
     def whole(self) -> list[Variant]:
@@ -147,11 +149,13 @@ class Mender:
             if settings := self._settings_of(trouble, way):
                 return _say("there", **facts, filter=way.plugin, settings=" or ".join(settings))
         leaves = self._leaving(trouble)
-        without = _say("without", **facts, settings=leaves) if leaves else ""
+        without = ""
+        if leaves is not None:
+            without = _say("without-drop" if leaves[0] else "without", **facts, filter=leaves[0], settings=leaves[1])
         ways = sorted((way for way in self._ways(trouble) if self._takes(trouble, way)), key=lambda way: way.cost)
         for way in ways:
             if found := self._insertion(trouble, way):
-                if leaves and found[1].endswith(leaves):
+                if leaves is not None and not leaves[0] and found[1].endswith(leaves[1]):
                     without = _say("without-same", **facts)
                 variant = "insert" if found[1] else "plain"
                 return _say(variant, **facts, filters=found[0], settings=found[1], without=without)
@@ -159,12 +163,12 @@ class Mender:
             return _say("keep", **facts, filter=ways[0].plugin, without=without)
         if name := "" if self._scales(trouble) else self._named(trouble):
             return _say("some", **facts, filter=name, without=without)
-        return _say("leave", **facts, settings=leaves) if leaves else self._without_filter(trouble, facts)
+        if leaves is not None:
+            return _say("drop" if leaves[0] else "leave", **facts, filter=leaves[0], settings=leaves[1])
+        return self._without_filter(trouble, facts)
 
     def _without_filter(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
         """What mends it where neither a filter nor another selection does."""
-        if dropper := self._dropper(trouble):
-            return _say("drop", **facts, filter=dropper[0], settings=dropper[1])
         if trouble.maker is not None and (options := self._other(trouble, trouble.maker)):
             maker = trouble.maker.label
             return _say("other", **facts, source=maker, settings=setting(self._request, maker, options))
@@ -187,6 +191,7 @@ class Mender:
         """Metrics that reach the instance, that it could take and does not select."""
         label, rule = trouble.instance.label, trouble.compiled.rule
         there = (each for each in trouble.live if label not in each.via and not self._wrong(rule, each))
+        there = (each for each in there if not self._parts(each, trouble.texts))
         return sorted({variant.metric for variant in there})
 
     def _insertion(self, trouble: Trouble, way: _Way) -> tuple[str, str] | None:
@@ -201,7 +206,7 @@ class Mender:
             if texts != trouble.texts:
                 settings.append(self._option(trouble, texts))
         elif not trouble.compiled.option and way.keeps and (dropper := self._dropper(trouble, way)):
-            filters.append(dropper[0])
+            filters += [dropper[0]] if dropper[0] else []
             settings.append(dropper[1])
         elif trouble.compiled.option or way.keeps:
             return None
@@ -215,21 +220,28 @@ class Mender:
     def _settings_of(self, trouble: Trouble, way: _Way) -> list[str]:
         """What to write where a filter that is there makes what is wanted, and what it takes goes on, too."""
         found = []
-        if way.option and trouble.sole and self._stays(trouble, way):
+        if way.option and self._only(trouble, way.plugin) and self._stays(trouble, way.given):
             found.append(setting(self._request, way.plugin, {way.option: False}))
         texts = self._selection(trouble, way) if trouble.compiled.option else None
         if texts is not None:
             found.append(self._option(trouble, texts))
         return found
 
-    def _leaving(self, trouble: Trouble) -> str:
-        """What to write so that all is taken as before but what is wrong; empty where nothing would be."""
-        if not trouble.compiled.option:
-            return ""
-        for texts in self._without(trouble):
-            if self._holds(trouble, None, texts) and self._takes_something(trouble, texts):
-                return self._option(trouble, texts)
-        return ""
+    def _leaving(self, trouble: Trouble) -> tuple[str, str] | None:
+        """How all is taken as before but what is wrong: a filter to put in, if one is needed, and what to write.
+
+        What nobody else takes has to be dropped. None where nothing would be left.
+        """
+        if trouble.compiled.option and all(trouble.takers.get(name) for name in trouble.metrics):
+            for texts in self._without(trouble):
+                if self._holds(trouble, None, texts) and self._takes_something(trouble, texts):
+                    return "", self._option(trouble, texts)
+        return self._dropper(trouble) if self._stays(trouble, ()) else None
+
+    @staticmethod
+    def _only(trouble: Trouble, label: str) -> bool:
+        """Whether nobody else takes the metrics but a filter and the instance."""
+        return all(labels <= {label} for labels in trouble.takers.values())
 
     def _scales(self, trouble: Trouble) -> bool:
         """Whether only a factor or a summand is missing, so that a filter of another dimension is no help."""
@@ -240,26 +252,20 @@ class Mender:
         return filter_for(self._catalogue, trouble.whole[0], trouble.clause, trouble.wanted, self._same)
 
     def _dropper(self, trouble: Trouble, way: _Way | None = None) -> tuple[str, str] | None:
-        """A filter that drops what an output without an option for it cannot take, and what to write for it."""
-        placement = trouble.instance.contract.placement
-        if trouble.compiled.option or language().words["placement"][placement]["role"] == "filter":
+        """The filter that drops before an output what it cannot take, and what to write for it."""
+        if language().words["placement"][trouble.instance.contract.placement]["role"] == "filter":
             return None
-        texts = trouble.texts
+        texts, rule = trouble.texts, trouble.compiled.rule
         left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
         taken = [part for variant in (*left, *(way.given if way else ())) for part in self._parts(variant, texts)]
-        if not taken:
+        if all(self._wrong(rule, part) for part in taken):
             return None
-        for contract in self._catalogue.contracts():
-            clauses = contract.needs.metrics
-            option = CONFIG.fullmatch(clauses[0].metric) if len(clauses) == 1 else None
-            if option is None or clauses[0].gives is not None or clauses[0].keeps is not False:
-                continue
-            if contract.name in trouble.labels or not is_listed(contract):
-                continue
-            if language().words["placement"][contract.placement]["role"] == "filter":
-                names = sorted(trouble.metrics)
-                return contract.name, setting(self._request, contract.name, {option[1]: names})
-        return None
+        names = sorted(trouble.metrics)
+        got = sorted({getattr(part, trouble.clause) for part in trouble.whole})
+        if len(names) > _NAMED and trouble.clause != "unit":
+            names = [f"*{{{trouble.clause}={'|'.join(got)}}}"]
+        name, settings = dropping(self._request, self._catalogue, trouble.filters, names)
+        return (name, settings) if settings else None
 
     def _other(self, trouble: Trouble, maker: Instance) -> dict[str, Any]:
         """Other options with which a source gives nothing but what can be taken; empty where there are none."""
@@ -268,7 +274,7 @@ class Mender:
             if not clause.when or holds_when(clause.when, maker.config, maker.contract.config):
                 continue
             options = {name: each[0] if isinstance(each, list) else each for name, each in clause.when.items()}
-            new = _configured(maker.contract, maker, {**given, **_given(options, maker)})
+            new = configured(maker, given, options)
             parts = [self._parts(variant, trouble.texts) for variant in new.emits] if new is not None else []
             if parts and all(parts) and not any(self._wrong(trouble.compiled.rule, p) for each in parts for p in each):
                 return options
@@ -410,11 +416,11 @@ class Mender:
         selector = selectors.parse(text)._replace(excludes=False)
         return selectors.split(variant, selector, self._same)[0] is not None
 
-    def _stays(self, trouble: Trouble, way: _Way) -> bool:
+    def _stays(self, trouble: Trouble, given: Sequence[Variant]) -> bool:
         """Whether the selection holds as it is once what is wrong does not go on."""
         left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
         texts = trouble.texts
-        return all(self._parts(variant, texts) for variant in way.given) and all(
+        return all(self._parts(variant, texts) for variant in given) and all(
             any(self._means(text, variant) for variant in left) for text in texts
         )
 
@@ -481,20 +487,9 @@ def _options(contract: Contract, trouble: Trouble) -> dict[str, Any] | None:
 
 def _rule(contract: Contract, options: Mapping[str, Any], trouble: Trouble) -> Rule | None:
     """The rule of a filter with its options put in; None where these are not enough."""
-    new = _configured(contract, trouble.instance, _given(options, trouble.instance))
+    blank = Instance(label=contract.name, contract=contract, span=trouble.instance.span, because="")
+    new = configured(blank, {}, options)
     return None if new is None or len(new.rules) != 1 else new.rules[0].rule
-
-
-def _given(options: Mapping[str, Any], instance: Instance) -> dict[str, Given]:
-    """Options as a request would give them, at the place of an instance."""
-    span = instance.span
-    return {name: Given(raw=raw, keys=(span,), locate=lambda _: span) for name, raw in options.items()}
-
-
-def _configured(contract: Contract, instance: Instance, given: Mapping[str, Given]) -> Instance | None:
-    """A new instance of a contract; None where its options are not enough."""
-    new = Instance(label=contract.name, contract=contract, span=instance.span, because="")
-    return None if configure(new, given) else new
 
 
 def _say(variant: str, **facts: str) -> str:

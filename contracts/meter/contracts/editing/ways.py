@@ -70,6 +70,20 @@ def changes(rule: RuleClause, clause: str) -> tuple[int, int]:
     return sum(map(bool, series)), sum(map(bool, values))
 
 
+def droppers(catalogue: Catalogue) -> Iterator[tuple[Contract, str]]:
+    """Filters that do nothing but drop what an option of theirs selects, with that option; the last to drop first."""
+    found = []
+    for contract in catalogue.contracts():
+        clauses = contract.needs.metrics
+        option = CONFIG.fullmatch(clauses[0].metric) if len(clauses) == 1 else None
+        role = language().words["placement"][contract.placement]["role"]
+        if option is None or role != "filter" or clauses[0].gives is not None or clauses[0].keeps is not False:
+            continue
+        if is_listed(contract):
+            found.append((-language().rank("placement", contract.placement), contract.name, contract, option[1]))
+    yield from ((contract, option) for _, _, contract, option in sorted(found, key=lambda each: each[:2]))
+
+
 def givers(catalogue: Catalogue, selector: Selector) -> Iterator[str]:
     """Plugins that give a metric that a selector names, whatever its conditions; none where the name has wildcards."""
     if selector.literal:
