@@ -185,7 +185,8 @@ def test_a_unit_that_the_user_asks_for() -> None:
     more = 'config.convert = { metrics = ["power"], unit = "s" }\n'
     document = one(run("meter convert sink", POWER, CONVERT, SINK, more=more), "E-FLOW-UNIT")
     assert document["help"] == (
-        'write `unit = "W"` inside the braces of `config.convert`, or another unit that `power` can be converted to'
+        'write `unit = "W"` in the place of `unit` inside the braces of `config.convert`, or another unit that `power` '
+        "can be converted to"
     )
 
 
@@ -275,23 +276,41 @@ def test_how_long_a_window_has_to_be() -> None:
 
 
 def test_outputs_that_promise_enough_are_named() -> None:
-    """Three of them, by name; where there is none the demand is what can be changed."""
+    """Three of them, by name, for the only output; where there are others it is to go, and none of them is named."""
     good = [output(f"safe-{n}", more='durability = "power"') for n in range(4)]
     demand = 'durability = "process"\n'
+    less = 'demand less: `durability = "volatile"`'
     document = one(run("meter sink", POWER, SINK, *good, more=demand), "E-DURABILITY")
-    assert (
-        document["help"]
-        == "take an output that promises `process`, such as `safe-0`, `safe-1`, `safe-2`, or demand less"
+    assert document["help"] == (
+        f"take an output that promises `process` instead, such as `safe-0`, `safe-1`, `safe-2`; or {less}"
     )
     document = one(run("meter sink", POWER, SINK, more=demand), "E-DURABILITY")
-    assert document["help"] == "take an output that promises `process`, or demand less"
+    assert document["help"] == f"no output that is there promises `process`: {less}"
+    document = one(run("meter sink safe-0", POWER, SINK, *good, more=demand), "E-DURABILITY")
+    assert document["help"] == f"leave `sink` out, give it a mount of its own without that demand, or {less}"
+
+
+def test_a_ring_says_who_asks_for_it() -> None:
+    """The request's own `order`, if it is in the ring; else no word of the user can mend it but `plugins`."""
+    first, second = filter_("first", more='ordering.before = ["second"]'), filter_("second")
+    asked = run("meter first second sink", POWER, first, second, SINK, more='order = [["second", "first"]]\n')
+    assert one(asked, "E-CYCLE")["help"] == (
+        "`order` asks that `second` comes before `first`, the opposite of what `first` demands: turn it round there, "
+        "or remove it"
+    )
+    again = filter_("second", more='ordering.before = ["first"]')
+    document = one(run("meter first second sink", POWER, first, again, SINK), "E-CYCLE")
+    assert document["help"] == "leave one of them out (or change a contract, if it is yours)"
+    both = 'order = [["first", "second"], ["second", "first"]]\n'
+    document = one(run("meter first second sink", POWER, filter_("first"), second, SINK, more=both), "E-CYCLE")
+    assert document["help"] == "`order` asks for both: remove one of the two"
 
 
 SITES = source(
     "tank", metric("volume", more='attributes = { site = "${config.sites}" }'),
     more='config.sites = { type = "list<str>", default = ["north", "south", "west"] }',
 )  # fmt: skip
-CLASH = "E-FLOW-CLASH"
+CLASH, DOUBLE = "E-FLOW-CLASH", "E-FLOW-DOUBLE"
 
 
 def test_values_that_two_sources_divide() -> None:
@@ -362,3 +381,22 @@ def test_names_that_fall_on_one() -> None:
     )  # fmt: skip
     document = one(run("twin prom", named, output("prom", more=names)), CLASH)
     assert document["help"].startswith('give `a_b` another name: write `config.twin.other = ["a_b.other"]`, or ')
+
+
+def test_what_is_no_part_of_another() -> None:
+    """Of values in a tree all that lie in no other one there are selected: nothing is lost, nothing is twice."""
+    rapl = source("rapl", metric("hw.energy", kind="delta", unit="J", more=(
+        'attributes = { domain = ["package", "core", "uncore", "dram"] }\n'
+        'parts = { domain = { core = "package", uncore = "package" } }'
+    )))  # fmt: skip
+    total = filter_(
+        "total",
+        rule("${config.metrics}", 'gives = { name = "${metric}.all", drop = ["domain"], merge = "sum" }'),
+        more='config.metrics = { type = "list<metric>" }',
+    )
+    document = one(run("rapl total sink", rapl, total, SINK, more='config.total.metrics = ["hw.energy"]'), DOUBLE)
+    settings = 'config.total.metrics = ["hw.energy{domain=dram|package}"]'
+    assert document["help"] == f"select only what is no part of another: `{settings}`"
+    assert run("rapl total sink", rapl, total, SINK, more=settings).plan is not None
+    document = one(run("rapl total sink", rapl, total, SINK, more='config.total.metrics = ["hw.*"]'), DOUBLE)
+    assert document["help"] == "select only what is no part of another: `hw.energy{domain=dram|package}`"

@@ -120,6 +120,25 @@ def doubled(one: Variant, other: Variant, dimension: str) -> Doubled | None:
     return None
 
 
+def wholes(variants: Iterable[Variant], dimension: str, whole: str) -> tuple[str, ...]:
+    """The values of a dimension that are no part of another one there; of an open domain `whole` alone."""
+    values: set[str] = set()
+    above: dict[str, set[str]] = {}
+    for variant in variants:
+        if dimension in KINDS:
+            values |= getattr(variant, dimension)
+            continue
+        domain = dict(variant.attributes).get(dimension, frozenset())
+        if domain is None:
+            return (whole,)
+        values |= domain
+        for part, each in dict(variant.parts).get(dimension, ()):
+            above.setdefault(part, set()).add(each)
+    if dimension in KINDS:
+        return tuple(sorted(value for value in values if not values.intersection(ancestors(dimension, value))))
+    return tuple(sorted(value for value in values if not values.intersection(_above(value, above))))
+
+
 def _of_kinds(kinds: frozenset[str], wholes: frozenset[str], family: str) -> Doubled | None:
     for kind in sorted(kinds):
         for above in ancestors(family, kind):

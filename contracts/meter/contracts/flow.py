@@ -16,7 +16,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.doubling import twice
+from meter.contracts.doubling import twice, wholes
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
@@ -31,7 +31,7 @@ from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
 from meter.contracts.seen import Crowd
-from meter.contracts.selectors import matches, split
+from meter.contracts.selectors import matches, parse, split, with_condition
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
@@ -355,13 +355,25 @@ class _Walk:
             found = twice([(each.part, each.new) for each in group], word)
             if found is not None:
                 one, other, double = group[found[0]], group[found[1]], found[2]
-                facts = {"metric": _both(one, other), "dimension": word, "glob": other.part.metric}
-                facts |= {"part": double.part, "whole": double.whole}
                 item = one.item if one.item == other.item else -1
                 spans = (self.place(instance, compiled, item), self.clause(instance, compiled, "drop"))
+                facts = {"metric": _both(one, other), "dimension": word, "part": double.part, "whole": double.whole}
+                kept = wholes((each.part for each in group), word, double.whole)
+                facts["selection"] = self.narrowed(instance, compiled, other.part.metric, word, kept)
                 self.say("E-FLOW-DOUBLE", spans, clause, (), double.how, instance=instance.label, **facts)
                 return False
         return True
+
+    def narrowed(
+        self, instance: Instance, compiled: Compiled, metric: str, dimension: str, values: tuple[str, ...]
+    ) -> str:
+        """What to write so that of a metric only some values of a dimension are selected."""
+        select = compiled.rule.select
+        found = [with_condition(each, dimension, values) if each.glob == metric else each.text for each in select]
+        if compiled.option and found != [each.text for each in select]:
+            many = isinstance(instance.config[compiled.option], list)
+            return setting(self.request, instance.label, {compiled.option: found if many else found[0]})
+        return f"`{with_condition(parse(metric), dimension, values)}`"
 
     # ---------------------------------------------------------------------------------------------------- demands
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 
-from meter.contracts.diagnostics import MANY, Diagnostic, nearest
+from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.editing.mending import cut, ordered, unordered
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
@@ -45,8 +45,8 @@ SHOWN: Final = 12
 class Edge(NamedTuple):
     """`first` comes before `then`; `because` names the clause or the metric.
 
-    The clause is at `span`, or it is the rule of `reader` at `place` in its `needs.metrics`, with the item of its
-    selection: few edges are ever shown.
+    The clause is at `span`, the request's if it is of no instance, or it is the rule of `reader` at `place` in its
+    `needs.metrics`, with the item of its selection: few edges are ever shown.
     """
 
     first: str
@@ -57,6 +57,8 @@ class Edge(NamedTuple):
     place: int = 0
     item: int = -1
     span: Span | None = None
+    by: str = ""
+    """The instance whose clause it is."""
 
 
 @frozen(kw_only=True)
@@ -340,7 +342,8 @@ def _clause_edges(instances: Sequence[Instance]) -> tuple[list[Edge], list[Diagn
                         continue
                     first, then = (instance, other) if clause == "before" else (other, instance)
                     because = f"clause: ordering.{clause} of `{instance.contract.name}`"
-                    edges.append(Edge(first.label, then.label, because, strong=True, span=span))
+                    edge = Edge(first.label, then.label, because, strong=True, span=span, by=instance.label)
+                    edges.append(edge)
     return edges, found
 
 
@@ -491,13 +494,24 @@ def _cycle(
         spans.append(edge.span or rule or by_label[pair[0]].span)
     shown = (*ring, ring[0]) if len(ring) <= SHOWN else (*ring[:SHOWN], "…", ring[0])
     text = " -> ".join(f"`{label}`" if label != "…" else label for label in shown)
+    facts = {"count": str(len(ring)), "ring": text}
+    asked = [pair for pair in pairs if not (best[pair].by or best[pair].reader)]
+    others = dict.fromkeys(best[pair].by or best[pair].reader for pair in pairs if pair not in asked)
+    variant = ""
+    if all(best[pair].reader for pair in pairs):
+        variant = "flow"
+    elif asked and others:
+        variant = "asked"
+        facts |= {"first": asked[0][0], "then": asked[0][1], "others": listed(others)}
+    elif asked:
+        variant = "order"
     return Diagnostic(
         code="E-CYCLE",
-        facts={"count": str(len(ring)), "ring": text},
+        facts=facts,
         spans=(by_label[ring[0]].span, *spans),
         clause="ordering",
         notes=notes,
-        variant="flow" if all(best[pair].reader for pair in pairs) else "",
+        variant=variant,
     )
 
 

@@ -92,16 +92,19 @@ def _durability(
     if rank("durability", got) >= rank("durability", wanted):
         return []
     facts = {"instance": instance.label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
+    facts["less"] = f"--durability {got}" if request.document is None else f'durability = "{got}"'
+    there = {each.contract.name for each in chain if each is not instance}
     others = (
         contract.name
         for contract in catalogue.contracts()
         if contract.placement == instance.contract.placement and is_automatic(contract) and is_listed(contract)
-        if rank("durability", contract.durability) >= rank("durability", wanted)
+        if rank("durability", contract.durability) >= rank("durability", wanted) and contract.name not in there
     )
     facts["others"] = listed(itertools.islice(others, 3))
     said = instance.contract.source.mentions("durability")[:1]  # the default is said nowhere
     spans = (instance.span, *(instance.contract.source.value("durability") for _ in said))
-    variant = "others" if facts["others"] else ""
+    alone = all(each is instance or role_of(each) != "output" for each in chain)
+    variant = ("others" if facts["others"] else "alone") if alone else ""
     return [Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)]
 
 

@@ -136,6 +136,13 @@ def _with_kinds(variant: Variant, key: str, kinds: frozenset[str]) -> Variant:
     return variant._replace(resource=kinds) if key == "resource" else variant._replace(consumer=kinds)
 
 
+def with_condition(selector: Selector, name: str, values: Sequence[str]) -> str:
+    """The text of a selector with one more condition."""
+    conditions = [(key, each) for key, each in selector.conditions if key != name] + [(name, tuple(values))]
+    inside = ",".join(f"{key}={'|'.join(each)}" for key, each in conditions)
+    return f"{'!' * selector.excludes}{selector.glob}{{{inside}}}"
+
+
 class Hit(NamedTuple):
     """A part of a variant and the item of the list that selected it, -1 for a list of exclusions only."""
 

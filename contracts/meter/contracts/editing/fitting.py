@@ -27,7 +27,7 @@ from meter.contracts.language import language
 from meter.contracts.model import Contract
 from meter.contracts.request import Request
 from meter.contracts.rules import Rule, WorstQuality, give
-from meter.contracts.selectors import Commensurable, Selector
+from meter.contracts.selectors import Commensurable
 from meter.contracts.variants import Variant
 
 _NAMED: Final = 6
@@ -157,6 +157,8 @@ class Mender:
             if found := self._insertion(trouble, way):
                 if leaves is not None and not leaves[0] and found[1].endswith(leaves[1]):
                     without = _say("without-same", **facts)
+                if leaves is not None and leaves[0] and leaves[0] in found[0]:
+                    without = ""
                 variant = "insert" if found[1] else "plain"
                 return _say(variant, **facts, filters=found[0], settings=found[1], without=without)
         if ways:
@@ -471,7 +473,7 @@ def _options(contract: Contract, trouble: Trouble) -> dict[str, Any] | None:
     names = sorted(trouble.metrics)
     if trouble.clause == "kind" and len(names) > _NAMED and trouble.item >= 0:
         kinds = sorted({part.kind for part in trouble.whole})
-        names = [with_condition(selectors.parse(trouble.texts[trouble.item]), "kind", kinds)]
+        names = [selectors.with_condition(selectors.parse(trouble.texts[trouble.item]), "kind", kinds)]
     many = contract.config[selection[1]].type != "metric"
     if not many and len(names) != 1:
         return None
@@ -504,15 +506,10 @@ def _conditioned(text: str, conditions: Mapping[str, str | tuple[str, ...]]) -> 
     """The text of a selector with more conditions; empty where one cannot be written, as a unit with braces."""
     for name, values in conditions.items():
         try:
-            text = with_condition(selectors.parse(text), name, (values,) if isinstance(values, str) else values)
+            text = selectors.with_condition(
+                selectors.parse(text), name, (values,) if isinstance(values, str) else values
+            )
             selectors.parse(text)
         except selectors.SelectorError:
             return ""
     return text
-
-
-def with_condition(selector: Selector, name: str, values: Sequence[str]) -> str:
-    """The text of a selector with one more condition."""
-    conditions = [(key, each) for key, each in selector.conditions if key != name] + [(name, tuple(values))]
-    inside = ",".join(f"{key}={'|'.join(each)}" for key, each in conditions)
-    return f"{'!' * selector.excludes}{selector.glob}{{{inside}}}"

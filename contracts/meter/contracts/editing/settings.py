@@ -26,8 +26,11 @@ def setting(request: Request, label: str, options: Mapping[str, Any]) -> str:
     inline = writer.inline(path)
     if inline is not None:
         below = path[len(inline) :]
+        place = dotted(inline[len(request.path) :] or inline)
+        if not below and len(options) == 1 and writer.mentioned((*path, *options)):
+            return _told("instead", text=_pairs(options), option=next(iter(options)), place=place)
         text = _pairs(options) if not below else f"{dotted(below)} = {toml(options)}"
-        return _told("inside", text=text, place=dotted(inline[len(request.path) :] or inline))
+        return _told("inside", text=text, place=place)
     if writer.headed(path) or (not writer.mentioned(path) and writer.any_headed(path[:-1])):
         return _told("below", text=_pairs(options), place=f"[{dotted(path)}]")
     if len(options) > 1 and not writer.mentioned(path):

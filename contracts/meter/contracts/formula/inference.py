@@ -20,11 +20,12 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import listed
-from meter.contracts.doubling import KINDS, doubled
+from meter.contracts.doubling import KINDS, doubled, wholes
 from meter.contracts.formula.formulas import Formula, Node, Number, Product, Reading, Sum
 from meter.contracts.formula.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
 from meter.contracts.language import language
 from meter.contracts.rules import Operand, Taken
+from meter.contracts.selectors import with_condition
 from meter.contracts.units import Unit, UnitError, commensurable, product
 from meter.contracts.variants import MACHINE, Parts, Variant, both
 
@@ -258,8 +259,8 @@ def _twice(reading: Reading, hits: Sequence[Variant]) -> Iterator[FormulaFault]:
         for name, _ in one.attributes:
             if (double := doubled(one, other, name)) is not None:
                 glob = reading.selector.glob
-                facts = {"metric": f"`{glob}`", "dimension": name, "glob": glob}
-                facts |= {"part": double.part, "whole": double.whole}
+                facts = {"metric": f"`{glob}`", "dimension": name, "part": double.part, "whole": double.whole}
+                facts["selection"] = f"`{with_condition(reading.selector, name, wholes(ordered, name, double.whole))}`"
                 yield _fault("E-FLOW-DOUBLE", double.how, [reading], **facts)
 
 
