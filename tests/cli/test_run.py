@@ -282,6 +282,59 @@ def test_faults_of_several_runs_say_whose_they_are(sandbox: Sandbox) -> None:
     ]
 
 
+LIES = RAISES.format(phase="", name="lies").replace("1.5)", "'much' if self.polls % 2 else 1.5)")
+
+
+def test_a_breach_is_named_with_its_hop_and_leaves_the_plugin_out(sandbox: Sandbox) -> None:
+    """No other plugin, and no other mount, has less for it."""
+    folder = sandbox.plugin("lies", LIES)
+    sandbox.mount("/bad", "lies", "interval=20ms", "memory", "csv", "path=bad.csv", "--plugin-dir", folder)
+    sandbox.mount("/good", "memory", "interval=20ms", "csv", "path=good.csv")
+    done = sandbox.meter("run", "--for", "300ms")
+
+    assert done.code == 5
+    assert "note: clause `provides.metrics.type`, metric `test.lies`" in done.errors
+    assert "note: at hop 1 of 2, before `csv`" in done.errors
+    assert "1 violation of contract" in done.errors
+    assert {row["metric"].split(".")[0] for row in sandbox.rows("bad.csv")} == {"system"}
+    assert sandbox.rows("good.csv")
+
+
+def test_a_breach_may_end_the_run(sandbox: Sandbox) -> None:
+    """By itself, with all its mounts."""
+    folder = sandbox.plugin("lies", LIES)
+    sandbox.mount("/bad", "lies", "interval=20ms", "csv", "path=bad.csv", "--plugin-dir", folder)
+    sandbox.mount("/good", "memory", "interval=20ms", "csv", "path=good.csv")
+    done = sandbox.meter("run", "--on-breach", "stop")
+
+    assert done.code == 5
+    assert "the run ends" in done.errors
+    assert "1 violation of contract" in done.errors
+
+
+def test_a_plugin_may_go_on_without_its_lies(sandbox: Sandbox) -> None:
+    """What offends is missing and counted, what does not is there, and the run has failed all the same."""
+    folder = sandbox.plugin("lies", LIES)
+    sandbox.mount("/host", "lies", "interval=20ms", "csv", "path=host.csv", "--plugin-dir", folder)
+    done = sandbox.meter("run", "--for", "200ms", "--on-breach", "warn")
+
+    assert done.code == 5
+    assert done.errors.count("E-BREACH") == 1
+    told = [re.search(rf"(\d+) {what}", done.errors) for what in ("values? missing", "violations? of contract")]
+    assert told[0]
+    assert told[1]
+    assert told[0][1] == told[1][1]
+    assert {row["value"] for row in sandbox.rows("host.csv")} == {"1.5", ""}
+
+
+def test_a_policy_that_is_none_is_refused(sandbox: Sandbox) -> None:
+    """With those that there are."""
+    done = sandbox.meter("run", "--on-breach", "ignore")
+
+    assert done.code == 2
+    assert "'ignore': expected quarantine or warn or stop" in done.errors
+
+
 def test_missing_values_are_counted(sandbox: Sandbox) -> None:
     """A file of empty values is not what anybody wanted; the last line of a run says how many there are."""
     code = RAISES.format(phase="", name="gaps").replace("1.5)", "None)")

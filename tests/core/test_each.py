@@ -128,7 +128,7 @@ class TestBlocks:
         (block,) = build(of_each([{"7": [1.0, 2.0, 3], "8": [1.0, 2.0, 3]}]))
         (own,) = build(of_own([{"7": [1.0, 2.0, 3]}]))
         for wrong in (block.rows_of(None), block.rows_of(("7",)), own.rows_of(("7",))):
-            with pytest.raises(ValueError, match="ids for"):
+            with pytest.raises(ValueError, match="ids of"):
                 wrong.verify()
 
     def test_rows_of_other_things_do_not_join(self) -> None:

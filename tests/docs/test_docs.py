@@ -33,6 +33,7 @@ DOCS = ROOT / "docs"
 RUN = (
     *("README.md", "docs/tutorial.md", "docs/plugin-authors.md", "docs/contracts.md", "docs/command-line.md"),
     *("docs/ci.md", "docs/compatibility.md", "docs/host.md", "docs/delivery.md"),
+    "docs/verification.md",
 )
 DEADLINE_S = 60.0
 
@@ -320,7 +321,7 @@ def test_the_contract_reference_is_complete() -> None:
         "licence",
         "edit",
     )  # no words of a contract: parts of diagnostics
-    elsewhere = ("class", "step", "variance", "lattice", "rule")  # of versions: docs/compatibility.md
+    elsewhere = ("class", "step", "variance", "lattice", "rule", "policy")  # compatibility.md, verification.md
     families = [family for family in known.words if family not in (*parts, *elsewhere)]
     words = [word for family in families for word in known.words[family]]
 
@@ -337,6 +338,14 @@ def test_the_page_of_versions_has_every_rule_and_word() -> None:
     words = [word for family in ("class", "step", "variance", "lattice") for word in known.words[family]]
     assert [word for word in words if f"| `{word}` |" not in page] == []
     assert [rule for rule in known.words["rule"] if rule != "clause-changed" and f"| `{rule}` |" not in page] == []
+    assert "<!-- contract:" not in page
+
+
+def test_the_page_of_contracts_while_running_has_every_policy() -> None:
+    """With what it means."""
+    page = contract_reference.fill((DOCS / "verification.md").read_text())
+
+    assert [word for word in language().values("policy") if f"| `{word}` |" not in page] == []
     assert "<!-- contract:" not in page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
@@ -167,6 +167,17 @@ def fault_json(fault: Any) -> dict[str, Any]:
     from meter.contracts.diagnostics import Diagnostic  # only faults need the contract language
 
     document = Diagnostic(code=fault.code, facts=fault.facts, clause=fault.clause, variant=fault.variant).to_json()
-    if fault.clause:
-        document["notes"] = [f"clause `{fault.clause}`"]
+    document["notes"] = list(_notes(fault.clause, fault.facts))
     return document
+
+
+def _notes(clause: str, facts: Mapping[str, str]) -> Iterator[str]:
+    """Which clause was broken, of which metric, and where in the chain."""
+    from meter.contracts.language import language  # as in fault_json
+
+    if clause:
+        note = "clause-of" if facts.get("metric") else "clause"
+        yield language().phrase("note", note, **{**facts, "clause": clause})
+    if "hop" in facts:
+        place = "hop-last" if not facts["after"] else "hop-first" if not facts["before"] else "hop"
+        yield language().phrase("note", place, **facts)

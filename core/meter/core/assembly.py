@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meter.contracts import references
@@ -82,7 +83,14 @@ class Assembly:
                 interval = int(entry["config"]["interval"])
                 blocks = entry["deadline"] > STUCK_NS
                 source = SourceElement(
-                    label, plugin, declared, interval, self.sysroot, entry["received"], blocks=blocks
+                    label,
+                    plugin,
+                    declared,
+                    interval,
+                    self.sysroot,
+                    entry["received"],
+                    blocks=blocks,
+                    tolerated=partial(self._faults.tolerated, label),
                 )
                 source.context.alternative = entry["alternative"]
                 yield source, source.context, True

@@ -321,12 +321,20 @@ class Mounted:
         self.folder: Final = folder
         self.sysroot: Final = sysroot
 
-    def running(self, report: Callable[[Fault], None] | None = None) -> Running:
-        """A run of this backend, to be entered with `with`. `report` is called with each fault, in some thread."""
-        return Running(self, report)
+    def running(self, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None) -> Running:
+        """A run of this backend, to be entered with `with`. `report` is called with each fault, in some thread.
 
-    def engine(self, report: Callable[[Fault], None] | None = None) -> Engine:
-        """An engine with this plan, not started: for who needs its phases one by one."""
+        `on_breach` says what becomes of a plugin that breaks its contract, as `meter run --on-breach` does.
+
+        Raises: ValueError, there is no such policy.
+        """
+        return Running(self, report, on_breach=on_breach)
+
+    def engine(self, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None) -> Engine:
+        """An engine with this plan, not started: for who needs its phases one by one.
+
+        Raises: as `running`.
+        """
         from pathlib import Path  # the engine; a check needs none
 
         from meter.core.engine import Engine
@@ -337,6 +345,7 @@ class Mounted:
             folder=Path(self.folder),
             sysroot=Path(self.sysroot).absolute() if self.sysroot else None,
             report=report or (lambda _: None),
+            on_breach=on_breach,
         )
 
     def __repr__(self) -> str:
@@ -371,9 +380,11 @@ class Running:
     and has a note of it. Faults after which nothing is lost are RunWarnings. `faults` has all of them.
     """
 
-    def __init__(self, mounted: Mounted, report: Callable[[Fault], None] | None = None) -> None:
+    def __init__(
+        self, mounted: Mounted, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None
+    ) -> None:
         self.plan: Final = mounted.plan
-        self._engine = mounted.engine(report)
+        self._engine = mounted.engine(report, on_breach=on_breach)
         self._entered = False
         self._goes = False
 
@@ -409,6 +420,11 @@ class Running:
     def ended(self) -> bool:
         """Whether nothing is left to measure: every source has ended, or nobody takes what they give."""
         return self._engine.ended.is_set()
+
+    @property
+    def halted(self) -> bool:
+        """Whether a breach of contract has ended the run, as its policy says."""
+        return self._engine.halted
 
     @property
     def failed(self) -> bool:

@@ -36,6 +36,7 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(
 """How numpy calls the types of metrics."""
 
 _INT64 = np.dtype(np.int64)
+_BOOL = np.dtype(np.bool_)
 _CODES = {"f64": "d", "i64": "q", "u64": "Q"}
 _NO_REASONS: Mapping[tuple[int, int], str] = MappingProxyType({})
 
@@ -67,7 +68,7 @@ class Anchor(NamedTuple):
 
 
 class Block:
-    """n rows of one layout; its arrays are made read-only.
+    """n rows of one layout; its arrays are read-only for good: who has the block cannot make them writeable again.
 
     `ts` int64[n]: the end of each row's span in monotonic nanoseconds; `since` int64[n]: its start. `parts`: one matrix
     [n, width] for each part of the layout, of its type. `masks`: for each part a bool matrix of that shape, true where
@@ -91,17 +92,15 @@ class Block:
         masks: tuple[Array | None, ...] | None = None,
         reasons: Mapping[tuple[int, int], str] = _NO_REASONS,
         ids: tuple[str, ...] | None = None,
+        *,
+        sealed: bool = False,
     ) -> None:
-        ts.setflags(write=False)
-        since.setflags(write=False)
-        for part in parts:
-            part.setflags(write=False)
+        """Args: `sealed`, nobody can write to the arrays, since they are those of blocks or lie over bytes."""
         if masks is None:
             masks = (None,) * len(parts)
-        else:
-            for mask in masks:
-                if mask is not None:
-                    mask.setflags(write=False)
+        if not sealed:
+            ts, since, parts = _sealed(ts), _sealed(since), tuple([_sealed(part) for part in parts])
+            masks = tuple([mask if mask is None else _sealed(mask) for mask in masks])
         self.layout: Final = layout
         self.ts: Final = ts
         self.since: Final = since
@@ -223,7 +222,7 @@ class Block:
         """The same rows, each of one of these things."""
         if ids is self.ids:
             return self
-        return Block(self.layout, self.ts, self.since, self.parts, self.masks, self.reasons, ids)
+        return Block(self.layout, self.ts, self.since, self.parts, self.masks, self.reasons, ids, sealed=True)
 
     def select(self, layout: Layout) -> Block:
         """The same rows with fewer keys, over the same arrays; `layout` is from `restrict` of this block's layout.
@@ -237,7 +236,7 @@ class Block:
         reasons = self.reasons
         if reasons:
             reasons = dict(_moved(reasons, self.layout.keys, layout.keys))
-        return Block(layout, self.ts, self.since, self.parts, self.masks, reasons, self.ids)
+        return Block(layout, self.ts, self.since, self.parts, self.masks, reasons, self.ids, sealed=True)
 
     def join(self, other: Block) -> Block:
         """The same rows with the keys of both blocks, over the arrays of both.
@@ -252,26 +251,37 @@ class Block:
             reasons = dict(_moved(reasons, self.layout.keys, layout.keys))
             reasons.update(_moved(other.reasons, other.layout.keys, layout.keys))
         parts, masks = self.parts + other.parts, self.masks + other.masks
-        return Block(layout, self.ts, self.since, parts, masks, reasons, self.ids)
+        return Block(layout, self.ts, self.since, parts, masks, reasons, self.ids, sealed=True)
 
     def verify(self) -> None:
         """Compare shapes, types and read-only flags with the layout; about 1 µs, whatever the number of rows.
 
         Raises: ValueError, with what does not agree.
         """
-        rows, layout = len(self.ts), self.layout
-        if not len(self.parts) == len(self.masks) == len(layout.widths):
-            raise ValueError(f"{len(self.parts)} parts and {len(self.masks)} masks for {layout!r}")
-        for name, array in (("ts", self.ts), ("since", self.since)):
-            if array.shape != (rows,) or array.dtype != _INT64 or array.flags.writeable:
-                raise ValueError(f"{name} of {layout!r}: {array.dtype}{list(array.shape)}")
-        for part, mask, dtype, width in zip(self.parts, self.masks, layout.dtypes, layout.widths, strict=True):
-            if part.shape != (rows, width) or part.dtype != DTYPES[dtype] or part.flags.writeable:
-                raise ValueError(f"part {dtype} of {layout!r}: {part.dtype}{list(part.shape)}")
-            if mask is not None and (mask.shape != part.shape or mask.dtype != np.bool_ or mask.flags.writeable):
-                raise ValueError(f"mask of {dtype} of {layout!r}: {mask.dtype}{list(mask.shape)}")
+        flaw = self.flaw()
+        if flaw is not None:
+            raise ValueError(f"{flaw.name} of {self.layout!r}: {flaw.got}, not {flaw.wanted or 'read-only'}")
+
+    def flaw(self) -> Flaw | None:
+        """The first of its arrays whose shape, type or read-only flag is not that of the layout; None where all are."""
+        layout, ts, since, parts, masks = self.layout, self.ts, self.since, self.parts, self.masks
+        rows = len(ts)
+        if not len(parts) == len(masks) == len(layout.widths):
+            return Flaw("parts", f"{len(parts)}, {len(masks)}", str(len(layout.widths)))
+        if ts.shape != (rows,) or ts.dtype != _INT64 or still_written(ts):
+            return Flaw.of("ts", ts, _INT64, (rows,))
+        if since.shape != (rows,) or since.dtype != _INT64 or still_written(since):
+            return Flaw.of("since", since, _INT64, (rows,))
+        for place, part in enumerate(parts):
+            shape, dtype = (rows, layout.widths[place]), DTYPES[layout.dtypes[place]]
+            if part.shape != shape or part.dtype != dtype or still_written(part):
+                return Flaw.of("values", part, dtype, shape, place)
+            mask = masks[place]
+            if mask is not None and (mask.shape != shape or mask.dtype != _BOOL or still_written(mask)):
+                return Flaw.of("masks", mask, _BOOL, shape, place)
         if (self.ids is None) is layout.each or (self.ids is not None and len(self.ids) != rows):
-            raise ValueError(f"{'no' if self.ids is None else len(self.ids)} ids for {rows} rows of {layout!r}")
+            return Flaw("ids", "0" if self.ids is None else str(len(self.ids)), str(rows if layout.each else 0))
+        return None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Made anew: numpy forgets read-only flags.
@@ -279,6 +289,36 @@ class Block:
 
     def __repr__(self) -> str:
         return f"Block({len(self.ts)} rows of {self.layout!r})"
+
+
+class Flaw(NamedTuple):
+    """What is wrong with an array of a block: what there is and what there should be.
+
+    `part` is the place of the matrix, where it is one; `wanted` is empty where somebody can still write to the array.
+    """
+
+    name: str
+    got: str
+    wanted: str
+    part: int | None = None
+
+    @classmethod
+    def of(cls, name: str, array: Array, dtype: np.dtype[Any], shape: tuple[int, ...], part: int | None = None) -> Flaw:
+        """That of an array, which should have this type and shape."""
+        right = array.dtype == dtype and array.shape == shape
+        return cls(name, f"{array.dtype}{list(array.shape)}", "" if right else f"{dtype}{list(shape)}", part)
+
+
+def still_written(array: Array) -> bool:
+    """Whether somebody can still write to what an array shows: through itself, or through what it is a view of."""
+    return array.flags.writeable or (array.base is not None and _still_written(array.base))
+
+
+def _still_written(base: object) -> bool:
+    """The same of what an array is a view of."""
+    if isinstance(base, np.ndarray):
+        return base.flags.writeable
+    return isinstance(base, bytearray) or (isinstance(base, memoryview) and not base.readonly)
 
 
 class Batch(NamedTuple):
@@ -325,6 +365,21 @@ def _places(layout: Layout, metric: str) -> Sequence[Place | tuple[int, Array]]:
 
 def _take(matrix: Array, columns: slice | tuple[int, ...] | Array) -> Array:
     return matrix[:, columns] if isinstance(columns, slice) else _read_only(matrix.take(columns, axis=1))
+
+
+def _sealed(array: Array) -> Array:
+    """An array that nobody can make writeable: a view of a read-only one, as numpy would let what has no base.
+
+    A view of what somebody else may write to is copied; its base must not become read-only.
+    """
+    base = array.base
+    if base is None:
+        array.setflags(write=False)
+        return array.view()
+    if _still_written(base):
+        return _sealed(array.copy())
+    array.setflags(write=False)
+    return array
 
 
 def _read_only(array: Array) -> Array:
@@ -456,7 +511,7 @@ class _Plan:
             if matrix is None:
                 return self._with_gaps(rows, ts, since, ids)
             parts.append(matrix)
-        return Block(self.layout, ts, since, tuple(parts), ids=ids)
+        return Block(self.layout, ts, since, tuple(parts), ids=ids, sealed=True)
 
     def _with_gaps(self, rows: Sequence[Row], ts: Array, since: Array, ids: tuple[str, ...] | None) -> Block:
         """The same where a cell is missing or wrong."""
@@ -550,7 +605,7 @@ def _dense(part: _Part, rows: Sequence[Row]) -> Array | None:
     matrix = _matrix(part, packed)
     if part.code == "d" and not finite(matrix):
         return None
-    return matrix if part.order is None else matrix.take(part.order, axis=1)
+    return matrix if part.order is None else _sealed(matrix.take(part.order, axis=1))
 
 
 def _matrix(part: _Part, packed: list[bytes]) -> Array:

@@ -103,12 +103,14 @@ class Selection:
         """
         layout = self.layout
         if layout is None:
-            raise ContractBreach("", "needs.metrics.gives", "gives-nothing")
+            metric = self.inputs[0].metric.name if self.inputs else ""
+            raise ContractBreach("", "needs.metrics.gives", "gives-nothing", metric=metric)
         dtype = DTYPES[layout.dtypes[0]]
         shape = (len(ts), len(self.outputs))
         if values.dtype != dtype or values.shape != shape or (missing is not None and missing.shape != shape):
             got = values if missing is None or values.dtype != dtype or values.shape != shape else missing
             facts = {"got": f"{got.dtype}{list(got.shape)}", "wanted": f"{layout.dtypes[0]}{list(shape)}"}
+            facts["metric"] = self.outputs[0].metric.name
             raise ContractBreach(self.outputs[0].metric.origin, "needs.metrics.gives", "shape", **facts)
         if dtype.kind == "f" and not finite(values):
             bad = ~np.isfinite(values)
@@ -118,9 +120,6 @@ class Selection:
         if self._order is not None:
             values = values.take(self._order, axis=1)
             missing = None if missing is None else missing.take(self._order, axis=1)
-        elif not values.flags.owndata:
-            # A view may be of what somebody else still writes to, and its base must not become read-only.
-            values = values.copy()
         moved: dict[tuple[int, int], str] = {}
         if reasons and missing is not None:
             position = [layout.keys.position(key) for key in self.outputs]
@@ -228,7 +227,7 @@ def nobody(key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
     """
     if kinds == (MACHINE[0],):
         return MACHINE
-    facts = {"key": key.said, "family": family, "kinds": "|".join(kinds)}
+    facts = {"key": key.said, "metric": key.metric.name, "family": family, "kinds": "|".join(kinds)}
     raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
 
 
@@ -253,7 +252,8 @@ def bind(
                 read.setdefault(hit.rule, {}).setdefault(key, []).append(hit.item)
                 continue
             for fault in faults(rule, hit.part, same_dimension):
-                facts = {"key": key.said, "got": fault.got, "wanted": " or ".join(fault.wanted)}
+                facts = {"key": key.said, "metric": key.metric.name, "got": fault.got}
+                facts["wanted"] = " or ".join(fault.wanted)
                 raise ContractBreach(label, f"needs.metrics.{fault.clause}", "taken", **facts)
             if rule.keeps:
                 passing.append(key)
@@ -267,7 +267,7 @@ def bind(
         outputs, groups = _outputs(rules[place], inputs, given, worst_quality, owner)
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
-            facts = {"key": twice.said, "count": str(len(inputs))}
+            facts = {"key": twice.said, "metric": twice.metric.name, "count": str(len(inputs))}
             raise ContractBreach(label, "needs.metrics.gives", "merged", **facts)
         selections.append(Selection(place, rules[place], layout, inputs, outputs, groups))
     for place, operands in sorted(read.items()):
@@ -327,7 +327,7 @@ def _owned(key: Key, family: str, kinds: tuple[str, ...], owner: Owner, *, dropp
     if kinds:
         made = owner(key, family, kinds)
         if made[0] not in kinds:
-            facts = {"key": key.said, "family": family, "kinds": "|".join(kinds)}
+            facts = {"key": key.said, "metric": key.metric.name, "family": family, "kinds": "|".join(kinds)}
             raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
         return made
     have: Entity = key.resource if family == "resource" else key.consumer

@@ -6,8 +6,8 @@ from __future__ import annotations
 class ContractBreach(Exception):  # noqa: N818  (the word of the contract reference, E-BREACH)
     """A plugin broke its contract: `label` is the instance, `clause` the clause, `what` and `facts` what was done.
 
-    `what` names a section [breach ...] of CONTRACT.ini, `detail` is its text with the facts. The engine names the
-    plugin and leaves it out.
+    `what` names a section [breach ...] of CONTRACT.ini, `detail` is its text with the facts; the fact `metric` names
+    the metric. The engine names the plugin and does with it what the policy says.
     """
 
     def __init__(self, label: str, clause: str, what: str, /, **facts: str) -> None:
@@ -16,6 +16,11 @@ class ContractBreach(Exception):  # noqa: N818  (the word of the contract refere
         self.clause = clause
         self.what = what
         self.facts = facts
+
+    @property
+    def metric(self) -> str:
+        """The metric that it is about; empty where it is about none alone."""
+        return self.facts.get("metric", "")
 
     @property
     def detail(self) -> str:

@@ -291,5 +291,5 @@ def block_of(
             reasons[cell[0], cell[1]] = why
         missing = missing | bad
     if not missing.any():
-        return Block(layout, ts, since, (values if values.base is None else values.copy(),))
+        return Block(layout, ts, since, (values,))
     return Block(layout, ts, since, (np.where(missing, np.nan, values),), (missing,), reasons)

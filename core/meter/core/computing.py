@@ -197,8 +197,6 @@ class Computation:
             operands.append(values if chosen is None else values.take(chosen, axis=1))
         values, faults = self._program.run(operands)
         if not faults and all(mask is None for mask in block.masks):
-            if values.base is not None:
-                values = values.copy()
             return Block(aligned.layout, block.ts, block.since, (values,))
         return self._with_gaps(aligned, block, values, faults)
 

@@ -93,8 +93,7 @@ class Delivery:
                 routed = tuple([part for block in blocks for part in output.parts(block)])
             except ContractBreach as error:
                 if output.live:
-                    output.live = False
-                    self._faults.raised(output.label, "bind", error)
+                    output.live = self._faults.breached(output.label, error)
                 output.lose(sum(block.rows for block in blocks))
                 continue
             if not routed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.contracts.rules import PLACEHOLDER
@@ -35,6 +35,8 @@ DROP_OLDEST: Final = "drop-oldest"
 """The policy of an output that would rather have the newest than all."""
 BINDINGS_LIMIT: Final = 1024
 SERIES_LIMIT: Final = 1 << 18
+GIVES: Final = "needs.metrics.gives"
+"""The clause that says what a filter gives."""
 
 
 class SourceElement:
@@ -50,12 +52,13 @@ class SourceElement:
         received: Collection[str] = (),
         *,
         blocks: bool = False,
+        tolerated: Callable[[ContractBreach], bool] = lambda _: False,
     ) -> None:
-        """Args: received, the metrics that come from other meters, which may be silent for as long as they like."""
+        """Args: received, metrics from other meters, silent for as long as they like; tolerated, that of Readings."""
         self.label = label
         self.source = source
         self.context = BoundSourceContext(declared, sysroot)
-        self.readings = Readings(declared)
+        self.readings = Readings(declared, tolerated)
         self.interval_ns = interval_ns
         own = {name: interval for name, interval in declared.intervals().items() if name not in received}
         self.silence: Silence | None = Silence(own)
@@ -208,20 +211,40 @@ class FilterElement:
         """
         layout: Layout | None = getattr(block, "layout", None)
         if layout is None:
-            raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
+            raise ContractBreach(self.label, GIVES, "no-block", got=type(block).__name__)
         if layout not in self.verified:
-            unknown = [
-                key
-                for key in layout.keys
-                if (series := (key.name, key.metric)) not in self.promised and series not in self.gone
-            ]
-            if not all(self._computed(key) for key in unknown):
-                raise ContractBreach(self.label, "needs.metrics.gives", "foreign")
+            self._promises(layout)
             _remember(self.verified, layout, None)
-        try:
-            block.verify()
-        except ValueError as error:
-            raise ContractBreach(self.label, "needs.metrics.gives", "block", why=str(error)) from error
+        flaw = block.flaw()
+        if flaw is not None:
+            metric = ", ".join(layout.metrics if flaw.part is None else layout.of_part(flaw.part))
+            facts = {"name": flaw.name, "got": flaw.got, "wanted": flaw.wanted, "metric": metric}
+            raise ContractBreach(self.label, GIVES, "array" if flaw.wanted else "writeable", **facts)
+
+    def _promises(self, layout: Layout) -> None:
+        """Whether the rules give each series of a layout, as it is there.
+
+        Raises: ContractBreach.
+        """
+        for key, (part, _) in zip(layout.keys, layout.address, strict=True):
+            series = (key.name, key.metric)
+            if series not in self.promised and series not in self.gone and not self._computed(key):
+                raise self._foreign(key)
+            if layout.dtypes[part] != key.metric.type:
+                facts = {"key": key.said, "metric": key.metric.name, "got": layout.dtypes[part]}
+                raise ContractBreach(self.label, f"{GIVES}.type", "other", **facts, wanted=key.metric.type)
+
+    def _foreign(self, key: Key) -> ContractBreach:
+        """The breach of a series that no rule gives; where one gives it in another form, of that."""
+        facts = {"key": key.said, "metric": key.metric.name}
+        for name, metric in (*self.promised, *self.gone):
+            if name != key.name:
+                continue
+            for field in ("type", "unit", "kind"):
+                got, wanted = getattr(key.metric, field), getattr(metric, field)
+                if got != wanted:
+                    return ContractBreach(self.label, f"{GIVES}.{field}", "other", **facts, got=got, wanted=wanted)
+        return ContractBreach(self.label, GIVES, "foreign", **facts)
 
 
 def _series(bound: Bound) -> Iterator[tuple[str, Metric]]:

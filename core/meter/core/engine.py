@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core.assembly import Assembly
+from meter.core.blame import Blame
 from meter.core.clock import Clock, MonotonicClock
 from meter.core.delivery import Delivery
 from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement
@@ -57,6 +58,8 @@ class Tally(NamedTuple):
     """Values that were missing in what was polled."""
     dropped: int = 0
     """Rows that went as the option `overflow` of an output says."""
+    violations: int = 0
+    """How often a plugin broke its contract."""
 
 
 class Engine:
@@ -66,7 +69,9 @@ class Engine:
     drains the chain and closes everything. `faults` grows while it runs; `report` is called with each.
 
     Args: `plan` is the document of a Plan; `contracts` says for each plugin where its contract lies; `folder` is
-        where relative paths of the configuration start.
+        where relative paths of the configuration start; `on_breach` is a word of the sections [policy ...] of
+        CONTRACT.ini and says what becomes of a plugin that breaks its contract.
+    Raises: ValueError, there is no such policy.
     """
 
     def __init__(
@@ -78,12 +83,14 @@ class Engine:
         sysroot: Path | None = None,
         clock: Clock | None = None,
         report: Callable[[Fault], None] = lambda _: None,
+        on_breach: str | None = None,
     ) -> None:
         self.plan = plan
         self.ended = threading.Event()
         """Set when nothing is left to poll, or nobody takes it."""
         vault = Vault(str(folder), os.environ)
-        self._faults = Faults(vault, partial(self._reported, report))
+        self._blame = Blame(plan, on_breach, self._wake)
+        self._faults = Faults(vault, report, self._blame)
         self._stopping = threading.Event()
         self._delivery = Delivery(
             self._faults, self._stopping, self._wake, lambda: 2 * self._pipeline.raw.qsize() > RAW_LIMIT
@@ -93,7 +100,7 @@ class Engine:
             clock or MonotonicClock(),
             self._faults,
             self._pipeline.raw.put,
-            lambda: self._delivery.wanted,
+            lambda: self._delivery.wanted and not self._blame.ended,
             self._stopping,
             self.ended,
         )
@@ -131,6 +138,11 @@ class Engine:
         """Whether an element was quarantined or something could not be delivered."""
         return self._faults.failed
 
+    @property
+    def halted(self) -> bool:
+        """Whether a breach of contract has ended the run, as its policy says."""
+        return self._blame.ended
+
     def raised(self, label: str, phase: str, error: BaseException) -> None:
         """Remember what went wrong in code that is called beside the engine."""
         self._faults.raised(label, phase, error)
@@ -140,6 +152,7 @@ class Engine:
     def start(self) -> None:
         """Load and start every plugin, outputs first. Failures are faults."""
         for element, context, made in self._assembly.elements(self._pollers.anchor):
+            self._blame.watch(element)
             if isinstance(element, SourceElement):
                 self.sources.insert(0, element)
                 element.live = self._start(element.label, element.source, context)
@@ -171,12 +184,6 @@ class Engine:
 
     def _elements(self) -> list[SourceElement | FilterElement | OutputElement | RecoverElement]:
         return [*self.sources, *self.filters, *self.outputs, *self._keepers.values()]
-
-    def _reported(self, report: Callable[[Fault], None], fault: Fault) -> None:
-        if fault.code == "E-BREACH":
-            for element in self._elements():
-                element.violations += element.label == fault.instance
-        report(fault)
 
     def _wake(self) -> None:
         self._pollers.wake()
@@ -288,6 +295,7 @@ class Engine:
             lost=sum(output.lost for output in self.outputs),
             gaps=self._pipeline.gaps,
             dropped=sum(output.dropped for output in self.outputs),
+            violations=self._blame.violations,
         )
 
     def state(self) -> State:
@@ -295,7 +303,7 @@ class Engine:
         points = self._pipeline.points
         violations = dict.fromkeys([element.label for element in self._elements()], 0)
         for element in self._elements():
-            violations[element.label] += element.violations
+            violations[element.label] = element.violations
         return State(
             tuple([source.state(points[source.label]) for source in self.sources]),
             tuple([filter_.state() for filter_ in self.filters]),

@@ -13,6 +13,7 @@ from meter.core.loading import ExportFault
 from meter.core.vault import SecretMissing
 
 if TYPE_CHECKING:
+    from meter.core.blame import Blame
     from meter.core.vault import Vault
 
 
@@ -56,11 +57,12 @@ class Faults:
     `failed` says whether an element was quarantined or something could not be delivered. Secrets are masked.
     """
 
-    def __init__(self, vault: Vault, report: Callable[[Fault], None]) -> None:
+    def __init__(self, vault: Vault, report: Callable[[Fault], None], blame: Blame) -> None:
         self.seen: list[Fault] = []
         self.failed = False
         self.counts: Counter[str] = Counter()
         """How many there are of each instance."""
+        self.blame = blame
         self._vault = vault
         self._report = report
         self._lock = threading.Lock()
@@ -79,10 +81,28 @@ class Faults:
         self.failed = True
         self.add(code, instance, clause, variant, **facts)
 
+    def breached(self, label: str, breach: ContractBreach, variant: str = "", *, aborted: bool = False) -> bool:
+        """Count a breach of contract and say it, once for each clause and metric; whether the plugin goes on.
+
+        The run is a failed one, whatever the policy. Args: `aborted`, the breach has ended code of the plugin before
+        its time, so that nobody knows what it has counted already: it does not go on.
+        """
+        policy = self.blame.policy()
+        if self.blame.count(label, breach):
+            variant = variant or ("" if aborted and policy.goes_on else policy.variant)
+            self.fail("E-BREACH", label, breach.clause, variant, **self.blame.facts(label, breach))
+        if policy.ends:
+            self.blame.end()
+        return policy.goes_on and not aborted
+
+    def tolerated(self, label: str, breach: ContractBreach) -> bool:
+        """Whether a plugin that broke its contract goes on; only then the breach is counted and said here."""
+        return self.blame.policy().goes_on and self.breached(label, breach)
+
     def raised(self, label: str, phase: str, error: BaseException) -> None:
         """Remember what a plugin raised; it is quarantined, which makes the run a failed one."""
         if isinstance(error, ContractBreach):
-            self.fail("E-BREACH", label, error.clause, why=error.detail)
+            self.breached(label, error, aborted=True)
         elif isinstance(error, SecretMissing):
             from meter.contracts.host import reason, remedy  # the contract language; only a fault needs its words
 

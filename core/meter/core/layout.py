@@ -183,6 +183,12 @@ class Layout:
         """
         return self._spans[metric]
 
+    def of_part(self, part: int) -> tuple[str, ...]:
+        """Names of the metrics that have columns in a part, each once."""
+        return tuple(
+            dict.fromkeys(key.metric.name for key, at in zip(self.keys, self.address, strict=True) if at[0] == part)
+        )
+
     def place(self, metric: str) -> tuple[Place, ...]:
         """Where the columns of a metric lie, in the order of its keys; most often one slice of one part.
 

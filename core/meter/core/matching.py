@@ -134,6 +134,7 @@ def _belongs(
         found = None if key is None else owner(key, family, (entity[0],))
         if found is None:
             facts = {"key": str(have.get(family, kind)) if key is None else key.said, "family": family}
+            facts["metric"] = "" if key is None else key.metric.name
             raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts, kinds=entity[0])
         if found != entity:
             return False

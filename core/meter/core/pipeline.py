@@ -115,8 +115,9 @@ class Pipeline:
             try:
                 built = build(rows)
             except (ValueError, TypeError, OverflowError) as error:
-                self._quarantine(label)
-                self._faults.fail("E-BREACH", label, "provides.metrics", why=str(error))
+                facts = {"why": str(error), "metric": _meant(rows, str(error))}
+                if not self._faults.breached(label, ContractBreach(label, "provides.metrics", "block", **facts)):
+                    self._quarantine(label)
             else:
                 self.points[label] += _points(built)
                 blocks += built
@@ -140,22 +141,23 @@ class Pipeline:
 
     def _hop(self, filter_: FilterElement, block: Block) -> list[Block]:
         """One block through one filter. A filter that failed gives nothing; what passes beside it goes on."""
-        bound, breach = filter_.bound(block.layout)
+        bound = self._bound(filter_, block)
         passing = None if bound.passing is None else block.select(bound.passing)
-        if breach is not None and filter_.live:
-            filter_.live = False
-            self._faults.raised(filter_.label, "bind", breach)
         beside = [] if passing is None else [passing]
         if bound.parted:
             for part in block.spread():
-                own, breach = filter_.bound(part.layout)
-                if breach is not None and filter_.live:
-                    filter_.live = False
-                    self._faults.raised(filter_.label, "bind", breach)
+                own = self._bound(filter_, part)
                 if own.selections and filter_.live:
                     beside += self._through(filter_, own, part, None)
             return beside
         return self._through(filter_, bound, block, passing) if bound.selections and filter_.live else beside
+
+    def _bound(self, filter_: FilterElement, block: Block) -> Bound:
+        """What the rules of a filter mean to a block."""
+        bound, breach = filter_.bound(block.layout)
+        if breach is not None and filter_.live:
+            filter_.live = self._faults.breached(filter_.label, breach)
+        return bound
 
     def _through(self, filter_: FilterElement, bound: Bound, block: Block, passing: Block | None) -> list[Block]:
         """What passes beside a filter together with what it gives of a block; alone where the filter fails."""
@@ -166,25 +168,41 @@ class Pipeline:
             given = list(filter_.filter.run(bound.selections, block))
             if block.ids is not None:
                 given = [made.rows_of(block.ids) if made.ts is block.ts else made for made in given]
-            for made in given:
-                filter_.verify(made)
-            return _together(filter_.label, passing, given)
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
             filter_.live = False
             self._faults.raised(filter_.label, phase, error)
             return [] if passing is None else [passing]
+        return self._together(filter_, passing, given)
 
     def _held(self, filter_: FilterElement, phase: str, give: Callable[[], Iterable[Block]]) -> list[Block]:
         """What a filter gives of what it held back. One that fails is left out."""
         try:
-            blocks = [block for block in give() if block.rows]
-            for block in blocks:
-                filter_.verify(block)
+            given = list(give())
         except BaseException as error:  # noqa: BLE001  (as in _hop)
             filter_.live = False
             self._faults.raised(filter_.label, phase, error)
             return []
-        return blocks
+        return self._together(filter_, None, given)
+
+    def _together(self, filter_: FilterElement, passing: Block | None, given: list[Block]) -> list[Block]:
+        """What passes beside a filter with what it gave: one block where the rows are the same.
+
+        What breaks the contract is left out, and the filter with all that it gave here unless it may go on.
+        """
+        out: list[Block] = []
+        whole = passing
+        for made in given:
+            try:
+                filter_.verify(made)
+                if whole is not None and made.ts is whole.ts and made.since is whole.since:
+                    whole = _joined(filter_.label, whole, made)
+                elif made.rows:
+                    out.append(made)
+            except ContractBreach as breach:
+                filter_.live = self._faults.breached(filter_.label, breach)
+                if not filter_.live:
+                    return [] if passing is None else [passing]
+        return out if whole is None else [whole, *out]
 
 
 def _points(blocks: Iterable[Block]) -> int:
@@ -192,19 +210,20 @@ def _points(blocks: Iterable[Block]) -> int:
     return sum([len(block.ts) * len(block.layout.keys) for block in blocks])
 
 
-def _together(label: str, passing: Block | None, given: list[Block]) -> list[Block]:
-    """What passes beside a filter with what it gave: one block where the rows are the same.
+def _joined(label: str, whole: Block, made: Block) -> Block:
+    """The same rows with what was made of them.
 
-    Raises: ContractBreach, a series is in both, or was given twice.
+    Raises: ContractBreach, a series is there already.
     """
-    out: list[Block] = []
-    whole = passing
-    for made in given:
-        if whole is not None and made.ts is whole.ts and made.since is whole.since:
-            try:
-                whole = whole.join(made)
-            except KeyClash as error:
-                raise ContractBreach(label, "needs.metrics.gives", "there-already", key=error.key.said) from error
-        elif made.rows:
-            out.append(made)
-    return out if whole is None else [whole, *out]
+    try:
+        return whole.join(made)
+    except KeyClash as error:
+        facts = {"key": error.key.said, "metric": error.key.metric.name}
+        raise ContractBreach(label, "needs.metrics.gives", "there-already", **facts) from error
+
+
+def _meant(rows: Iterable[Row], text: str) -> str:
+    """The metric of the series that a text names; the longest name is meant."""
+    keys = {key for row in rows for key in row.columns.keys}
+    named = sorted(key for key in keys if key.name in text)
+    return max(named, key=lambda key: len(key.name)).metric.name if named else ""

@@ -201,9 +201,9 @@ class Poller:
     def _listen(self, source: SourceElement, silence: Silence, rows: list[Row]) -> None:
         """Name what a source declares and does not give. It is not left out: what it gives is right."""
         if overdue := silence.poll(source.readings.ts, rows, source.readings.idle):
-            facts = {"metrics": ", ".join(f"`{name}`" for name in overdue), "intervals": str(INTERVALS)}
-            breach = ContractBreach(source.label, "provides.metrics", "silent", **facts)
-            self._pollers.faults.fail("E-BREACH", source.label, breach.clause, variant="silent", why=breach.detail)
+            metrics = {"metrics": ", ".join(f"`{name}`" for name in overdue), "metric": ", ".join(overdue)}
+            breach = ContractBreach(source.label, "provides.metrics", "silent", **metrics, intervals=str(INTERVALS))
+            self._pollers.faults.breached(source.label, breach, variant="silent")
         if silence.over:
             source.silence = None
 
@@ -254,6 +254,8 @@ class Poller:
             self.wake.clear()
             if pollers.stopping.is_set():
                 break
+            if not pollers.wanted():  # it may be that which has woken it
+                continue
             now = self._clock.now()
             upcoming = self.tick(now)
             patience = SOON_NS if len(self.rows) >= MANY else HAND_OVER_NS

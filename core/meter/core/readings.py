@@ -16,7 +16,7 @@ from meter.core.keys import EACH, Key, Metric
 from meter.core.plugin import Missing, SourceContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from meter.contracts.variants import Variant
@@ -46,13 +46,15 @@ class Columns:
     """The columns of a row: unique keys in the order in which they were declared.
 
     Two are the same when they are identical. `plan` belongs to whoever builds blocks: scratch kept beside the columns.
-    `each` says whether the keys stand for series of each of many things, which a row then names one of.
+    `each` says whether the keys stand for series of each of many things, which a row then names one of. `by` is the
+    instance that declared them.
     """
 
-    __slots__ = ("each", "integers", "keys", "plan")
+    __slots__ = ("by", "each", "integers", "keys", "plan")
 
-    def __init__(self, keys: tuple[Key, ...]) -> None:
+    def __init__(self, keys: tuple[Key, ...], by: str = "") -> None:
         self.keys = keys
+        self.by = by
         self.plan: Any = None
         self.each = any(key.each for key in keys)
         self.integers = tuple(at for at, key in enumerate(keys) if key.metric.type in _RANGES)
@@ -131,11 +133,11 @@ class Declared:
         keys = tuple(self.key(*spec) for spec in specs)
         if len(set(keys)) < len(keys):
             twice = next(key for at, key in enumerate(keys) if key in keys[:at])
-            raise ContractBreach(self.label, "provides.metrics", "two-columns", key=twice.said)
+            raise ContractBreach(self.label, "provides.metrics", "two-columns", **_of(twice))
         made = self.interned(keys)
         if made.each and len({(key.resource[1] == EACH, key.consumer[1] == EACH) for key in keys}) > 1:
             other = next(key for key in keys if key.consumer[1] != EACH or key.resource[1] == EACH)
-            raise ContractBreach(self.label, "provides.metrics", "each-mixed", key=other.said)
+            raise ContractBreach(self.label, "provides.metrics", "each-mixed", **_of(other))
         return made
 
     def interned(self, keys: tuple[Key, ...]) -> Columns:
@@ -144,7 +146,7 @@ class Declared:
         if columns is None:
             if len(self._columns) >= _COLUMNS_REMEMBERED:
                 self._columns.clear()
-            columns = self._columns[keys] = Columns(keys)
+            columns = self._columns[keys] = Columns(keys, self.label)
         return columns
 
     def _make(self, asked: ColumnSpec) -> Key:
@@ -237,17 +239,37 @@ class Declared:
         return ContractBreach(self.label, clause, what, **facts, near=near[0] if near else "")
 
 
+def _of(key: Key) -> dict[str, str]:
+    """The facts of a breach that is about one series."""
+    return {"key": key.said, "metric": key.metric.name}
+
+
+def _said(keys: Sequence[Key]) -> str:
+    """The first of the series of a row."""
+    return keys[0].said if keys else ""
+
+
+def _named(keys: Sequence[Key]) -> str:
+    """The first metric of a row."""
+    return keys[0].metric.name if keys else ""
+
+
 class Readings:
     """What a source gives at one poll; one object for each instance, used again at each poll.
 
     `ts` is the time of this poll, `since` that of the previous good one (at the first poll `ts`), both in monotonic
     nanoseconds. The engine calls `begin`, lets the source poll, and calls `take`, or `drop` where the poll failed.
+
+    Args: `tolerated` is told what breaks the contract and says whether the source goes on all the same. Then the poll
+        is not ended by an exception, and what offends is left out: a value that does not fit is missing, a series that
+        is not declared is not there. By default nothing is tolerated.
     """
 
-    __slots__ = ("_declared", "_disjoint", "_emitted", "_groups", "_last", "_rows", "idle", "since", "ts")
+    __slots__ = ("_declared", "_disjoint", "_emitted", "_groups", "_last", "_rows", "_tolerated", "idle", "since", "ts")
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: Declared, tolerated: Callable[[ContractBreach], bool] = lambda _: False) -> None:
         self._declared = declared
+        self._tolerated = tolerated
         self._disjoint: set[tuple[Columns, ...]] = set()
         self._last: int | None = None
         self.ts = 0
@@ -273,11 +295,20 @@ class Readings:
         Raises: ContractBreach, the series is not declared or was given before in this poll, the value is no number,
             or it does not fit the metric's type. NaN, infinities, `None` and `Missing` are missing cells.
         """
-        key = self._declared.key(metric, resource_id, consumer_id, resource, consumer, attributes)
-        if key in self._emitted:
-            raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.said)
-        self._check(key, value)
-        start = self.since if since is None else self._span(since)
+        try:
+            key = self._declared.key(metric, resource_id, consumer_id, resource, consumer, attributes)
+            start = self.since if since is None else self._span(since, metric)
+            if key in self._emitted:
+                raise self._twice(key)
+        except ContractBreach as breach:
+            self._broken(breach)
+            if breach.what == "twice":  # which of both is right, nobody knows
+                self._withdraw(key, breach)
+            return
+        try:
+            self._check(key, value)
+        except ContractBreach as breach:
+            value = self._gap(breach)
         group = self._groups.get(start)
         if group is None:
             group = self._groups[start] = ([], [])
@@ -293,18 +324,36 @@ class Readings:
             or too many.
         """
         keys = columns.keys
+        try:
+            self._comparable(columns, values, of)
+            start = self.since if since is None else self._span(since, keys[0].metric.name if keys else "")
+        except ContractBreach as breach:
+            self._broken(breach)
+            return
+        try:
+            # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
+            for at in columns.integers if _PLAIN.issuperset(map(type, values)) else range(len(keys)):
+                self._check(keys[at], values[at])
+        except ContractBreach:
+            values = [self._fitting(key, value) for key, value in zip(keys, values, strict=True)]
+        if keys:
+            self._rows.append(Row(columns, self.ts, start, values, of))
+
+    def _comparable(self, columns: Columns, values: Sequence[Any], of: str) -> None:
+        """Whether a row is one of the columns that it is said to be of.
+
+        Raises: ContractBreach.
+        """
+        keys = columns.keys
+        label, metrics = self._declared.label, _named(keys)
+        if columns.by != label:
+            raise ContractBreach(label, "provides.metrics", "columns", metric=metrics)
         if columns.each is not (of not in ("", EACH)) or type(of) is not str:
             what = "each-missing" if columns.each else "each-given"
-            said = keys[0].said if keys else ""
-            raise ContractBreach(self._declared.label, "provides.metrics", what, key=said, id=repr(of))
+            raise ContractBreach(label, "provides.metrics", what, key=_said(keys), id=repr(of), metric=metrics)
         if len(values) != len(keys):
-            facts = {"columns": str(len(keys)), "values": str(len(values))}
-            raise ContractBreach(self._declared.label, "provides.metrics", "row-length", **facts)
-        # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
-        for at in columns.integers if _PLAIN.issuperset(map(type, values)) else range(len(keys)):
-            self._check(keys[at], values[at])
-        if keys:
-            self._rows.append(Row(columns, self.ts, self.since if since is None else self._span(since), values, of))
+            facts = {"columns": str(len(keys)), "values": str(len(values)), "metric": metrics}
+            raise ContractBreach(label, "provides.metrics", "row-length", **facts)
 
     def nothing(self, *metrics: str) -> None:
         """Say that these metrics, or all where none is named, have nothing to measure on this host now.
@@ -334,17 +383,29 @@ class Readings:
 
         Raises: ContractBreach, two rows have one series.
         """
+        try:
+            rows = self._whole()
+        except ContractBreach as breach:
+            self._broken(breach)
+            rows = []
+        self._last = self.ts
+        self._clear()
+        return rows
+
+    def _whole(self) -> list[Row]:
+        """The rows of this poll.
+
+        Raises: ContractBreach, as `take`.
+        """
         rows = self._rows
         for since, (keys, values) in self._groups.items():
             columns = self._declared.interned(tuple(keys))
             if columns.each:
-                each = next(key for key in keys if key.each)
-                raise ContractBreach(self._declared.label, "provides.metrics", "each-missing", key=each.said, id="''")
+                facts = _of(next(key for key in keys if key.each))
+                raise ContractBreach(self._declared.label, "provides.metrics", "each-missing", **facts, id="''")
             rows.append(Row(columns, self.ts, since, values))
         if len(rows) > 1:
             self._verify(self._of_each(rows) if any(row.id for row in rows) else tuple([row.columns for row in rows]))
-        self._last = self.ts
-        self._clear()
         return rows
 
     def drop(self) -> None:
@@ -356,9 +417,43 @@ class Readings:
         self._groups: dict[int, tuple[list[Key], list[Any]]] = {}
         self._emitted: set[Key] = set()
 
-    def _span(self, since: int) -> int:
+    def _broken(self, breach: ContractBreach) -> None:
+        """The source broke its contract.
+
+        Raises: the breach, unless it is tolerated.
+        """
+        if not self._tolerated(breach):
+            raise breach
+
+    def _gap(self, breach: ContractBreach) -> Missing:
+        """What stands for a value that is not what was declared.
+
+        Raises: as `_broken`.
+        """
+        self._broken(breach)
+        return Missing(breach.detail)
+
+    def _fitting(self, key: Key, value: Any) -> Any:
+        """A value, or a gap where it does not fit."""
+        try:
+            self._check(key, value)
+        except ContractBreach as breach:
+            return self._gap(breach)
+        return value
+
+    def _withdraw(self, key: Key, breach: ContractBreach) -> None:
+        """Take back the value of a series."""
+        for keys, values in self._groups.values():
+            if key in keys:
+                values[keys.index(key)] = Missing(breach.detail)
+
+    def _twice(self, key: Key) -> ContractBreach:
+        return ContractBreach(self._declared.label, "provides.metrics", "twice", **_of(key))
+
+    def _span(self, since: int, metric: str) -> int:
         if since > self.ts:
-            raise ContractBreach(self._declared.label, "provides.metrics", "span", late=str(since - self.ts))
+            facts = {"late": str(since - self.ts), "metric": metric}
+            raise ContractBreach(self._declared.label, "provides.metrics", "span", **facts)
         return since
 
     def _of_each(self, rows: Sequence[Row]) -> tuple[Columns, ...]:
@@ -370,16 +465,13 @@ class Readings:
         for row in rows:
             have = ids.setdefault(row.columns, set())
             if row.id in have:
-                raise ContractBreach(
-                    self._declared.label, "provides.metrics", "twice", key=row.columns.keys[0].at(row.id).said
-                )
+                raise self._twice(row.columns.keys[0].at(row.id))
             have.add(row.id)
         each = [columns for columns in ids if columns.each]
         for at, columns in enumerate(each):
             for other in each[:at]:
                 if (both := ids[columns] & ids[other]) and (keys := {*columns.keys} & {*other.keys}):
-                    said = min(keys).at(min(both)).said
-                    raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=said)
+                    raise self._twice(min(keys).at(min(both)))
         single = [columns for columns in ids if not columns.each]
         taken = {key for columns in single for key in columns.keys}
         if taken:
@@ -389,7 +481,7 @@ class Readings:
                     if key.metric.name in names:
                         for id_ in sorted(ids[columns]):
                             if (own := key.at(id_)) in taken:
-                                raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=own.said)
+                                raise self._twice(own)
         return tuple(single)
 
     def _verify(self, together: tuple[Columns, ...]) -> None:
@@ -400,7 +492,7 @@ class Readings:
         for columns in together:
             for key in columns.keys:
                 if key in seen:
-                    raise ContractBreach(self._declared.label, "provides.metrics", "twice", key=key.said)
+                    raise self._twice(key)
                 seen.add(key)
         if len(self._disjoint) >= _COLUMNS_REMEMBERED:
             self._disjoint.clear()
@@ -426,7 +518,7 @@ class Readings:
             elif not limits[0] <= int(value) <= limits[1]:
                 wrong = "outside"
         if wrong:
-            facts = {"value": repr(value), "key": key.said, "type": key.metric.type}
+            facts = {"value": repr(value), "type": key.metric.type, **_of(key)}
             raise ContractBreach(self._declared.label, "provides.metrics.type", wrong, **facts)
 
 

@@ -17,6 +17,8 @@ import click
 from meter.cli import common
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from meter.cli.status import StatusLine
     from meter.core.backend import Mounted, Running
     from meter.core.engine import Tally
@@ -35,10 +37,51 @@ def _nanoseconds(_context: click.Context, _parameter: click.Parameter, value: st
         raise click.BadParameter(f"{value!r}: {wanted}") from None
 
 
+if TYPE_CHECKING:
+    _Word = click.ParamType[str]
+else:
+    _Word = click.ParamType  # not generic in older versions
+
+
+class _Policy(_Word):
+    """A word of the sections [policy ...] of CONTRACT.ini, which is only read where the option is used or explained."""
+
+    name = "policy"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The words, as of a choice."""
+        del param, ctx
+        return f"[{'|'.join(_policies())}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word itself, where it is one."""
+        if value not in _policies():
+            self.fail(f"{value!r}: expected {' or '.join(_policies())}", param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words that begin so."""
+        from click.shell_completion import CompletionItem  # only a completion needs it
+
+        del ctx, param
+        return [CompletionItem(word) for word in _policies() if word.startswith(incomplete)]
+
+
+def _policies() -> list[str]:
+    from meter.core.blame import policies  # the contract language, which a sound run does without
+
+    return list(policies())
+
+
 @click.command()
 @click.argument("mountpoints", nargs=-1, metavar="[MOUNTPOINT]...")
 @click.option("--for", "for_", callback=_nanoseconds, metavar="DURATION", help="Stop after this time, such as 10s.")
 @click.option("--locked", is_flag=True, help="Run only what the lock holds: else exit 4.")
+@click.option(
+    "--on-breach",
+    type=_Policy(),
+    help="What becomes of a plugin that breaks its contract; the first is the usual one.",
+)
 @common.file_option
 @common.plugin_dir_option
 @common.sysroot_option
@@ -46,6 +89,7 @@ def run(
     mountpoints: tuple[str, ...],
     for_: int | None,
     locked: bool,  # noqa: FBT001  (click hands options over by name)
+    on_breach: str | None,
     file: str | None,
     plugin_dirs: tuple[str, ...],
     sysroot: str | None,
@@ -67,7 +111,10 @@ def run(
     gc.enable()
     several = len(backends) > 1
     line = StatusLine()
-    runs = [mounted.running(partial(_report, line, mounted.plan.mountpoint if several else "")) for mounted in backends]
+    runs = [
+        mounted.running(partial(_report, line, mounted.plan.mountpoint if several else ""), on_breach=on_breach)
+        for mounted in backends
+    ]
     stop = _Stop()
     started = time.monotonic()
     for running in runs:
@@ -114,7 +161,7 @@ def _told(tally: Tally) -> str:
     """What a run did, in one line."""
     parts = [(tally.polls, "poll", ""), (tally.rows, "row", "")]
     parts += [(tally.gaps, "value", " missing"), (tally.missed, "tick", " missed"), (tally.lost, "row", " lost")]
-    parts += [(tally.dropped, "row", " dropped")]
+    parts += [(tally.dropped, "row", " dropped"), (tally.violations, "violation", " of contract")]
     shown = [(n, word, how) for n, word, how in parts if n or not how]
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}{how}" for n, word, how in shown)
 
@@ -161,9 +208,9 @@ class _Stop:
 
 
 def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None, line: StatusLine) -> None:
-    """Return when stopped, when the time is over, or when nobody has anything to do any more."""
+    """Return when stopped, when the time is over, when a breach ends the run, or when nobody has anything to do."""
     end = None if for_ns is None else time.monotonic() + for_ns / 1e9
-    while not stopped.is_set() and not all(running.ended for running in runs):
+    while not (stopped.is_set() or any(run.halted for run in runs) or all(run.ended for run in runs)):
         remaining = 0.5 if end is None else min(0.5, end - time.monotonic())
         if remaining <= 0:
             return
