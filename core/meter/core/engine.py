@@ -201,10 +201,10 @@ class Engine:
     def go(self) -> None:
         """Start all threads."""
         self._delivery.go()
-        self._thread.start()
         # Where somebody measures already, a pause would be a gap.
         fast = self._pollers.shortest_ns() < WARM_NS and not self._watched
         self.begin(WARM_S if fast else 0)
+        self._thread.start()
         self._pollers.go(self._warm if fast else None)
         for label, plugin in self._started:
             if not self._faults.guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, self)):

@@ -108,11 +108,18 @@ class Poller:
             return [source for _, place in self._heap if (source := self._sources[place]).live]
 
     def begin_at(self, origin: int) -> None:
-        """Count deadlines from a new instant on; the sources were polled shortly before."""
+        """Count the deadlines of sources that were not polled yet from an instant on."""
         with self._lock:
-            self._heap[:] = [(origin + self._sources[place].interval_ns, place) for _, place in self._heap]
+            self._heap[:] = [(origin, place) for _, place in self._heap]
+        self.floor = origin
+
+    def skip_to(self, now: int) -> None:
+        """Go on with the first deadlines after `now`; those before it are not missed, as nobody was to meet them."""
+        with self._lock:
+            for at, (deadline, place) in enumerate(self._heap):
+                interval = self._sources[place].interval_ns
+                self._heap[at] = deadline + max(0, -((deadline - now) // interval)) * interval, place
             heapq.heapify(self._heap)
-        self.floor = min(self.floor, origin)
 
     def _due(self, now: int) -> tuple[int, int] | None:
         """Take the earliest source whose time has come."""
@@ -237,7 +244,9 @@ class Poller:
     def _run(self) -> None:
         pollers = self._pollers
         if not pollers.begun.is_set() and not pollers.stopping.is_set():
-            self.tick(self._clock.now(), scheduled=False)
+            now = self._clock.now()
+            self.begin_at(pollers.origin_at(now))
+            self.tick(now, scheduled=False)
             pollers.polled()
         pollers.going.wait()
         self.hand_over(self._clock.now())
@@ -317,6 +326,7 @@ class Pollers:
         """How many of them have not ended."""
         self._lock = threading.Lock()
         self._polled = False
+        self._origin: int | None = None
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -389,7 +399,7 @@ class Pollers:
             begin_again()
             now = self.clock.now()
             for poller in self._all:
-                poller.begin_at(now)
+                poller.skip_to(now)
         self.warm.set()
 
     def release(self) -> None:
@@ -445,6 +455,13 @@ class Pollers:
         for source in sources:
             shortest = self.shortest_ns(each for each in sources if each is not source)
             source.share_ns = max(SLOW_NS, shortest // 2)
+
+    def origin_at(self, now: int) -> int:
+        """The instant that all deadlines count from, in all threads: when the first of them polls."""
+        with self._lock:
+            if self._origin is None:
+                self._origin = now
+            return self._origin
 
     def polled(self) -> None:
         """A poller has polled what it has for the first time."""
