@@ -142,26 +142,31 @@ class Poller:
         """
         if self.asked:
             self._poll_asked(now)
-        while (entry := self._due(now)) is not None:
-            deadline, place = entry
+        heap, lock = self._heap, self._lock
+        while True:
+            with lock:
+                if not heap or heap[0][0] > now:
+                    return heap[0][0] if heap else None
+                deadline, place = heapq.heappop(heap)
             source = self._sources[place]
             if not source.live:
                 continue
             late = (now - deadline) // source.interval_ns
-            source.missed += late
+            if late:
+                source.missed += late
             spent = self.poll(source)
             if scheduled:
                 source.late(source.readings.ts - deadline)
             if not source.live:
                 continue
             upcoming = (deadline + (late + 1) * source.interval_ns, place)
-            if spent > source.share_ns and self._slow(source):
+            if spent <= source.share_ns:
+                source.slow = 0
+            elif self._slow(source):
                 self._pollers.part([upcoming])
-            else:
-                self.give([upcoming])
-                if spent <= source.share_ns:
-                    source.slow = 0
-        return self.upcoming()
+                continue
+            with lock:
+                heapq.heappush(heap, upcoming)
 
     def _slow(self, source: SourceElement) -> bool:
         """Whether a source that was slow again is to have a thread of its own."""
@@ -251,26 +256,36 @@ class Poller:
         pollers.going.wait()
         self.hand_over(self._clock.now())
         pollers.warm.wait()
-        while not pollers.stopping.is_set():
-            deadline = self.upcoming()
-            if deadline is None:
-                return
-            if not pollers.wanted():
-                pollers.ended.set()
-                pollers.stopping.wait()
-                break
-            self._clock.sleep_until(deadline, self.wake)
-            self.wake.clear()
-            if pollers.stopping.is_set():
-                break
-            if not pollers.wanted():  # it may be that which has woken it
-                continue
-            now = self._clock.now()
+        upcoming = self.upcoming()
+        while upcoming is not None and pollers.wanted():
+            # Whether anybody still takes what is polled is asked as often as it is handed over.
+            upcoming = self._round(upcoming)
+        if upcoming is not None and not pollers.stopping.is_set():
+            pollers.ended.set()
+            pollers.stopping.wait()
+        self._last_polls()
+
+    def _round(self, upcoming: int | None) -> int | None:
+        """Poll until what was polled is handed over, or somebody wakes this thread; the next deadline."""
+        clock, stopping, wake = self._clock, self._pollers.stopping, self.wake
+        while upcoming is not None:
+            clock.sleep_until(upcoming, wake)
+            if stopping.is_set():
+                return None
+            woken = wake.is_set()
+            if woken:
+                wake.clear()
+                if not self._pollers.wanted():
+                    return upcoming
+            now = clock.now()
             upcoming = self.tick(now)
             patience = SOON_NS if len(self.rows) >= MANY else HAND_OVER_NS
             if upcoming is None or upcoming - now >= patience or now - self._handed >= patience:
                 self.hand_over(now)
-        self._last_polls()
+                return upcoming
+            if woken:
+                return upcoming
+        return None
 
     def _last_polls(self) -> None:
         """Poll every source once more; taken from the heap one by one, as those behind one that hangs go elsewhere."""

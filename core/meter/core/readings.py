@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from meter.contracts.variants import Variant
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+_NOTHING: frozenset[str] = frozenset()
 _PLAIN = frozenset({int, float, Missing, type(None)})
 _RANGES = {"u64": (0, 2**64 - 1), "i64": (-(2**63), 2**63 - 1)}
 
@@ -276,7 +277,9 @@ class Readings:
         self.since = 0
         self.idle: frozenset[str] = frozenset()
         """The metrics of which the source has said in this poll that there is nothing to measure."""
-        self._clear()
+        self._rows: list[Row] = []
+        self._groups: dict[int, tuple[list[Key], list[Any]]] = {}
+        self._emitted: set[Key] = set()
 
     def emit(
         self,
@@ -373,8 +376,9 @@ class Readings:
 
     def begin(self, ts: int) -> None:
         """A poll starts at `ts`; what an unfinished poll left is forgotten."""
-        self._clear()
-        self.idle = frozenset()
+        if self._rows or self._groups:
+            self._clear()
+        self.idle = _NOTHING
         self.ts = ts
         self.since = ts if self._last is None else self._last
 
@@ -398,6 +402,10 @@ class Readings:
         Raises: ContractBreach, as `take`.
         """
         rows = self._rows
+        if not self._groups and len(rows) < 2:
+            self._rows = []
+            self._last = self.ts
+            return rows
         for since, (keys, values) in self._groups.items():
             columns = self._declared.interned(tuple(keys))
             if columns.each:
@@ -413,9 +421,9 @@ class Readings:
         self._clear()
 
     def _clear(self) -> None:
-        self._rows: list[Row] = []
-        self._groups: dict[int, tuple[list[Key], list[Any]]] = {}
-        self._emitted: set[Key] = set()
+        self._rows = []
+        self._groups = {}
+        self._emitted = set()
 
     def _broken(self, breach: ContractBreach) -> None:
         """The source broke its contract.
