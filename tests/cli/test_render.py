@@ -15,7 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.cli import render
-from meter.cli.render import clip, colour_wanted, columns, diagnostics_text, github, quantity, sarif, table, visible
+from meter.cli.render import (
+    WARNINGS,
+    clip,
+    colour_wanted,
+    columns,
+    diagnostics_text,
+    github,
+    quantity,
+    sarif,
+    table,
+    visible,
+)
 from meter.core import shown
 
 steady = settings(derandomize=True, database=None, deadline=None, max_examples=150)
@@ -152,6 +163,16 @@ error[E-NAME]: it is wrong
         )
         assert page(found[0]).endswith("\n\n1 warning")
         assert not page()
+
+    def test_of_very_many_warnings_the_first_are_shown(self) -> None:
+        """How many are not is said, and no error is left out."""
+        found = [diagnostic(code="W-STATUS-LOW", message=f"warning {nth}") for nth in range(WARNINGS + 20)]
+        shown = page(*found, diagnostic(message="the error"))
+
+        assert f"warning {WARNINGS - 1}\n" in shown
+        assert f"warning {WARNINGS}" not in shown
+        assert "the error" in shown
+        assert shown.endswith("\n\n1 error, 120 warnings (20 of them not shown)")
 
     def test_line_numbers_of_several_digits_move_the_gutter(self) -> None:
         """All gutters of one diagnostic are as wide as its largest line number."""

@@ -36,6 +36,9 @@ __all__ = [
 _COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, which is not imported here
 _NARROWEST: Final = 20
 
+WARNINGS: Final = 100
+"""So many warnings are shown to a person, as many as the check says errors of one mount."""
+
 _WORD: Final = re.compile(" +|(?:`[^`]*`|[^ ])+")
 _PLAIN_WORD: Final = re.compile(" +|[^ ]+")
 
@@ -119,11 +122,21 @@ def _painted(text: str, style: str, *, colour: bool) -> str:
 # --------------------------------------------------------------------------------------------------------- diagnostics
 
 
+def _shown(diagnostics: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The diagnostics without the last ones of very many warnings."""
+    count = 0
+    for diagnostic in diagnostics:
+        count += diagnostic["severity"] == "warning"
+        if diagnostic["severity"] != "warning" or count <= WARNINGS:
+            yield diagnostic
+
+
 def diagnostics_text(
     diagnostics: Sequence[Mapping[str, Any]], *, colour: bool, width: int, read: Callable[[str], str | None]
 ) -> str:
     """Diagnostics for a person: message, lines of the source with what is pointed at, notes, help; then their number.
 
+    Of very many warnings only the first are shown, and it is said how many are not; of errors the check says no more.
     Of several spans the first is underlined with `^`, the others with `-`. No line is longer than `width` (at least
     20) but those that name a file. A line with a `hidden` span is not shown, whoever points at it. No line end at the
     end; no diagnostics give the empty text.
@@ -135,7 +148,7 @@ def diagnostics_text(
         return ""
     hidden = {(s["file"], s["line"]) for d in diagnostics for s in d.get("spans") or () if s.get("hidden")}
     page = _Page(colour=colour, width=max(width, _NARROWEST), read=read, hidden=hidden)
-    blocks = ["\n".join(page.diagnostic(diagnostic)) for diagnostic in diagnostics]
+    blocks = ["\n".join(page.diagnostic(diagnostic)) for diagnostic in _shown(diagnostics)]
     return "\n\n".join([*blocks, page.summary(diagnostics)])
 
 
@@ -208,6 +221,7 @@ class _Page:
         counts = {severity: severities.count(severity) for severity in dict.fromkeys([*_STYLES, *severities])}
         return ", ".join(
             self._paint(f"{count} {severity}{'s' * (count > 1)}", _STYLES.get(severity, _BOLD))
+            + (f" ({count - WARNINGS} of them not shown)" if severity == "warning" and count > WARNINGS else "")
             for severity, count in counts.items()
             if count
         )
