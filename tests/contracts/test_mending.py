@@ -178,6 +178,67 @@ class TestFilter:
         assert (fault.code, fault.edit) == ("E-FLOW-KIND", None)
 
 
+WORK = source("probe", metric("p.work", kind="counter", unit="J"), metric("p.share", unit="1"))
+COMPUTES = filter_(
+    "shares",
+    rule("${config.formulas}", 'gives = { name = "${item}", unit = "J" }'),
+    more='[config.formulas]\ntype = "map<formula>"\n',
+)
+
+
+class TestFormula:
+    """A formula that reads a counter, whose value says nothing of a span."""
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (
+                'config.shares.formulas.x = "p.work * p.share" # f\n',
+                'config.shares.formulas.x = "p.work.delta * p.share" # f\nconfig.subtract = { metrics = ["p.work"] }\n',
+            ),
+            (
+                "config = { shares = { formulas = { x = 'sum(p.work{unit=J}) + p.work' } } }\n",
+                (
+                    "config = { subtract = { metrics = ['p.work'] }, shares = { formulas = "
+                    "{ x = 'sum(p.work.delta{unit=J}) + p.work.delta' } } }\n"
+                ),
+            ),
+        ],
+    )
+    def test_a_delta_for_a_formula(self, old: str, new: str) -> None:
+        """The filter stands before it, and what it gives is read wherever the counter was."""
+        contracts = (WORK, COMPUTES, CSV, *FILTERS)
+        text = mended(mount("probe shares csv", old), "E-FLOW-KIND", *contracts)
+
+        assert mounted(text) == mounted(mount("probe subtract shares csv", new))
+        assert text.startswith(
+            '# one\n[mounts."/host"] # two\nplugins = ["probe", "subtract", "shares", "csv"] # three\n'
+        )
+
+    def test_a_second_formula_reads_what_is_there_then(self) -> None:
+        """No second filter is put in for it."""
+        more = 'config.subtract.metrics = ["p.work"]\nconfig.shares.formulas = { x = "p.work", y = "p.work.delta" }\n'
+        edit = one(mount("probe subtract shares csv", more), "E-FLOW-KIND", WORK, COMPUTES, CSV, *FILTERS).edit
+
+        assert edit is not None
+        assert (edit.kind, [change.text for change in edit.changes]) == ("rename", ["p.work.delta"])
+
+    @pytest.mark.parametrize(
+        "contracts",
+        [
+            (WORK, COMPUTES, CSV, RATE),  # a rate is something else
+            (WORK, COMPUTES, CSV, SUBTRACT, SUBTRACT.replace('"subtract"', '"minus"')),
+            (WORK + metric("p.work.delta", kind="delta", unit="J"), COMPUTES, CSV, SUBTRACT),
+        ],
+        ids=["another unit", "two ways", "a name that is taken"],
+    )  # fmt: skip
+    def test_what_is_not_certain_is_not_offered(self, contracts: tuple[str, ...]) -> None:
+        """The help has to do."""
+        text = mount("probe shares csv", 'config.shares.formulas.x = "p.work"\n')
+
+        assert one(text, "E-FLOW-KIND", *contracts).edit is None
+
+
 IN_PLACE = rule("*", 'keeps = false\ngives = { name = "${metric}" }')
 CHANGES = (filter_("a", IN_PLACE), filter_("b", IN_PLACE))
 

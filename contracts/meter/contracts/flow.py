@@ -242,7 +242,7 @@ class _Walk:
             if all(parts) and not any(part.metric in self.unknown for each in parts for part in each):
                 options = self.request.config.get(instance.label, {})
                 found = computing.compute(instance, compiled, compiled.formula, parts, options)
-                self.found.extend(self.mended(each, parts) for each in found.diagnostics)
+                self.found.extend(self.mended(each, instance, compiled, parts) for each in found.diagnostics)
                 rules[place] = evolve(compiled, rule=compiled.rule._replace(computes=found.computes))
                 if all(self.meets(instance, compiled, each) for each in found.results):
                     made = (give(compiled.rule, each, instance.label, worst_quality()) for each in found.results)
@@ -253,16 +253,25 @@ class _Walk:
         instance.rules = tuple(rules)
         return given, doubtful
 
-    def mended(self, diagnostic: Diagnostic, parts: Iterable[Sequence[Variant]]) -> Diagnostic:
+    def mended(
+        self, diagnostic: Diagnostic, instance: Instance, compiled: Compiled, parts: Sequence[Sequence[Variant]]
+    ) -> Diagnostic:
         """The diagnostic of a counter in a formula with the filter that makes something else of it, if there is one."""
-        counters = [part for each in parts for part in each if part.kind == diagnostic.facts.get("kind")]
-        if not counters:
+        kind = diagnostic.facts.get("kind")
+        named = [
+            item
+            for item, selector in enumerate(compiled.rule.select)
+            if diagnostic.facts.get("metric") == f"`{selector.text}`" and any(part.kind == kind for part in parts[item])
+        ]
+        if not named:
             return diagnostic
         kinds = tuple(word for word, says in language().words["kind"].items() if "degree" in says)
-        part = min(counters, key=lambda each: str(each.to_json()))
+        part = min(parts[named[0]], key=lambda each: str(each.to_json()))
         way = filter_for(self.catalogue, part, "kind", kinds, commensurable)
+        fault = Fault("kind", part.kind, kinds)
+        edit = self.mender().read(self.trouble(instance, compiled, named[0], fault, {part.metric: part}))
         facts = {**diagnostic.facts, "filter": way}
-        return evolve(diagnostic, facts=facts, variant="formula-filter") if way else diagnostic
+        return evolve(diagnostic, facts=facts, variant="formula-filter", edit=edit) if way else diagnostic
 
     def meets(self, instance: Instance, compiled: Compiled, result: Variant) -> bool:
         """Whether what a formula gives is what its rule demands; says why not."""
@@ -447,7 +456,7 @@ class _Walk:
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
         edit = None
         if fault.clause in ("unit", "type", "kind"):
-            mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
+            mender = self.mender()
             trouble = self.trouble(instance, compiled, item, fault, parts)
             if fault.clause != "type":  # of a whole number beyond 2^53 a floating point number is another one
                 edit = mender.filtered(trouble)
@@ -473,6 +482,10 @@ class _Walk:
         else:
             facts |= {"demand": fault.clause, "got": fault.got, "wanted": listed(fault.wanted)}
             self.say("E-FLOW-IDENTITY", spans, clause, notes, fault.clause, **facts)
+
+    def mender(self) -> Mender:
+        """Who looks for what mends a metric that cannot be taken."""
+        return Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
 
     def trouble(
         self, instance: Instance, compiled: Compiled, item: int, fault: Fault, parts: Mapping[str, Variant]

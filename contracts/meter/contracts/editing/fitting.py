@@ -124,17 +124,52 @@ class Mender:
         texts = self._selection(trouble, way)
         if not asked or texts is None:
             return None
-        writer = source.writer()
-        last = len(self._request.plugins) - 1
-        place = next((n for n, each in enumerate(self._request.plugins) if each.label == label), last)
-        path = (*self._request.path, "config")
-        made = [
-            writer.before((*self._request.path, "plugins", place), asked),
-            writer.put((*path, asked.rpartition("#")[2]), way.options),
-            *self._selected(trouble, texts),
-        ]
+        made = [*self._put_in(trouble, asked, way), *self._selected(trouble, texts)]
         edit = edit_of("insert", made, filter=asked, instance=label)
         return edit if edit is not None and _is_toml(source.text, edit) else None
+
+    def read(self, trouble: Trouble) -> Edit | None:
+        """Let a formula read what a filter makes of a counter: one that is there, else the only one, put before it."""
+        source, label = self._request.document, trouble.instance.label
+        given = self._request.config.get(label, {}).get(trouble.compiled.option)
+        if source is None or given is None or trouble.compiled.formula is None:
+            return None
+        (metric,) = trouble.metrics
+        for way in self._existing(trouble):
+            if all(map(self._is_exact, [trouble] * len(way.given), trouble.whole, way.given)):
+                new = way.given[0].metric
+                return edit_of("rename", [self._reading(trouble, given, new)], old=metric, new=new)
+        ways = [way for way in self._ways(trouble) if way.exact and way.options]
+        names = {variant.metric for variant in trouble.live}
+        asked = self._asked(ways[0].plugin, trouble) if len(ways) == 1 else ""
+        if not asked or ways[0].given[0].metric in names:
+            return None
+        made = [*self._put_in(trouble, asked, ways[0]), self._reading(trouble, given, ways[0].given[0].metric)]
+        edit = edit_of("insert", made, filter=asked, instance=label)
+        return edit if edit is not None and _is_toml(source.text, edit) else None
+
+    def _put_in(self, trouble: Trouble, asked: str, way: _Way) -> list[Change | None]:
+        """The changes that put a filter with its options before the instance, or before the last one that is asked."""
+        assert self._request.document is not None
+        writer, label = self._request.document.writer(), trouble.instance.label
+        last = len(self._request.plugins) - 1
+        place = next((n for n, each in enumerate(self._request.plugins) if each.label == label), last)
+        return [
+            writer.before((*self._request.path, "plugins", place), asked),
+            writer.put((*self._request.path, "config", asked.rpartition("#")[2]), way.options),
+        ]
+
+    @staticmethod
+    def _reading(trouble: Trouble, given: Given, new: str) -> Change:
+        """The change that lets a formula read another metric wherever it reads the one that is wrong."""
+        assert trouble.compiled.formula is not None
+        text = trouble.compiled.formula.text
+        for reading in reversed(trouble.compiled.formula.readings):
+            if reading.selector.glob in trouble.metrics:
+                start, end = reading.named
+                text = text[:start] + text[start:end].replace(reading.selector.glob, new, 1) + text[end:]
+        item = trouble.compiled.item
+        return rewritten(given.locate((item,) if item else ()), trouble.compiled.formula.text, text)
 
     # ------------------------------------------------------------------------------------------------------- words
 
