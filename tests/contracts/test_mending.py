@@ -10,9 +10,23 @@ import pytest
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.edits import applied
-from meter.contracts.host import Assumed
+from meter.contracts.host import Assumed, Recorded
 from meter.contracts.request import from_words
-from tests.contracts.build import FILE, catalogue, codes, filter_, head, metric, output, requests, rule, said, source
+from tests.contracts.build import (
+    FILE,
+    catalogue,
+    codes,
+    filter_,
+    giving,
+    head,
+    metric,
+    needing,
+    output,
+    requests,
+    rule,
+    said,
+    source,
+)
 
 ACCUMULATE = (
     head("accumulate", "filter") + '[config]\nmetrics = { type = "list<metric>", default = ["*{kind=delta}"] }\n'
@@ -237,6 +251,56 @@ class TestFormula:
         text = mount("probe shares csv", 'config.shares.formulas.x = "p.work"\n')
 
         assert one(text, "E-FLOW-KIND", *contracts).edit is None
+
+
+class TestNeed:
+    """A need that one plugin meets, which is only taken by its name."""
+
+    READER = filter_("twice", rule("demo.load", 'gives = { name = "${metric}.twice" }'))
+    USER = needing("user", "spans")
+    EXAMPLE = 'status = ["example"]\n'
+
+    @pytest.mark.parametrize(
+        ("text", "provider", "plugins"),
+        [
+            (mount("probe user csv"), giving("feed", "spans", EXAMPLE), ["probe", "feed", "user", "csv"]),
+            (
+                mount("probe twice csv"),
+                source("feed", metric("demo.load"), more=EXAMPLE),
+                ["probe", "feed", "twice", "csv"],
+            ),
+            (
+                mount("probe csv", 'want = ["demo.load"]\n'),
+                source("feed", metric("demo.load"), more=EXAMPLE),
+                ["feed", "probe", "csv"],
+            ),
+        ],
+        ids=["capability", "metric", "wanted"],
+    )
+    def test_the_one_provider_is_put_in(self, text: str, provider: str, plugins: list[str]) -> None:
+        """Before whoever needs it, and nothing else changes."""
+        new = mended(text, "E-NEED-UNMET", PROBE, CSV, self.READER, self.USER, provider)
+
+        assert mounted(new) == {**mounted(text), "plugins": plugins}
+
+    @pytest.mark.parametrize(
+        "providers",
+        [
+            (giving("feed", "spans", EXAMPLE), giving("food", "spans", EXAMPLE)),
+            (giving("feed", "spans", EXAMPLE + '[config.where]\ntype = "str"\n'),),
+            (giving("feed", "spans", EXAMPLE + 'needs.host = [{ readable = ["/nowhere"] }]\n'),),
+            (giving("feed", "spans", EXAMPLE + 'conflicts = { probe = "*" }\n'),),
+        ],
+        ids=["two providers", "an option that nobody knows", "not on this host", "a conflict"],
+    )
+    def test_what_is_not_certain_is_not_put_in(self, providers: tuple[str, ...]) -> None:
+        """The help names who provides it."""
+        found, _ = requests(mount("probe user csv"))
+        host = Recorded({("readable", "/nowhere"): "missing /nowhere"})
+        known = catalogue(PROBE, CSV, self.USER, *providers)
+        result = check(found["/host"], known, host)
+
+        assert [each.edit for each in result.diagnostics if each.code == "E-NEED-UNMET"] == [None]
 
 
 IN_PLACE = rule("*", 'keeps = false\ngives = { name = "${metric}" }')

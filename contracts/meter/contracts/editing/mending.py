@@ -1,4 +1,4 @@
-"""Mending: edits of a mount file or a contract that say an order, or take out what is too much."""
+"""Mending: edits of a mount file or a contract that say an order, put in what lacks, or take out what is too much."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ def left_out(request: Request, word: str, place: int) -> Edit | None:
     if request.document is None:
         return None
     return edit_of("remove", [request.document.writer().without((*request.path, "plugins", place))], word=word)
+
+
+def added(request: Request, word: str, label: str) -> Edit | None:
+    """Put a word into `plugins`, before that of an instance, else before all."""
+    if request.document is None or not request.plugins:
+        return None
+    place = next((nth for nth, each in enumerate(request.plugins) if each.label == label), 0)
+    change = request.document.writer().before((*request.path, "plugins", place), word)
+    return edit_of("add", [change], plugin=word)
 
 
 def cut(contract: Contract, word: str, *path: str | int) -> Edit | None:

@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from attrs import evolve
+
 from meter.contracts import selectors
-from meter.contracts.catalogue import Catalogue, is_automatic, score
+from meter.contracts.catalogue import Catalogue, is_automatic, is_listed, score
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.editing.mending import cut
+from meter.contracts.editing.edits import Edit
+from meter.contracts.editing.mending import added, cut
 from meter.contracts.host import Host
-from meter.contracts.host_needs import unmet
+from meter.contracts.host_needs import carries, unmet
 from meter.contracts.instances import Instance
-from meter.contracts.language import language
+from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, Guard
 from meter.contracts.request import Asked, Request
 from meter.contracts.resolution.aliases import members
@@ -327,14 +330,20 @@ class Closure:
         near = () if need.metric else self.catalogue.mentioning(name)
         providers = [contract for contract in near if answers(contract, name)]
         automatic = [contract for contract in providers if is_automatic(contract)]
-        named = listed(contract.name for contract in providers if answers(contract, name, wanted))
+        fits = [contract for contract in providers if answers(contract, name, wanted)]
+        if need.metric:  # those that may be chosen were not found
+            fits = [each for each in self.catalogue.mentioning(name) if any(giving(each, name, literal=True))]
+            fits = [each for each in fits if instance is None or each is not instance.contract]
+        named = listed(contract.name for contract in fits)
         others = [
             language().phrase("text", "provides", plugin=contract.name, version=str(version_of(contract, name)))
             for contract in automatic
         ]
         notes = (*([self.roster.chain(need.label, name)] if instance else []), *self.broken(name))
         variant = "named" if named else "range" if others else ""
-        if need.metric:
+        if need.metric and named:
+            variant = "metric-named" if instance else "want-named"
+        elif need.metric:
             variant = "metric" if instance else "want"
         facts = {
             "plugin": instance.contract.name if instance else "",
@@ -346,10 +355,24 @@ class Closure:
             "wanted": wanted,
         }
         spans = (instance.span, place) if instance else (place,)
-        self.say(
-            Diagnostic(code="E-NEED-UNMET", facts=facts, spans=spans, clause=need.clause, notes=notes, variant=variant),
-            *("unmet", need.label, name),
-        )
+        fault = Diagnostic(code="E-NEED-UNMET", facts=facts, spans=spans, clause=need.clause, notes=notes)
+        edit = self.added(fits[0], need.label) if len(fits) == 1 else None
+        self.say(evolve(fault, variant=variant, edit=edit), *("unmet", need.label, name))
+
+    def added(self, contract: Contract, label: str) -> Edit | None:
+        """Put the one plugin that meets a need into `plugins`, where it needs no options and can be there.
+
+        Args: label, of the instance that needs it; before what has brought that it is put in.
+        """
+        able = is_listed(contract) and carries(self.host, contract) and not opponent(contract, self.roster)
+        asked = [each.label for each in (*self.request.plugins, *self.request.optional)]
+        free = contract.name not in asked and self.roster.get(contract.name) is None
+        set_ = self.request.config.get(contract.name, {})
+        lacks = any(option.default is ABSENT and name not in set_ for name, option in contract.config.items())
+        if not able or not free or lacks:
+            return None
+        root = self.roster.root(label)
+        return added(self.request, contract.name, root.label if root is not None else "")
 
     def metrics(self) -> tuple[str, ...]:
         """The names of metrics that plugins give."""
