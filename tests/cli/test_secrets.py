@@ -122,9 +122,41 @@ def test_a_misspelt_option_is_mended_and_its_line_not_shown(push: Sandbox) -> No
     (push.folder / "meter.toml").write_text(text)
     done = push.meter("check", "--fix")
     assert 'token = "hunter2"' in (push.folder / "meter.toml").read_text()
-    assert "meter.toml:5: write `token` instead of `tokn`" in done.out
+    assert "meter.toml:5: write `token` instead of `tokn`\n  - tokn = …\n  + token = …\n" in done.out
     assert done.codes == ["E-CONFIG-TYPE"]
     assert "hunter2" not in done.out + done.errors
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        (
+            '[mounts."/push"]\nplugins = ["uptime", "push"]\nconfig.psuh = { got = "got", token = "hunter2" }\n',
+            ["- config.psuh = { got = …, token = … }", "+ config.push = { got = …, token = … }"],
+        ),
+        (
+            'mounts = { "/push" = { plugins = ["uptme", "push"], config = { push = { got = "g", tkn = "hunter2" }}}}\n',
+            ['plugins = ["uptime", "push"], config = { push = { got = …, tkn = … }}}}'],
+        ),
+        (
+            (
+                '[mounts."/push"]\nplugins = ["uptime", "push"]\nconfig.push.token = "env:PUSH_TOKEN"\n'
+                "config.push.got = 'got'\nconfig.push.header = { Authorization = '''\nhunter2''' }\n"
+            ),
+            ["- config.push.header = { Authorization = …", "+ config.push.headers = { Authorization = …"],
+        ),
+    ],
+    ids=["label", "one line", "several lines"],
+)
+def test_what_is_mended_beside_one_is_shown_without_it(push: Sandbox, text: str, changed: list[str]) -> None:
+    """Whatever name is mended in its line, and whatever else is found."""
+    for form in ("text", "json", "github", "sarif"):
+        (push.folder / "meter.toml").write_text(text)
+        before = push.meter("check", "--format", form)
+        done = push.meter("check", "--fix", "--format", form)
+
+        assert [line for line in changed if line not in done.out] == [] or form != "text", done.out
+        assert "hunter2" not in before.out + before.errors + done.out + done.errors
 
 
 def test_one_that_is_gone_at_the_start_is_told(push: Sandbox) -> None:

@@ -13,6 +13,7 @@ from meter.contracts.configured import RECOVERED
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.instances import Instance, flowing, harmless, strangers
 from meter.contracts.language import language
+from meter.contracts.references import is_secret
 from meter.contracts.request import Request
 
 _NAMING: Final = frozenset({"plugins", "optional", "want", "prefer", "recommends"})
@@ -47,7 +48,9 @@ class Doubt:
         self._request = request
         self._by_label = {instance.label: instance for instance in instances}
         failed = any(each.level == "error" for each in found)
-        strange = strangers(request, set(self._by_label), labels)
+        unknown = request.config.keys() - self._by_label.keys() - set(labels)
+        secret = bool(unknown) and any(is_secret(o.type) for i in instances for o in i.contract.config.values())
+        strange = strangers(request, set(self._by_label), labels, hidden=secret)
         whole = not failed and not _words(request) & {*_NAMING, "config"}
         self.strangers = strange if whole else [each for each in strange if self._sure(each)]
         """E-CONFIG-CLASH for tables of the configuration that are of no instance."""

@@ -451,8 +451,13 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
         yield Diagnostic(code="E-KEY-NAME", facts=facts, spans=(*spans, place), clause=path, variant=variant)
 
 
-def strangers(request: Request, labels: set[str], considered: Collection[str] = ()) -> list[Diagnostic]:
-    """E-CONFIG-CLASH for configuration of instances that are not there, and were not `considered` either."""
+def strangers(
+    request: Request, labels: set[str], considered: Collection[str] = (), *, hidden: bool = False
+) -> list[Diagnostic]:
+    """E-CONFIG-CLASH for configuration of instances that are not there, and were not `considered` either.
+
+    Args: hidden, whether what was meant for a secret may stand there.
+    """
     found: list[Diagnostic] = []
     free = labels - set(request.config)
     for label in sorted(request.config):
@@ -465,6 +470,6 @@ def strangers(request: Request, labels: set[str], considered: Collection[str] = 
         spans = request.labels.get(label, ())
         meant = clear(label, free)
         edit = renamed(spans, label, meant) if meant and spans else None
-        place = spans[:1] or (request.span,)
+        place = tuple(span._replace(hidden=hidden) for span in spans[:1]) or (request.span,)
         found.append(Diagnostic(code="E-CONFIG-CLASH", facts=facts, spans=place, clause="config", edit=edit))
     return found

@@ -16,6 +16,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
 from meter.contracts.diagnostics import ContractError
+from meter.contracts.editing import masked
 from meter.contracts.editing.edits import Change, applied
 from meter.contracts.reader import script_block
 from meter.core import lock
@@ -173,15 +174,21 @@ def _after(texts: Texts, changes: Iterable[Change]) -> Texts:
 
 
 def _fixed(proposal: _Proposal, texts: Texts, hidden: AbstractSet[tuple[str, int]]) -> Fixed:
-    """What an edit alone changed; without the lines where one of them may hold a secret."""
+    """What an edit alone changed; of the values in its lines only those that it is about, and no secret."""
     first = min(proposal.changes)
-    if any((os.path.realpath(change.file), change.line) in hidden for change in proposal.changes):
-        return Fixed(first.file, first.line, proposal.code, proposal.title, ())
+    touched: dict[str, list[Change]] = {}
+    for change in proposal.changes:
+        touched.setdefault(os.path.realpath(change.file), []).append(change)
+    masks = {
+        path: masked.masked(texts[path], changes, {line for file, line in hidden if file == path})
+        for path, changes in touched.items()
+        if not path.endswith(".py")
+    }
     diff: list[str] = []
-    for path, new in _after(texts, proposal.changes).items():
-        before, after = (text.split("\n") for text in (texts[path], new))
+    for path, new in _after({**texts, **masks}, proposal.changes).items():
+        before, after = (text.split("\n") for text in (masks.get(path, texts[path]), new))
         lines = list(difflib.unified_diff(before, after, n=0, lineterm=""))
-        diff += [line.rstrip("\r") for line in lines[2:] if not line.startswith("@@")]
+        diff += [masked.shown(line.rstrip("\r")) for line in lines[2:] if not line.startswith("@@")]
     return Fixed(first.file, first.line, proposal.code, proposal.title, tuple(diff))
 
 

@@ -130,16 +130,26 @@ def applied(text: str, changes: Iterable[Change]) -> str:
 
     Raises: ValueError, a change lies outside of the text, or two overlap.
     """
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
-    spots = sorted((_offset(starts, change), change.length, change.text) for change in changes)
+    changes = tuple(changes)
+    spots = sorted(zip(offsets(text, changes), (change.text for change in changes), strict=True))
     out: list[str] = []
     done = 0
-    for start, length, new in spots:
-        if start < done or start + length > len(text):
+    for (start, end), new in spots:
+        if start < done or end > len(text):
             raise ValueError(start)
         out += [text[done:start], new]
-        done = start + length
+        done = end
     return "".join([*out, text[done:]])
+
+
+def offsets(text: str, changes: Iterable[Change]) -> list[tuple[int, int]]:
+    """Where each change begins and ends in the text, in characters from 0.
+
+    Raises: ValueError, a change lies in a line that the text does not have.
+    """
+    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    found = ((_offset(starts, change), change.length) for change in changes)
+    return [(start, start + length) for start, length in found]
 
 
 def _offset(starts: list[int], change: Change) -> int:
