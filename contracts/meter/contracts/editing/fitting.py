@@ -25,7 +25,7 @@ from meter.contracts.editing.ways import changes, filter_for
 from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.request import Request
+from meter.contracts.request import Given, Request
 from meter.contracts.rules import Rule, WorstQuality, give
 from meter.contracts.selectors import Commensurable
 from meter.contracts.variants import Variant
