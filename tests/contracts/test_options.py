@@ -319,7 +319,10 @@ class TestMount:
         text = output("sink", more='config.path = { type = "path", summary = "Where to" }')
         document = one(run("p sink", self.TEXT, text), "E-CONFIG-MISSING")
         assert pointed(document, "p sink") == '"sink"'
-        assert "`path=…` behind the plugin in a command (path: Where to)" in document["help"]
+        assert document["help"] == (
+            'give it, such as `config.sink.path = "host.sink"` in a mount file, `path=host.sink` behind the plugin in '
+            "a command (path: Where to)"
+        )
 
     def test_configuration_for_nobody(self) -> None:
         """A label that is not there; nothing is dropped silently."""

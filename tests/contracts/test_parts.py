@@ -53,7 +53,7 @@ def test_the_message_names_part_and_whole() -> None:
     document = one(run("rapl total sink", RAPL, TOTAL, SINK), "E-FLOW-DOUBLE")
 
     assert "`core` of domain is a part of `package`" in document["message"]
-    assert "energy{domain=package}" in document["help"]
+    assert "energy{domain=psys}" in document["help"]
 
 
 def test_parts_survive_a_filter_that_keeps_the_attribute() -> None:

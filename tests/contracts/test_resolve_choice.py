@@ -222,7 +222,7 @@ class TestGuards:
 def test_a_plugin_that_is_only_taken_by_its_name() -> None:
     """It is no help to say that nothing offers what it offers."""
     document = one(run("a sink", NEED, giving("b", "energy", 'status = ["example"]'), SINK), "E-NEED-UNMET")
-    assert document["help"] == "put into `plugins` what provides it and is only taken by its name: `b`"
+    assert document["help"] == "add `b` to the plugins"
 
 
 def test_a_broken_provider_is_none() -> None:

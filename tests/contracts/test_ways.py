@@ -10,10 +10,12 @@ from tests.contracts.build import (
     RATE,
     SELECT,
     filter_,
+    giving,
     metric,
     one,
     output,
     pointed,
+    requests,
     rule,
     run,
     source,
@@ -400,3 +402,102 @@ def test_what_is_no_part_of_another() -> None:
     assert run("rapl total sink", rapl, total, SINK, more=settings).plan is not None
     document = one(run("rapl total sink", rapl, total, SINK, more='config.total.metrics = ["hw.*"]'), DOUBLE)
     assert document["help"] == "select only what is no part of another: `hw.energy{domain=dram|package}`"
+
+
+def test_what_none_of_the_metrics_is() -> None:
+    """A condition that nothing meets is told with what there is."""
+    more = 'config.sink.metrics = ["*{origin=mysql}"]\n'
+    document = one(run("ticks sink", TICKS, SINK, more=more), "E-FLOW-EMPTY")
+    assert document["notes"] == ["of the metrics of that name none has the origin `mysql`: there is `ticks`"]
+    assert document["help"] == 'write `config.sink.metrics = ["*{origin=ticks}"]`'
+    assert run("ticks sink", TICKS, SINK, more='config.sink.metrics = ["*{origin=ticks}"]').plan is not None
+
+
+def test_the_option_by_which_a_filter_keeps_it() -> None:
+    """What a filter does not let go on is kept by an option of it, where it has one."""
+    scrub = filter_(
+        "scrub", rule("${config.drop}", "keeps = false"), placement="prefilter",
+        more='config.drop = { type = "list<metric>" }',
+    )  # fmt: skip
+    more = 'config.sink.metrics = ["power", "ticks.n"]\nconfig.scrub.drop = ["ticks.n", "ticks.*"]\n'
+    document = one(run("ticks meter scrub sink", TICKS, POWER, scrub, SINK, more=more), "E-FLOW-EMPTY")
+    assert document["help"].startswith(
+        'let `scrub` keep it: write `config.scrub.drop = ["ticks.*"]`; or take something'
+    )
+    keeping = filter_(
+        "scrub", rule("ticks.*", 'keeps = "${config.keep}"'), placement="prefilter",
+        more='config.keep = { type = "bool", default = false }',
+    )  # fmt: skip
+    more = 'config.sink.metrics = ["power", "ticks.n"]\n'
+    document = one(run("ticks meter scrub sink", TICKS, POWER, keeping, SINK, more=more), "E-FLOW-EMPTY")
+    assert document["help"].startswith("let `scrub` keep it: write `config.scrub.keep = true`; or take something")
+
+
+def test_what_nobody_takes() -> None:
+    """An output that could take it, the filter that drops it, or leave out who gives it: each is written out."""
+    more = 'config.sink.metrics = ["ticks.n"]\n'
+    document = one(run("ticks meter sink", TICKS, POWER, SELECT, SINK, more=more), "E-FLOW-UNREAD")
+    take, drop = 'config.sink.metrics = ["ticks.n", "power"]', 'config.select.drop = ["power"]'
+    assert document["help"] == (
+        f"let `sink` take it, too: write `{take}`; drop it: put `select` into the plugins, and write `{drop}`; "
+        "or leave `meter` out"
+    )
+    assert run("ticks meter sink", TICKS, POWER, SINK, more=take).plan is not None
+    assert run("ticks meter select sink", TICKS, POWER, SELECT, SINK, more=more + drop).plan is not None
+    more = 'config.sink.metrics = ["!power"]\n'
+    document = one(run("ticks meter sink", TICKS, POWER, SELECT, SINK, more=more), "E-FLOW-UNREAD")
+    assert document["help"].startswith('let `sink` take it, too: write `config.sink.metrics = ["*"]`; ')
+    more = 'config.sink.metrics = ["!pow*"]\n'
+    document = one(run("ticks meter sink", TICKS, POWER, SELECT, SINK, more=more), "E-FLOW-UNREAD")
+    assert document["help"].startswith("drop it: "), "a pattern leaves it out"
+
+
+def test_a_version_that_is_there_is_told_beside_the_one_that_is_needed() -> None:
+    """Who provides the other version is replaced, not joined by the right one."""
+    need = source("a", more='needs.capabilities = { spans = ">=2" }')
+    old, new = giving("old", "spans", version="1.4"), giving("new", "spans", 'status = ["example"]', version="2.1")
+    document = one(run("old a sink", need, old, new, SINK), "E-NEED-UNMET")
+    assert document["message"] == "`a` needs `spans` >=2, and `old` provides 1.4"
+    assert document["help"] == "put `new` in the place of `old`"
+    document = one(run("old a sink", need, old, SINK), "E-NEED-UNMET")
+    assert document["help"] == "take a version of `old` that provides >=2"
+
+
+def test_another_port() -> None:
+    """A port is told with the option that it comes from."""
+    server = output(
+        "server", more='claims = ["tcp:${config.listen}"]\nconfig.listen = { type = "str", default = "h:90" }'
+    )
+    document = one(run("meter server#a server#b", POWER, server), "E-CLAIM")
+    assert document["help"] == 'let `b` take another port: write `config.b.listen = "h:91"`'
+    assert run("meter server#a server#b", POWER, server, more='config.b.listen = "h:91"').plan is not None
+    server = output("server", more='claims = ["tcp:h:${config.port}"]\nconfig.port = { type = "int", default = 90 }')
+    document = one(run("meter server#a server#b", POWER, server), "E-CLAIM")
+    assert document["help"] == "let `b` take another port: write `config.b.port = 91`"
+    server = output("server", more='claims = ["tcp:h:90"]')
+    assert one(run("meter server#a server#b", POWER, server), "E-CLAIM")["help"] == (
+        "give each of them one of its own, or leave one out"
+    )
+
+
+def test_outputs_to_add_are_told_with_their_options() -> None:
+    """Whoever adds one should not be refused for the next reason."""
+    files = output("files", more='config.path = { type = "path" }\nconfig.size = { type = "size", min = "1KiB" }')
+    document = one(run("meter", POWER, files, SINK), "E-ROLE-COUNT")
+    assert document["help"] == (
+        "a backend needs at least one output; add one to the plugins, such as "
+        '`files` with `config.files.path = "host.files"` and `config.files.size = "1KiB"`, `sink`'
+    )
+
+
+def test_an_order_is_shown_with_labels_that_are_there() -> None:
+    """The example is one that can be copied."""
+    _, found = requests('[mounts."/host"]\nplugins = ["meter", "rate", "select", "sink"]\norder = "1"\n')
+    assert [each.help for each in found] == ['leave it out, or write order = [["rate", "select"]]']
+
+
+def test_the_least_value_is_said_at_once() -> None:
+    """Not only when the next value is refused, too."""
+    slow = source("slow", more='config.interval = { type = "duration", default = "1s", min = "10ms" }')
+    document = one(run("slow sink", slow, SINK, more="config.slow.interval = 0\n"), "E-CONFIG-TYPE")
+    assert document["help"].endswith('the larger unit first; at least "10ms"')

@@ -16,7 +16,8 @@ _ANY: Final = frozenset({"", "*", "[::]", "::"})
 _WIDE: Final = _ANY | {"0.0.0.0"}  # noqa: S104  compared, not bound
 """Addresses that stand for several."""
 _LOCAL: Final = {"localhost": "127.0.0.1"}
-_PORTS: Final = frozenset({"tcp", "udp"})
+PORTS: Final = frozenset({"tcp", "udp"})
+"""The kinds of claims whose names end in a port."""
 _PATHS: Final = frozenset({"file", "unix"})
 
 
@@ -39,7 +40,7 @@ def meet(one: str, other: str) -> bool:
         return paths[0] == paths[1] and not paths[0].startswith("/dev/")
     if kind != kind2:
         return False
-    return _ports_meet(name, name2) if kind in _PORTS else name == name2
+    return _ports_meet(name, name2) if kind in PORTS else name == name2
 
 
 class Taken:
@@ -67,7 +68,7 @@ def _keys(claim: str) -> Iterator[tuple[str, str]]:
     kind, name = _split(claim)
     if kind in _PATHS:
         yield "path", posixpath.normpath(name)
-    elif kind in _PORTS:
+    elif kind in PORTS:
         host, port = _address(name)
         yield kind, port
         yield kind, f"*:{port}" if host in _WIDE else f"{host}:{port}"
@@ -82,7 +83,7 @@ def _near(claim: str) -> Iterator[tuple[str, str]]:
         path = posixpath.normpath(name)
         if not path.startswith("/dev/"):
             yield "path", path
-    elif kind in _PORTS:
+    elif kind in PORTS:
         host, port = _address(name)
         if port != "0":
             yield from [(kind, port)] if host in _WIDE else [(kind, f"{host}:{port}"), (kind, f"*:{port}")]

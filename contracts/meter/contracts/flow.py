@@ -8,7 +8,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from attrs import evolve, field, frozen
 
@@ -17,7 +17,7 @@ from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.doubling import twice, wholes
-from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, told_apart
+from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.fitting import Mender, Trouble
@@ -26,12 +26,12 @@ from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
-from meter.contracts.nothings import Nothing, causes
+from meter.contracts.nothings import Nothing, causes, lacking
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
 from meter.contracts.seen import Crowd
-from meter.contracts.selectors import matches, parse, split, with_condition
+from meter.contracts.selectors import Selector, matches, parse, split, with_condition
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
 from meter.contracts.variants import Variant
@@ -55,6 +55,10 @@ class Flow:
             if instance == label:
                 break
         return list(there.values())
+
+
+FEW: Final = 6
+"""So many metrics are written out for a user to copy."""
 
 
 class Merging(NamedTuple):
@@ -575,8 +579,9 @@ class _Walk:
         named = [variant for variant in live if matches(selector.glob, variant.metric)]
         named.sort(key=lambda variant: str(variant.to_json()))  # not in the order that the sources were asked
         notes: tuple[str, ...] = ()
+        lacks = lacking(selector, named, commensurable)
         if named:
-            notes = (_says(named[0]),)
+            notes = (_says(named[0]) if lacks is None else _lacks(selector, lacks),)
         absent = sorted(name for name in self.absent if matches(selector.glob, name) and name not in names)
         notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
         ended = sorted(name for name in gone if matches(selector.glob, name))
@@ -590,6 +595,12 @@ class _Walk:
             edit = self.rewritten(instance, compiled, item, meant) if meant else None
             span = span if part is None else within(span, selector.text, *part)
         variant = "given" if there else "ended" if ended else "" if names else "none"
+        settings = ""
+        if lacks is not None and not meant:
+            settings = self.replaced(instance, compiled, item, with_condition(selector, *lacks))
+            variant = "condition"
+        elif ended and (settings := " and ".join(filter(None, (self.kept(gone[name], name) for name in ended)))):
+            variant = "kept"
         if compiled.formula is not None and selector.glob not in names and selector.glob.partition("-")[0] in names:
             variant = "minus"
         self.say(
@@ -605,7 +616,29 @@ class _Walk:
             instance=instance.label,
             near=near,
             metrics=some,
+            settings=settings,
         )
+
+    def replaced(self, instance: Instance, compiled: Compiled, item: int, text: str) -> str:
+        """What to write so that one item of a selection is another one."""
+        old = instance.config.get(compiled.option)
+        if compiled.formula is not None or old is None:
+            return f"`{text}`"
+        new = [text if place == item else each for place, each in enumerate(old)] if isinstance(old, list) else text
+        return setting(self.request, instance.label, {compiled.option: new})
+
+    def kept(self, label: str, metric: str) -> str:
+        """What to write so that a filter lets a metric go on; empty where its contract alone says that it does not."""
+        ender = next(each for each in self.instances if each.label == label)
+        for compiled in ender.rules:
+            clause = ender.contract.needs.metrics[compiled.place].keeps
+            option = CONFIG.fullmatch(clause) if isinstance(clause, str) else None
+            if not compiled.rule.keeps and option is not None:
+                return setting(self.request, label, {option[1]: True})
+            old = ender.config.get(compiled.option)
+            if not compiled.rule.keeps and isinstance(old, list) and metric in old:
+                return setting(self.request, label, {compiled.option: [text for text in old if text != metric]})
+        return ""
 
     # ---------------------------------------------------------------------------------------------------- clashes
 
@@ -658,7 +691,30 @@ class _Walk:
                 ends.setdefault(label, []).append(metric)
         for label, metrics in ends.items():
             instance = self.made[label, metrics[0]]
-            self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", metric=listed(metrics), instance=label)
+            ways = self.reading(instance, metrics)
+            variant = "option" if ways else ""
+            facts = {"metric": listed(metrics), "instance": label, "ways": ways}
+            self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", (), variant, **facts)
+
+    def reading(self, instance: Instance, metrics: Sequence[str]) -> str:
+        """How metrics that nobody takes are taken or dropped; empty where neither is a matter of options."""
+        name, settings = dropping(self.request, self.catalogue, self.instances, metrics)
+        if len(metrics) > FEW or not settings:
+            return ""
+        variant = "drop" if name else "drop-more"
+        drop = language().phrase("text", "unread", "text", variant, filter=name, settings=settings)
+        parts = [part for part in self.ever if part.origin == instance.label and part.metric in metrics]
+        for output in (each for each in self.instances if each.label in self.gets):
+            option = next((each.option for each in output.rules if each.option), "")
+            old = output.config.get(option)
+            texts = taken_too(old, metrics) if isinstance(old, list) else []
+            rules = [each.rule._replace(select=tuple(map(parse, texts))) for each in output.rules if texts]
+            hits, rest = apply(rules, parts, commensurable)
+            if rules and not rest and not any(misfit(rules[hit.rule], hit.part) for hit in hits):
+                taken = setting(self.request, output.label, {option: texts})
+                take = language().phrase("text", "unread", "text", "take", output=output.label, settings=taken)
+                return f"{take}; {drop}; or "
+        return f"{drop}; or "
 
 
 def misfit(rule: Rule, part: Variant) -> Fault | None:
@@ -692,6 +748,14 @@ def _says(variant: Variant) -> str:
         attributes=attributes_text(variant.attributes),
         origin=variant.origin,
     )
+
+
+def _lacks(selector: Selector, lacks: tuple[str, tuple[str, ...]]) -> str:
+    """What none of the metrics that a selector names is, and what they are instead."""
+    key, there = lacks
+    wanted = next(values for name, values in selector.conditions if name == key)
+    facts = {"key": key, "values": listed(wanted), "there": listed(there)}
+    return language().phrase("note", "lacks", **facts)
 
 
 def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) -> Flow:

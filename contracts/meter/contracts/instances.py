@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ from meter.contracts import options, references, selectors
 from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import clear, likely, renamed
+from meter.contracts.editing.writing import toml
 from meter.contracts.editing.written import written
 from meter.contracts.formula.formula_clauses import ITEM
 from meter.contracts.language import ABSENT, language
@@ -125,16 +127,9 @@ def configure(
     misspelt: set[str] = set()
     for name in sorted(given):
         if name not in contract.config and len(found) <= MANY:
-            facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
-            facts["options"] = listed(sorted(contract.config))
             meant = likely(name, [option for option in contract.config if option not in given])
-            edit = renamed(given[name].keys, name, meant[0]) if len(meant) == 1 else None
             misspelt.update(meant)
-            # What was meant for a secret may stand behind a name that is none.
-            hidden = any(references.is_secret(option.type) for option in contract.config.values())
-            at = tuple(span._replace(hidden=hidden) for span in given[name].keys[:1])
-            unknown = Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=at, clause="config", edit=edit)
-            found.append(unknown if contract.config else evolve(unknown, variant="none"))
+            found.append(_unknown(contract, name, given[name], meant))
     for name, option in sorted(contract.config.items()):
         if name in given:
             value = given[name]
@@ -160,6 +155,7 @@ def configure(
         elif option.default is ABSENT:
             summary = f": {option.summary}" if option.summary else ""
             facts = {"instance": instance.label, "option": name, "type": option.type, "summary": summary}
+            facts |= _shown_example(contract.name, name, option)
             found.append(
                 Diagnostic(code="E-CONFIG-MISSING", facts=facts, spans=(instance.span,), clause=f"config.{name}")
             )
@@ -196,6 +192,28 @@ def harmless(fault: Diagnostic, contract: Contract) -> bool:
         return bool(meant) and flowing(contract).isdisjoint(meant)
     known = ("E-CONFIG-MISSING", "E-CONFIG-TYPE", "E-CONFIG-RANGE", "E-CONFIG-CLASH")
     return fault.code in known and option not in flowing(contract)
+
+
+def _unknown(contract: Contract, name: str, given: Given, meant: Sequence[str]) -> Diagnostic:
+    """E-CONFIG-UNKNOWN for an option that a contract does not have."""
+    facts = {"plugin": contract.name, "option": name, "near": nearest(name, contract.config)}
+    facts["options"] = listed(sorted(contract.config))
+    if len(meant) == 1:
+        facts["near"] = f"{language().phrase('text', 'near', names=f'`{meant[0]}`')} "
+    edit = renamed(given.keys, name, meant[0]) if len(meant) == 1 else None
+    # What was meant for a secret may stand behind a name that is none.
+    hidden = any(references.is_secret(option.type) for option in contract.config.values())
+    at = tuple(span._replace(hidden=hidden) for span in given.keys[:1])
+    variant = "" if contract.config else "none"
+    return Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=at, clause="config", variant=variant, edit=edit)
+
+
+def _shown_example(plugin: str, name: str, option: Option) -> dict[str, str]:
+    """What could be written for an option, in a mount file and in a command."""
+    value = options.example(option, plugin)
+    one = value[0] if isinstance(value, list) else value
+    pair = f"{name}={one}" if isinstance(one, str) else f"{name}={toml(one)}"
+    return {"example": toml(value), "word": shlex.quote(pair)}
 
 
 def _other(instance: Instance, option: Option, name: str, value: Given, each: Handed | None) -> Iterator[Diagnostic]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from meter.contracts.instances import Compiled, Instance
-from meter.contracts.selectors import Selector
+from meter.contracts.selectors import Commensurable, Selector, split
+from meter.contracts.variants import Variant
 
 
 class Nothing(NamedTuple):
@@ -27,6 +28,37 @@ class Nothing(NamedTuple):
         if gives is None or self.selector.excludes:
             return set()
         return {gives.name.replace("${metric}", name) for name in read if name}
+
+
+FEW: Final = 6
+"""Of so many values a condition is written for a user to copy."""
+
+
+_OF_WHOM: Final = ("resource", "consumer", "origin")
+"""Conditions that one may well mistake; of the kind, type or unit somebody wants another metric, made of it."""
+
+
+def lacking(
+    selector: Selector, named: Sequence[Variant], same_dimension: Commensurable
+) -> tuple[str, tuple[str, ...]] | None:
+    """The condition of a selector that none of the metrics of that name meets, and what it could be instead.
+
+    Only where one condition alone is at fault, and where that says of whom the metric is.
+    """
+    for at, (key, _) in enumerate(selector.conditions):
+        others = selector._replace(conditions=selector.conditions[:at] + selector.conditions[at + 1 :])
+        parts = [split(variant, others._replace(excludes=False), same_dimension)[0] for variant in named]
+        if key not in _OF_WHOM:
+            continue
+        there = sorted({value for part in parts if part is not None for value in _values(part, key)})
+        if 0 < len(there) <= FEW and not any("{" in value for value in there):
+            return key, tuple(there)
+    return None
+
+
+def _values(variant: Variant, key: str) -> Collection[str]:
+    value: str | frozenset[str] = getattr(variant, key)
+    return (value,) if isinstance(value, str) else value
 
 
 def causes(nothings: Sequence[Nothing], ranks: Mapping[str, int]) -> list[Nothing]:

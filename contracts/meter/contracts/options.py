@@ -198,7 +198,12 @@ def _scalar(item: str, text: str) -> Any:
 
 
 def _checked(option: Option, item: str, raw: Any, at: At) -> Any:
-    value = _read(item, raw, at)
+    try:
+        value = _read(item, raw, at)
+    except OptionError as misfit:
+        if option.min is not ABSENT and "help" in misfit.facts:
+            misfit.facts["help"] += language().phrase("text", "at-least", limit=_toml(option.min))
+        raise
     if item == "enum" and value not in option.values:
         near, values = nearest(value, option.values), listed(option.values)
         problem = OptionError("E-CONFIG-RANGE", at, got=str(value), values=values, near=near)
@@ -229,6 +234,18 @@ def _more(value: Any, limit: Any) -> bool:
 
 def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def example(option: Option, plugin: str) -> Any:
+    """A value that an option of a plugin could have, as TOML has it: what to write in the place of `…`."""
+    container, item = parse_type(option.type)
+    name, _, unit = item.rstrip(")").partition("(")
+    one = option.values[0] if option.values else language().words["option"][name]["example"]
+    one = one.replace("${unit}", unit).replace("${plugin}", plugin)
+    value = {"true": True, "1": 1, "1.5": 1.5}.get(one, one)
+    if option.min is not ABSENT and name in ("int", "float", "duration", "size"):
+        value = option.min
+    return [value] if container == "list" else {"name": value} if container == "map" else value
 
 
 def describe(raw: Any) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from meter.contracts.catalogue import Catalogue, is_automatic, is_listed
-from meter.contracts.claims import Taken
+from meter.contracts.claims import PORTS, Taken
 from meter.contracts.configured import RECOVERED, place
 from meter.contracts.diagnostics import Diagnostic, listed
+from meter.contracts.editing.settings import setting
 from meter.contracts.host import FILL, WRITE
 from meter.contracts.instances import CONFIG, Instance
 from meter.contracts.language import language
@@ -62,17 +64,35 @@ def _claims(chain: Sequence[Instance], request: Request) -> Iterator[Diagnostic]
             span = instance.span if given is None else given.locate(())
             first = next(taken.meeting(claim), None)
             if first is not None:
-                yield clash(holders[first], (instance.label, claim, span))
+                other = another(instance.config.get(option), claim)
+                settings = setting(request, instance.label, {option: other}) if other is not None else ""
+                yield clash(holders[first], (instance.label, claim, span), settings=settings)
             else:
                 taken.add(claim)
                 holders.append((instance.label, claim, span))
 
 
-def clash(first: tuple[str, str, Span], second: tuple[str, str, Span], variant: str = "") -> Diagnostic:
-    """E-CLAIM for two claims: instance, claim and place of each."""
+def another(value: Any, claim: str) -> Any:
+    """The value of the option that a claim comes from, with the next port; None where no port is claimed by it."""
+    kind, _, name = claim.partition(":")
+    host, colon, port = name.rpartition(":")
+    if kind not in PORTS or not port.isdigit() or not 0 < int(port) < 65535:
+        return None
+    if value == name:
+        return f"{host}{colon}{int(port) + 1}"
+    return int(port) + 1 if value == int(port) else None
+
+
+def clash(
+    first: tuple[str, str, Span], second: tuple[str, str, Span], variant: str = "", settings: str = ""
+) -> Diagnostic:
+    """E-CLAIM for two claims: instance, claim and place of each; `settings` is what to write for another port."""
     kind, _, name = second[1].partition(":")
     facts = {"first": first[0], "second": second[0], "other": first[1], "claim": second[1], "path": name}
     variant = variant or ("" if kind == "file" else "claim")
+    facts["way"] = language().phrase(
+        "text", "claim", "text", "port" if settings else variant, second=second[0], settings=settings
+    )
     return Diagnostic(code="E-CLAIM", facts=facts, spans=(second[2], first[2]), clause="claims", variant=variant)
 
 

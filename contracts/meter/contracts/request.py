@@ -13,6 +13,7 @@ from meter.contracts import words as words_
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, nearest
 from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.editing.edits import Edit, clear, likely, renamed
+from meter.contracts.editing.writing import toml
 from meter.contracts.language import language
 from meter.contracts.model import Option, Source
 from meter.contracts.selectors import METRIC
@@ -325,7 +326,10 @@ def _faults(mountpoint: str, body: Any, source: Source) -> list[Diagnostic]:
             found.append(_fault("E-CLAUSE-MISSING", source.key(*base), **facts, clause=name))
         elif name in body and not _SHAPES[says["type"]](body[name]):
             variant = "example" if says["obligatory"] == "yes" else "optional"
-            found.append(_type(source, (*base, name), name, body[name], says["type"], says["example"], variant))
+            example = _example(body) if name == "order" else ""
+            found.append(
+                _type(source, (*base, name), name, body[name], says["type"], example or says["example"], variant)
+            )
     durability = body.get("durability")
     if isinstance(durability, str):
         found += _promise(durability, source.value(*base, "durability"), mountpoint)
@@ -336,6 +340,13 @@ def _faults(mountpoint: str, body: Any, source: Source) -> list[Diagnostic]:
         if not METRIC.fullmatch(text):
             found.append(_wanted(text, source.value(*base, "want", place)))
     return found
+
+
+def _example(body: Mapping[str, Any]) -> str:
+    """How an order is written, with labels of the request; of plugins in the order of a chain one that could hold."""
+    labels = [each[1] for _, text in _places(body.get("plugins")) if (each := words_.split_name(text)) is not None]
+    pair = labels[1:3] if len(labels) > 3 else labels[:2]
+    return f"order = {toml([pair])}" if len(pair) > 1 else ""
 
 
 def _strange(body: Mapping[str, Any]) -> list[str]:

@@ -21,9 +21,10 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import clear, renamed
+from meter.contracts.editing.settings import setting
 from meter.contracts.host import DIGEST, SCHEMA, Host
 from meter.contracts.model import Contract, Source
-from meter.contracts.promises import clash
+from meter.contracts.promises import another, clash
 from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.replacement.records import record
 from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words
@@ -594,7 +595,10 @@ def _clashes(
     first, second = met
     places = [_place_of(requests.get(each[0], request), each[1], each[3]) for each in (first, second)]
     shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
-    return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts")]
+    given = requests.get(second[0], request).config.get(second[1], {}).get(second[3])
+    other = another(given.raw[0] if given is not None and given.words else given and given.raw, second[2])
+    settings = setting(requests.get(second[0], request), second[1], {second[3]: other}) if other is not None else ""
+    return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts", settings)]
 
 
 def _place_of(request: Request, label: str, option: str) -> Span:

@@ -111,6 +111,15 @@ def left_out(texts: Sequence[str], metric: str) -> list[str]:
     return [text for text in texts if text != metric] if metric in texts else [*texts, f"!{metric}"]
 
 
+def taken_too(texts: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    """A selection that takes some metrics, too, unless a pattern of it leaves them out."""
+    excluded = {f"!{metric}" for metric in metrics}
+    kept = [text for text in texts if text not in excluded]
+    if all(text.startswith("!") for text in kept):
+        return kept or ["*"]
+    return [*kept, *metrics]
+
+
 def _lists(instance: Instance) -> Iterator[str]:
     """The options of a source that hold the values of an attribute."""
     for clause in instance.contract.provides.metrics:

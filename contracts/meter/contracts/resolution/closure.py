@@ -340,7 +340,10 @@ class Closure:
             for contract in automatic
         ]
         notes = (*([self.roster.chain(need.label, name)] if instance else []), *self.broken(name))
-        variant = "named" if named else "range" if others else ""
+        have = next((each for each in self.roster.providers(name) if each is not instance), None)
+        variant = ("named-one" if len(fits) == 1 else "named") if named else "range" if others else ""
+        if have is not None and variant:
+            variant = "version" if named else "version-none"
         if need.metric and named:
             variant = "metric-named" if instance else "want-named"
         elif need.metric:
@@ -353,10 +356,12 @@ class Closure:
             "others": ", ".join(others),
             "named": named,
             "wanted": wanted,
+            "have": have.label if have else "",
+            "version": str(version_of(have.contract, name)) if have else "",
         }
         spans = (instance.span, place) if instance else (place,)
         fault = Diagnostic(code="E-NEED-UNMET", facts=facts, spans=spans, clause=need.clause, notes=notes)
-        edit = self.added(fits[0], need.label) if len(fits) == 1 else None
+        edit = self.added(fits[0], need.label) if len(fits) == 1 and have is None else None
         self.say(evolve(fault, variant=variant, edit=edit), *("unmet", need.label, name))
 
     def added(self, contract: Contract, label: str) -> Edit | None:

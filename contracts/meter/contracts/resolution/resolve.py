@@ -7,10 +7,13 @@ from collections.abc import Collection
 from attrs import evolve, frozen
 
 from meter.contracts.catalogue import Catalogue, is_automatic
-from meter.contracts.diagnostics import Diagnostic, listed
+from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.editing.writing import toml
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance
-from meter.contracts.language import language
+from meter.contracts.language import ABSENT, language
+from meter.contracts.model import Contract
+from meter.contracts.options import example
 from meter.contracts.request import Request
 from meter.contracts.resolution.asked import ask
 from meter.contracts.resolution.candidates import Rejected
@@ -116,6 +119,17 @@ def _closed(request: Request, catalogue: Catalogue, host: Host, without: Collect
     return closure
 
 
+def _told(contract: Contract) -> str:
+    """A plugin with the options that it has to be given."""
+    needed = sorted(name for name, option in contract.config.items() if option.default is ABSENT)
+    pairs = [
+        f"`config.{contract.name}.{name} = {toml(example(contract.config[name], contract.name))}`" for name in needed
+    ]
+    if not pairs:
+        return f"`{contract.name}`"
+    return language().phrase("text", "plugin-with", plugin=contract.name, options=" and ".join(pairs))
+
+
 def _roles(closure: Closure) -> None:
     """E-ROLE-COUNT, unless a word that could not be resolved might have been it."""
     if closure.errors():
@@ -125,11 +139,15 @@ def _roles(closure: Closure) -> None:
         if count >= int(says.get("minimum", 0)):
             continue
         examples = [
-            contract.name
+            contract
             for contract in closure.catalogue.contracts()
             if contract.placement == placement and is_automatic(contract)
         ]
-        facts = {"mountpoint": closure.request.mountpoint, "role": placement, "examples": listed(examples[:3])}
+        facts = {
+            "mountpoint": closure.request.mountpoint,
+            "role": placement,
+            "examples": ", ".join(map(_told, examples[:3])),
+        }
         spans = (closure.request.span,)
         variant = "" if examples else "none"
         closure.say(Diagnostic(code="E-ROLE-COUNT", facts=facts, spans=spans, clause="placement", variant=variant))
