@@ -166,25 +166,11 @@ def rules(known: Language) -> str:
         }
         for level in of:
             names = ", ".join(link("clause", name) for name in rule.clauses)
-            here = _HERE.get(rule.here, "")
+            here = known.words["fact"][rule.here]["description"] if rule.here else ""
             levels[level].append([code(rule.name), names, escape(rule.texts["help"]), here])
     headers = ["rule", "clauses", "what follows, or avoids it", "compatible-here where"]
     parts = [f"### {code(level)}\n\n{table(headers, rows)}" for level, rows in levels.items() if rows]
     return "\n\n".join(parts)
-
-
-_HERE = {
-    "interface": "this meter has a version in the range",
-    "order": "the mounted order is so already",
-    "provided": "an instance provides it",
-    "absent": "no other instance provides it",
-    "claims": "nobody else claims it",
-    "host": "the host has it",
-    "python": "it is installed",
-    "config": "the option has the same value as before",
-    "interval": "the interval is long enough",
-    "holds": "the configuration keeps it",
-}
 
 
 def words(known: Language, family: str) -> str:

@@ -204,7 +204,7 @@ def says_something(clause: Clause) -> bool:
 
 def test_every_fact_of_a_mount_is_asked_by_some_rule() -> None:
     """What nobody asks would never be known."""
-    assert set(_FACTS) == {rule.here for rule in rulebook.book().values()} - {""}
+    assert set(_FACTS) == {rule.here for rule in rulebook.book().values()} - {""} == set(language().words["fact"])
 
 
 def test_every_lattice_is_the_one_of_some_clause() -> None:

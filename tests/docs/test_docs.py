@@ -321,7 +321,7 @@ def test_the_contract_reference_is_complete() -> None:
         "licence",
         "edit",
     )  # no words of a contract: parts of diagnostics
-    elsewhere = ("class", "step", "variance", "lattice", "rule", "policy")  # compatibility.md, verification.md
+    elsewhere = ("class", "step", "variance", "lattice", "fact", "rule", "policy")  # compatibility.md, verification.md
     families = [family for family in known.words if family not in (*parts, *elsewhere)]
     words = [word for family in families for word in known.words[family]]
 
@@ -338,6 +338,7 @@ def test_the_page_of_versions_has_every_rule_and_word() -> None:
     words = [word for family in ("class", "step", "variance", "lattice") for word in known.words[family]]
     assert [word for word in words if f"| `{word}` |" not in page] == []
     assert [rule for rule in known.words["rule"] if rule != "clause-changed" and f"| `{rule}` |" not in page] == []
+    assert [fact for fact, says in known.words["fact"].items() if f"| {says['description']} |" not in page] == []
     assert "<!-- contract:" not in page
 
 

@@ -131,7 +131,7 @@ class _Walk:
         for variant in instance.emits:
             self.made[instance.label, variant.metric] = instance
         self.ever.extend(instance.emits)
-        role = language().words["placement"][instance.contract.placement]["role"]
+        role = instance.contract.role
         if role == "source":
             self.sources.add(instance.label)
             self.absent.update(instance.absent)

@@ -211,6 +211,11 @@ class Contract:
     body: Any = field(eq=False, repr=False)
 
     @property
+    def role(self) -> str:
+        """What the engine does with the plugin: `source`, `filter`, `output` or `recover`, by its placement."""
+        return language().words["placement"][self.placement]["role"]
+
+    @property
     def digest(self) -> str:
         """Covers every clause whose change could matter to a mount; few contracts of a catalogue are asked for it."""
         return digest(canonical_bytes(_material(self.body, ())))

@@ -121,7 +121,7 @@ def potential(instances: Iterable[Instance]) -> list[Reach]:
     Raises: TooManyError, a limit was passed.
     """
     instances = sorted(instances, key=lambda each: each.label)  # so that it is always the same limit that is passed
-    filters = [i for i in instances if language().words["placement"][i.contract.placement]["role"] == "filter"]
+    filters = [i for i in instances if i.contract.role == "filter"]
     readers = _Readers(filters)
     pool: dict[Variant, bool] = {variant: False for instance in instances for variant in instance.emits}
     reaches: dict[Reach, None] = {}

@@ -60,7 +60,7 @@ def make(
                     "plugin": instance.contract.name,
                     "version": instance.contract.version,
                     "placement": instance.contract.placement,
-                    "role": words["placement"][instance.contract.placement]["role"],
+                    "role": instance.contract.role,
                     "because": instance.because,
                     "contract": instance.contract.digest,
                     "exports": dict(sorted(instance.contract.exports.items())),

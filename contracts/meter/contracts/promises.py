@@ -32,11 +32,6 @@ def promises(chain: Sequence[Instance], request: Request, catalogue: Catalogue) 
     return [*found, *_claims(chain, request), *_kept_twice(chain, request)]
 
 
-def role_of(instance: Instance) -> str:
-    """What the engine does with an instance."""
-    return language().words["placement"][instance.contract.placement]["role"]
-
-
 # ------------------------------------------------------------------------------------------------------------- claims
 
 
@@ -104,7 +99,7 @@ def _durability(
 ) -> list[Diagnostic]:
     """E-DURABILITY: an output that promises less than is demanded, by itself and with what recovers it."""
     wanted = request.durability
-    if wanted is None or role_of(instance) != "output":
+    if wanted is None or instance.contract.role != "output":
         return []
     rank = language().rank
     promised = [_promised(each) for each in (instance, *recovering(instance, chain))]
@@ -123,7 +118,7 @@ def _durability(
     facts["others"] = listed(itertools.islice(others, 3))
     said = instance.contract.source.mentions("durability")[:1]  # the default is said nowhere
     spans = (instance.span, *(instance.contract.source.value("durability") for _ in said))
-    alone = all(each is instance or role_of(each) != "output" for each in chain)
+    alone = all(each is instance or each.contract.role != "output" for each in chain)
     variant = ("others" if facts["others"] else "alone") if alone else ""
     return [Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)]
 
@@ -136,13 +131,15 @@ def _promised(instance: Instance) -> str:
 
 def recovering(output: Instance, chain: Sequence[Instance]) -> list[Instance]:
     """The instances that get what an output could not deliver: those whose option `for` names it."""
-    return [each for each in chain if role_of(each) == "recover" and output.label in each.config.get(RECOVERED, ())]
+    return [
+        each for each in chain if each.contract.role == "recover" and output.label in each.config.get(RECOVERED, ())
+    ]
 
 
 def _kept_twice(chain: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:
     """E-CLAIM: what an output cannot deliver is one queue, which only one can keep."""
     keepers: dict[str, tuple[str, str, Span]] = {}
-    for instance in [each for each in chain if role_of(each) == "recover"]:
+    for instance in [each for each in chain if each.contract.role == "recover"]:
         for nth, label in enumerate(instance.config.get(RECOVERED, ())):
             mine = (instance.label, label, place(instance, request, RECOVERED, (nth,)))
             if label in keepers:
@@ -156,7 +153,11 @@ def _kept_twice(chain: Sequence[Instance], request: Request) -> Iterator[Diagnos
 def _deadline(instance: Instance) -> list[Diagnostic]:
     """E-CONSTRAINT: a source that can take longer for a poll than the time between two of them."""
     deadline = instance.contract.deadline
-    if deadline is None or role_of(instance) != "source" or parse_duration(deadline) <= instance.config["interval"]:
+    if (
+        deadline is None
+        or instance.contract.role != "source"
+        or parse_duration(deadline) <= instance.config["interval"]
+    ):
         return []
     facts = {"instance": instance.label, "deadline": deadline}
     facts["interval"] = format_duration(instance.config["interval"])

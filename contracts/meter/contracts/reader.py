@@ -632,7 +632,7 @@ def _put_in(base: Path, rule: RuleClause) -> Iterator[Use]:
 
 def _named_options(contract: Contract) -> Iterator[Use]:
     """Every option that a guard, a template or a constraint names."""
-    filters = language().words["placement"][contract.placement]["role"] == "filter"
+    filters = contract.role == "filter"
     yield from _constrained(("require",), "require", contract.require)
     for place, claim in enumerate(contract.claims):
         for name in _CONFIG.findall(claim):

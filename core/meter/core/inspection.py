@@ -40,7 +40,7 @@ def examine(contract: Contract, path: str) -> Iterator[Diagnostic]:
     sound = True
     for name, export in sorted(contract.exports.items()):
         says = entries.get(name, {})
-        role = language().words["placement"][contract.placement]["role"]
+        role = contract.role
         arguments = int(says["arguments"]) if "arguments" in says else None
         try:
             if says.get("form") == "class":

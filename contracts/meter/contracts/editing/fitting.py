@@ -290,7 +290,7 @@ class Mender:
 
     def _dropper(self, trouble: Trouble, way: _Way | None = None) -> tuple[str, str] | None:
         """The filter that drops before an output what it cannot take, and what to write for it."""
-        if language().words["placement"][trouble.instance.contract.placement]["role"] == "filter":
+        if trouble.instance.contract.role == "filter":
             return None
         texts, rule = trouble.texts, trouble.compiled.rule
         left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
@@ -329,7 +329,7 @@ class Mender:
         """Every filter with one rule that takes the metrics and gives others."""
         place = language().rank("placement", trouble.instance.contract.placement)
         for contract in self._catalogue.contracts():
-            role = language().words["placement"][contract.placement]["role"]
+            role = contract.role
             early = language().rank("placement", contract.placement) <= place
             if role != "filter" or not early or len(contract.needs.metrics) != 1 or not is_listed(contract):
                 continue

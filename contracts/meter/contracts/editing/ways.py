@@ -27,7 +27,7 @@ def filter_for(
     """
     found = []
     for contract in catalogue.contracts():
-        if not is_listed(contract) or language().words["placement"][contract.placement]["role"] != "filter":
+        if not is_listed(contract) or contract.role != "filter":
             continue
         for rule in contract.needs.metrics:
             if rule.gives is None or not _takes(rule, part, same_dimension):
@@ -76,7 +76,7 @@ def droppers(catalogue: Catalogue) -> Iterator[tuple[Contract, str]]:
     for contract in catalogue.contracts():
         clauses = contract.needs.metrics
         option = CONFIG.fullmatch(clauses[0].metric) if len(clauses) == 1 else None
-        role = language().words["placement"][contract.placement]["role"]
+        role = contract.role
         if option is None or role != "filter" or clauses[0].gives is not None or clauses[0].keeps is not False:
             continue
         if is_listed(contract):

@@ -28,7 +28,7 @@ class Misfit(NamedTuple):
 
 def misfits(contract: Contract) -> Iterator[Misfit]:
     """What does not fit in the rules of a contract that compute; and `${item}` where nothing is computed."""
-    if language().words["placement"][contract.placement]["role"] != "filter":
+    if contract.role != "filter":
         return
     for place, rule in enumerate(contract.needs.metrics):
         name = rule.metric[len("${config.") : -1] if rule.metric.startswith("${config.") else ""

@@ -15,7 +15,7 @@ from meter.contracts import options
 from meter.contracts.claims import meet
 from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host
 from meter.contracts.host_needs import host_faults
-from meter.contracts.language import ABSENT, language
+from meter.contracts.language import ABSENT
 from meter.contracts.model import Contract
 from meter.contracts.quantities import QuantityError, parse_duration
 from meter.contracts.replacement.lattices import Outcome, Path
@@ -155,7 +155,7 @@ def _interval(case: Case) -> bool:
     """Whether one call fits into the interval of the instance."""
     if case.mount.config is None:
         return False
-    if language().words["placement"][case.new.placement]["role"] != "source":
+    if case.new.role != "source":
         return True
     try:
         value = Known.of(case.new, case.mount.config).canonical.get("interval")

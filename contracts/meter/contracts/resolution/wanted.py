@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.flow import Flow
 from meter.contracts.instances import Instance
-from meter.contracts.language import language
 from meter.contracts.live import Step
 from meter.contracts.request import Request
 from meter.contracts.resolution.candidates import giving
@@ -21,8 +20,7 @@ def wanted(request: Request, chain: Sequence[Instance], flowed: Flow) -> Iterato
     missing = {name: request.want.index(name) for name in request.want if name not in got}
     if not missing:
         return
-    words = language().words["placement"]
-    roles = {instance.label: words[instance.contract.placement]["role"] for instance in chain}
+    roles = {instance.label: instance.contract.role for instance in chain}
     outputs = [instance for instance in chain if roles[instance.label] == "output"]
     way = [instance for instance in chain if roles[instance.label] in ("source", "filter")]
     lasts = _lasts(missing, [flowed.steps[instance.label] for instance in way])
