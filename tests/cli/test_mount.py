@@ -67,8 +67,8 @@ MISTAKES = {
         'write it with a unit, such as "2s"',
     ),
     "obligatory option missing": Mistake(("/host", "cpu", "csv"), "E-CONFIG-MISSING", "csv", "needs the option `path`"),
-    "no output": Mistake(("/host", "cpu"), "E-ROLE-COUNT", "/host", "add one, such as `console`, `csv`, `jsonl`"),
-    "no source": Mistake(("/host", "csv", "path=a.csv"), "E-ROLE-COUNT", "/host", "add one, such as `cpu`"),
+    "no output": Mistake(("/host", "cpu"), "E-ROLE-COUNT", "/host", "such as `console`, `csv path=host.csv`"),
+    "no source": Mistake(("/host", "csv", "path=a.csv"), "E-ROLE-COUNT", "/host", "add one to the plugins"),
     "bad mountpoint": Mistake(("host", "cpu", "csv", "path=a.csv"), "E-MOUNT-NAME", "host", "such as `/host`"),
     "mountpoint taken": Mistake(
         ("/taken", "cpu", "csv", "path=a.csv"), "E-MOUNT-TAKEN", "/taken", "`meter umount /taken` frees it"
@@ -94,7 +94,10 @@ MISTAKES = {
         ("/host", "cpu", "csv", b"path=a\xff.csv"), "E-OPTION", "'path=a", "a mount file holds UTF-8 only"
     ),
     "plugin twice": Mistake(
-        ("/host", "cpu", "cpu", "csv", "path=a.csv"), "E-DUPLICATE", "cpu", "a label of its own: `cpu#other`"
+        ("/host", "cpu", "cpu", "csv", "path=a.csv"),
+        "E-DUPLICATE",
+        "cpu",
+        "options of its own: `cpu#other`",
     ),
     "folder of plugins that is not there": Mistake(
         ("/host", "cpu", "csv", "path=a.csv", "--plugin-dir", "no"), "E-FILE", "", "name a folder with plugins", 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -210,10 +209,7 @@ def _unknown(contract: Contract, name: str, given: Given, meant: Sequence[str]) 
 
 def _shown_example(plugin: str, name: str, option: Option) -> dict[str, str]:
     """What could be written for an option, in a mount file and in a command."""
-    value = options.example(option, plugin)
-    one = value[0] if isinstance(value, list) else value
-    pair = f"{name}={one}" if isinstance(one, str) else f"{name}={toml(one)}"
-    return {"example": toml(value), "word": shlex.quote(pair)}
+    return {"example": toml(options.example(option, plugin)), "word": options.example_word(option, name, plugin)}
 
 
 def _other(instance: Instance, option: Option, name: str, value: Given, each: Handed | None) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from meter.contracts import amounts, quantities, references, selectors
 from meter.contracts.diagnostics import listed, nearest
 from meter.contracts.editing import spellings
 from meter.contracts.editing.edits import Edit, clear, renamed, within
+from meter.contracts.editing.writing import toml
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
 from meter.contracts.spans import COMMAND_LINE, Span
@@ -246,6 +248,13 @@ def example(option: Option, plugin: str) -> Any:
     if option.min is not ABSENT and name in ("int", "float", "duration", "size"):
         value = option.min
     return [value] if container == "list" else {"name": value} if container == "map" else value
+
+
+def example_word(option: Option, name: str, plugin: str) -> str:
+    """The word `NAME=VALUE` of a command with a value that an option of a plugin could have."""
+    value = example(option, plugin)
+    one = value[0] if isinstance(value, list) else value
+    return shlex.quote(f"{name}={one}" if isinstance(one, str) else f"{name}={toml(one)}")
 
 
 def describe(raw: Any) -> str:

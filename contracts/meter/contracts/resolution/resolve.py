@@ -13,7 +13,7 @@ from meter.contracts.host import Host
 from meter.contracts.instances import Instance
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract
-from meter.contracts.options import example
+from meter.contracts.options import example, example_word
 from meter.contracts.request import Request
 from meter.contracts.resolution.asked import ask
 from meter.contracts.resolution.candidates import Rejected
@@ -119,12 +119,14 @@ def _closed(request: Request, catalogue: Catalogue, host: Host, without: Collect
     return closure
 
 
-def _told(contract: Contract) -> str:
-    """A plugin with the options that it has to be given."""
-    needed = sorted(name for name, option in contract.config.items() if option.default is ABSENT)
-    pairs = [
-        f"`config.{contract.name}.{name} = {toml(example(contract.config[name], contract.name))}`" for name in needed
-    ]
+def _told(contract: Contract, *, words: bool) -> str:
+    """A plugin with the options that it has to be given. Args: words, as a command has them."""
+    needed = {name: option for name, option in sorted(contract.config.items()) if option.default is ABSENT}
+    if words:
+        given = [example_word(option, name, contract.name) for name, option in needed.items()]
+        return f"`{' '.join([contract.name, *given])}`"
+    examples = {name: toml(example(option, contract.name)) for name, option in needed.items()}
+    pairs = [f"`config.{contract.name}.{name} = {value}`" for name, value in examples.items()]
     if not pairs:
         return f"`{contract.name}`"
     return language().phrase("text", "plugin-with", plugin=contract.name, options=" and ".join(pairs))
@@ -146,7 +148,7 @@ def _roles(closure: Closure) -> None:
         facts = {
             "mountpoint": closure.request.mountpoint,
             "role": placement,
-            "examples": ", ".join(map(_told, examples[:3])),
+            "examples": ", ".join(_told(each, words=closure.request.document is None) for each in examples[:3]),
         }
         spans = (closure.request.span,)
         variant = "" if examples else "none"
