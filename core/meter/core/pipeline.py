@@ -128,14 +128,14 @@ class Pipeline:
     def _chain(self, blocks: list[Block], begin: int, watermark: int | None = None) -> list[Block]:
         """Run blocks through the filters from one on; no row older than the watermark follows."""
         for filter_ in self.filters[begin:]:
-            begin = time.monotonic_ns()
-            self.busy = (filter_.label, begin)
+            begun = time.monotonic_ns()
+            self.busy = (filter_.label, begun)
             filter_.batches += 1
             filter_.points += _points(blocks)
             blocks = [out for block in blocks for out in self._hop(filter_, block)]
             if watermark is not None and filter_.live:
                 blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, watermark))
-            filter_.spent_ns += time.monotonic_ns() - begin
+            filter_.spent_ns += time.monotonic_ns() - begun
         self.busy = None
         return blocks
 
