@@ -16,7 +16,7 @@ from meter.core.breach import ContractBreach
 from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
 from meter.core.silence import Silence
-from meter.core.state import FilterState, OutputState, SourceState, no_lateness, place_of
+from meter.core.state import PROMPT_NS, FilterState, OutputState, SourceState, no_lateness, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ class SourceElement:
 
     def late(self, nanoseconds: int) -> None:
         """Count a poll so long after its deadline."""
-        self.lateness[place_of(nanoseconds)] += 1
+        self.lateness[0 if nanoseconds <= PROMPT_NS else place_of(nanoseconds)] += 1
 
 
 def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:

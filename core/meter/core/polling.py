@@ -81,8 +81,12 @@ class Poller:
         self._sources = pollers.sources
         self._clock = pollers.clock
         self._heap: list[tuple[int, int]] = []
+        self._due: list[tuple[int, int]] = []
+        """What of the heap this tick has still to poll, the latest first; only ever popped from while it polls."""
+        self._again: list[tuple[int, int]] = []
+        """What this tick has polled, with the next deadlines."""
         self._lock = threading.Lock()
-        """Guards the heap and the rows: another poller may get them while a source hangs here."""
+        """Held by whoever changes the heap or takes rows: another poller may get them while a source hangs here."""
         self._handed = 0
 
     # -------------------------------------------------------------------------------------------------------- heap
@@ -96,16 +100,21 @@ class Poller:
     def leave(self, wanted: Callable[[SourceElement], bool] = lambda _: True) -> list[tuple[int, int]]:
         """Take sources that wait in its heap away from it, and give them back: next deadline and place."""
         with self._lock:
+            # Each entry is popped once, by whoever comes first: this tick goes on with what is left.
+            for entries in (self._due, self._again):
+                while entries:
+                    with suppress(IndexError):
+                        heapq.heappush(self._heap, entries.pop())
             taken = [entry for entry in self._heap if wanted(self._sources[entry[1]])]
-            if taken:
-                self._heap[:] = [entry for entry in self._heap if entry not in taken]
-                heapq.heapify(self._heap)
+            self._heap[:] = [entry for entry in self._heap if entry not in taken]
+            heapq.heapify(self._heap)
         return taken
 
     def waiting(self) -> list[SourceElement]:
-        """The live sources in its heap, without one that is being polled."""
+        """Its live sources, without one that is being polled."""
         with self._lock:
-            return [source for _, place in self._heap if (source := self._sources[place]).live]
+            entries = (*self._heap, *self._due, *self._again)
+            return [source for _, place in entries if (source := self._sources[place]).live]
 
     def begin_at(self, origin: int) -> None:
         """Count the deadlines of sources that were not polled yet from an instant on."""
@@ -121,11 +130,10 @@ class Poller:
                 self._heap[at] = deadline + max(0, -((deadline - now) // interval)) * interval, place
             heapq.heapify(self._heap)
 
-    def _due(self, now: int) -> tuple[int, int] | None:
-        """Take the earliest source whose time has come."""
+    def _take(self) -> tuple[int, int] | None:
+        """Take the source that would be next."""
         with self._lock:
-            heap = self._heap
-            return heapq.heappop(heap) if heap and heap[0][0] <= now else None
+            return heapq.heappop(self._heap) if self._heap else None
 
     def upcoming(self) -> int | None:
         """The next deadline, or None where no source is left."""
@@ -142,31 +150,39 @@ class Poller:
         """
         if self.asked:
             self._poll_asked(now)
-        heap, lock = self._heap, self._lock
-        while True:
-            with lock:
-                if not heap or heap[0][0] > now:
-                    return heap[0][0] if heap else None
-                deadline, place = heapq.heappop(heap)
+        heap, due, again = self._heap, self._due, self._again
+        with self._lock:
+            while heap and heap[0][0] <= now:
+                due.append(heapq.heappop(heap))
+        due.reverse()
+        while due:
+            try:
+                deadline, place = due.pop()
+            except IndexError:  # others poll it
+                break
             source = self._sources[place]
             if not source.live:
                 continue
-            late = (now - deadline) // source.interval_ns
-            if late:
-                source.missed += late
+            interval = source.interval_ns
+            behind = now - deadline
+            late = behind // interval if behind >= interval else 0
+            source.missed += late
             spent = self.poll(source)
             if scheduled:
                 source.late(source.readings.ts - deadline)
             if not source.live:
                 continue
-            upcoming = (deadline + (late + 1) * source.interval_ns, place)
+            upcoming = (deadline + (late + 1) * interval, place)
             if spent <= source.share_ns:
                 source.slow = 0
             elif self._slow(source):
                 self._pollers.part([upcoming])
                 continue
-            with lock:
-                heapq.heappush(heap, upcoming)
+            again.append(upcoming)
+        with self._lock:
+            while again:
+                heapq.heappush(heap, again.pop())
+            return heap[0][0] if heap else None
 
     def _slow(self, source: SourceElement) -> bool:
         """Whether a source that was slow again is to have a thread of its own."""
@@ -205,8 +221,7 @@ class Poller:
             self._pollers.faults.raised(source.label, "poll", error)
         source.polls += 1
         if rows:
-            with self._lock:
-                self.rows.append((source.label, rows))
+            self.rows.append((source.label, rows))
         self.busy = None
         return self._clock.now() - begin
 
@@ -243,7 +258,8 @@ class Poller:
     def taken(self) -> list[tuple[str, list[Row]]]:
         """The rows that were polled since the last call, by source."""
         with self._lock:
-            rows, self.rows = self.rows, []
+            rows = self.rows[:]
+            del self.rows[: len(rows)]  # what a poll appends meanwhile stays
         return rows
 
     def _run(self) -> None:
@@ -290,7 +306,7 @@ class Poller:
     def _last_polls(self) -> None:
         """Poll every source once more; taken from the heap one by one, as those behind one that hangs go elsewhere."""
         self.floor = min(self.floor, self._clock.now())
-        while (entry := self._due(_NEVER)) is not None:
+        while (entry := self._take()) is not None:
             if (source := self._sources[entry[1]]).live:
                 self.poll(source)
 

@@ -58,8 +58,8 @@ class Columns:
         self.by = by
         self.plan: Any = None
         self.each = any(key.each for key in keys)
-        self.integers = tuple(at for at, key in enumerate(keys) if key.metric.type in _RANGES)
-        """Positions of the columns of type `i64` or `u64`."""
+        self.integers = tuple((at, *_RANGES[t]) for at, key in enumerate(keys) if (t := key.metric.type) in _RANGES)
+        """Positions of the columns of type `i64` or `u64`, with the least and the largest number of it."""
 
     def __repr__(self) -> str:
         return f"Columns({', '.join(key.name for key in self.keys)})"
@@ -335,8 +335,14 @@ class Readings:
             return
         try:
             # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
-            for at in columns.integers if _PLAIN.issuperset(map(type, values)) else range(len(keys)):
-                self._check(keys[at], values[at])
+            if _PLAIN.issuperset(map(type, values)):
+                for at, least, most in columns.integers:
+                    value = values[at]
+                    if type(value) is not int or not least <= value <= most:
+                        self._check(keys[at], value)
+            else:
+                for key, value in zip(keys, values, strict=True):
+                    self._check(key, value)
         except ContractBreach:
             values = [self._fitting(key, value) for key, value in zip(keys, values, strict=True)]
         if keys:
@@ -347,15 +353,14 @@ class Readings:
 
         Raises: ContractBreach.
         """
-        keys = columns.keys
-        label, metrics = self._declared.label, _named(keys)
+        keys, label = columns.keys, self._declared.label
         if columns.by != label:
-            raise ContractBreach(label, "provides.metrics", "columns", metric=metrics)
+            raise ContractBreach(label, "provides.metrics", "columns", metric=_named(keys))
         if columns.each is not (of not in ("", EACH)) or type(of) is not str:
             what = "each-missing" if columns.each else "each-given"
-            raise ContractBreach(label, "provides.metrics", what, key=_said(keys), id=repr(of), metric=metrics)
+            raise ContractBreach(label, "provides.metrics", what, key=_said(keys), id=repr(of), metric=_named(keys))
         if len(values) != len(keys):
-            facts = {"columns": str(len(keys)), "values": str(len(values)), "metric": metrics}
+            facts = {"columns": str(len(keys)), "values": str(len(values)), "metric": _named(keys)}
             raise ContractBreach(label, "provides.metrics", "row-length", **facts)
 
     def nothing(self, *metrics: str) -> None:
@@ -387,12 +392,16 @@ class Readings:
 
         Raises: ContractBreach, two rows have one series.
         """
+        self._last = self.ts
+        rows = self._rows
+        if not self._groups and len(rows) < 2:
+            self._rows = []
+            return rows
         try:
             rows = self._whole()
         except ContractBreach as breach:
             self._broken(breach)
             rows = []
-        self._last = self.ts
         self._clear()
         return rows
 
@@ -402,10 +411,6 @@ class Readings:
         Raises: ContractBreach, as `take`.
         """
         rows = self._rows
-        if not self._groups and len(rows) < 2:
-            self._rows = []
-            self._last = self.ts
-            return rows
         for since, (keys, values) in self._groups.items():
             columns = self._declared.interned(tuple(keys))
             if columns.each:
