@@ -7,8 +7,8 @@ do not count, then for SECONDS, and prints one JSON object about these:
 - `p50_us`, `p99_us`, `max_us`: lateness of the polls
 - `first`: the same of that source alone which was polled first
 - `cpu`: CPU time of the process by time, in %
-- `told_polls`, `told_missed`: what meter itself has counted, over the whole run
-- `told_nominal`: what both have to be together: deadlines from the first poll to the last, by the times of polls
+- `told_polls`, `told_missed`: what meter itself has counted
+- `told_nominal`: what both have to be together, by the times of the polls
 - `rows`, `lost`, `faults`: what the chain got, what reached not every output, codes of what went wrong
 - `stop_s`: what the end took
 """
@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from array import array
+from bisect import bisect
 
 from benchmarks.lateness import Lateness, lateness, tick_of
 from meter.core import Backend
@@ -35,7 +36,7 @@ def main(file: str, seconds: str, warm: str = "1") -> None:
     running = mounted.running()
     running.start()
     running.wait(float(warm))
-    begin, spent = time.monotonic_ns(), time.process_time_ns()
+    before, begin, spent = running.tally(), time.monotonic_ns(), time.process_time_ns()
     running.wait(float(seconds))
     spent, end = time.process_time_ns() - spent, time.monotonic_ns()
     tally = running.stop()
@@ -43,13 +44,14 @@ def main(file: str, seconds: str, warm: str = "1") -> None:
     times = [_times(config["times"]) for config in ticks]
     first = min(times, key=lambda series: series[0])
     # The last poll of each source is that of the end, which has no deadline.
-    nominal = sum(tick_of(series[-2], first[0], interval) + 2 for series in times)
+    bounds = [(series[bisect(series, begin) - 1], series[-2]) for series in times]
+    nominal = sum(tick_of(end, first[0], interval) - tick_of(begin, first[0], interval) for begin, end in bounds)
     document = {
         **_told(lateness(times, first[0], interval, begin, end)),
         "first": _told(lateness([first], first[0], interval, begin, end)),
         "cpu": 100 * spent / (end - begin),
-        "told_polls": tally.polls,
-        "told_missed": tally.missed,
+        "told_polls": tally.polls - before.polls - len(times),
+        "told_missed": tally.missed - before.missed,
         "told_nominal": nominal,
         "rows": tally.rows,
         "lost": tally.lost,

@@ -219,7 +219,7 @@ def test_the_chain_of_the_benchmarks_runs(tmp_path: Path) -> None:
 
     assert (said["faults"], said["lost"]) == ([], 0)
     assert 1 <= said["polled"] <= said["nominal"]
-    assert said["rows"] == said["told_polls"]
+    assert said["rows"] >= said["polled"]
 
 
 def test_a_chain_grows_by_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
