@@ -219,6 +219,9 @@ def test_a_missing_plugin_does_not_hide_what_was_mounted(sandbox: Sandbox) -> No
         (["/host", "zzz"], 2, "There are: cpu, memory, rate, select, csv."),
         (["E-FLOW-KINDS"], 2, "Did you mean 'E-FLOW-KIND'"),
         (["E-"], 2, "No such code 'E-'"),
+        (["FLOW-KIND"], 2, "'FLOW-KIND' is neither a mountpoint nor a code. Did you mean 'E-FLOW-KIND'?"),
+        (["flow-knid"], 2, "Did you mean 'E-FLOW-KIND'?"),
+        (["HOST"], 2, "Did you mean 'E-HOST'?"),
         (["E-FLOW-KIND", "cpu"], 2, "one word too many"),
         (["/host", "--file", "nofile.toml"], 5, "cannot read `nofile.toml`"),
         (["/host", "--format", "yaml"], 2, "'yaml' is not one of"),
@@ -231,6 +234,26 @@ def test_what_is_not_there_is_said(sandbox: Sandbox, words: list[str], code: int
     assert (done.code, done.out) == (code, "")
     assert told in " ".join(done.errors.split())
     assert "Traceback" not in done.errors
+
+
+def test_what_keeps_what_an_output_cannot_deliver(sandbox: Sandbox) -> None:
+    """A `recover` plugin takes no metrics, and no placement makes it: what it gets is said, and from whom."""
+    sandbox.mount("/host", "cpu", "csv", "path=host.csv", "spool", "for=csv", "path=spool")
+    text = sandbox.meter("explain", "/host").ok().out
+    assert "  keeps what `csv` cannot deliver, and hands it back\n" in text
+    assert "after `csv`: it gets what outputs cannot deliver\n" in text
+    assert "takes nothing" not in text
+    assert (
+        "before `spool`, which gets what outputs cannot deliver\n" in sandbox.meter("explain", "/host", "csv").ok().out
+    )
+
+
+def test_a_code_begins_with_a_sentence(sandbox: Sandbox) -> None:
+    """Of what the code is about; the message with the places of its facts follows."""
+    lines = sandbox.meter("explain", "E-FLOW-CLASH").ok().out.splitlines()
+    assert lines[0] == "error[E-FLOW-CLASH]: Two plugins give the same series, or one name means two things."
+    assert lines[2].startswith("  says: `<metric>`") or lines[2].startswith("  says: <metric>")
+    assert not any(line.strip() in ("help: <way>", "help: <help>") for line in lines), "a help that is made elsewhere"
 
 
 def test_without_a_mount_file_and_without_mounts(sandbox: Sandbox) -> None:

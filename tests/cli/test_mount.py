@@ -372,3 +372,12 @@ def test_options_of_a_request_need_a_mountpoint(sandbox: Sandbox) -> None:
     assert done.code == 2
     assert "name its mountpoint" in done.errors
     assert sandbox.files() == {}
+
+
+@pytest.mark.parametrize("columns", [50, 90])
+def test_diagnostics_are_as_wide_as_asked(sandbox: Sandbox, columns: int) -> None:
+    """`COLUMNS` holds where there is no terminal, too; only a line that names a file may be longer."""
+    words = ("/host", "cpu", "load", "rate", "metrics=system.cpu.load_average.1m", "csv", "path=host.csv")
+    done = sandbox.meter("mount", *words, env={"COLUMNS": str(columns)})
+    lines = [line for line in done.errors.splitlines() if ":::" not in line]
+    assert columns - 15 < max(map(len, lines)) <= columns

@@ -160,6 +160,12 @@ def test_every_code_of_reading_and_checking_is_named_by_a_clause_or_by_the_reque
     assert set(language().codes) - set(NOT_RAISED_HERE) - of_requests <= named
 
 
+def test_every_code_says_in_a_sentence_what_it_is_about() -> None:
+    """Without facts, so that nothing of it has to be imagined."""
+    for code in language().codes.values():
+        assert re.fullmatch(r"[A-Z][^$<>]{20,140}\.", code.about), code.name
+
+
 def test_no_text_of_the_language_stands_in_the_code() -> None:
     """Messages, helps and descriptions are written once."""
     texts = {clause.description for clause in CLAUSES}

@@ -62,7 +62,10 @@ def mount_file(explicit: str | None) -> str:
 
 
 def width() -> int:
-    """Columns of the terminal; wide where output goes to a file."""
+    """Columns of the terminal, or what `COLUMNS` says; wide where output goes to a file."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
     if not sys.stderr.isatty():
         return 120
     import shutil  # loads three compressors; only a terminal has a width

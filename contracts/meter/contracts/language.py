@@ -63,12 +63,14 @@ class Clause:
 class Code:
     """A diagnostic's level, `error` or `warning`, and its texts; `${fact}` is filled in when it is raised.
 
+    `about` says in one sentence what it is about, without facts.
     `texts` holds them by their keys in the file: `help`, and `help.NAME` for the variant NAME. `example` is a mount
     file that is refused with the code, with contracts in tables `contracts.NAME`; `commands` lines for a shell of which
     one says it. Both are empty where the failing example of a clause shows it.
     """
 
     name: str
+    about: str
     level: str
     texts: Mapping[str, str]
     example: str = ""
@@ -194,7 +196,7 @@ _LATTICES: Final = {"list": "members", "map": "entries"}
 
 
 def _code(name: str, body: dict[str, str]) -> Code:
-    others = {key: body.get(key, "").strip() for key in ("level", "example", "commands")}
+    others = {key: body.get(key, "").strip() for key in ("about", "level", "example", "commands")}
     others["commands"] = re.sub("(?m)^[|]", "", others["commands"])  # a line that keeps its blanks
     others["level"] = others["level"] or ("error" if name.startswith("E-") else "warning")
     return Code(name=name, texts={key: text for key, text in body.items() if key not in others}, **others)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from meter.contracts.hops import Candidate
 
 _CODE: Final = re.compile(r"[EeWw]-[A-Za-z-]*")
+_LIKE_CODE: Final = re.compile(r"[A-Z]+|[A-Za-z]+(-[A-Za-z]+)+")
+_FACT: Final = re.compile(r"\$\{(\w+)\}")
 _INDENT: Final = "    "
 
 
@@ -58,6 +60,8 @@ def explain(
         if instance is not None:
             raise click.UsageError(f"A code has no instances: {instance!r} is one word too many.")
         return _explain_code(target.upper(), format_)
+    if target is not None and _LIKE_CODE.fullmatch(target) and (meant := _code_meant(target)):
+        raise click.UsageError(f"{target!r} is neither a mountpoint nor a code. Did you mean {meant!r}?")
     path = common.mount_file(file)
     words = ["meter", "explain", *([target] if target is not None else [])]
     found, diagnostics = recorded.plans(path, target, plugin_dirs, sysroot, words)
@@ -264,7 +268,11 @@ class _Page:
         givers: dict[str, list[str]] = {}
         for take in plugin["takes"]:
             givers.setdefault(take["from"], []).append(take["metric"] + take["part"])
-        if plugin["role"] != "source" and not givers:
+        if plugin["role"] == "recover":
+            outputs = [each["value"] for each in plugin["options"] if each["option"] == "for"]
+            named = " or ".join(f"`{render.visible(each)}`" for each in (outputs[0] if outputs else ()))
+            yield from self._folded("  ", f"keeps what {named} cannot deliver, and hands it back", 4)
+        elif plugin["role"] != "source" and not givers:
             yield from self._folded("  takes ", "nothing", 4)
         for giver, metrics in givers.items():
             yield from self._folded(f"  takes from {render.visible(giver)}: ", ", ".join(metrics), 6)
@@ -337,8 +345,10 @@ class _Page:
 
     def code(self, document: Mapping[str, Any]) -> Iterator[str]:
         """What a code means."""
-        yield from self._folded(_bold(f"{document['severity']}[{document['code']}]: "), _facts(document["message"]), 4)
-        if document["help"]:
+        yield from self._folded(_bold(f"{document['severity']}[{document['code']}]: "), document["about"], 4)
+        yield ""
+        yield from self._folded("  says: ", _facts(document["message"]), 4)
+        if document["help"] and not _FACT.fullmatch(document["help"]):
             yield from self._folded("  help: ", _facts(document["help"]), 4)
         for name, texts in document["variants"].items():
             if "message" not in texts:
@@ -347,7 +357,7 @@ class _Page:
             if "message" in texts:
                 yield ""
                 yield from self._folded(f"  {name}: ", _facts(texts["message"]), 4)
-                if "help" in texts:
+                if "help" in texts and not _FACT.fullmatch(texts["help"]):
                     yield from self._folded("    help: ", _facts(texts["help"]), 6)
         for number, each in enumerate(document["clauses"]):
             if not number:
@@ -407,7 +417,7 @@ def _fitting(word: str, room: int) -> str:
 
 def _facts(text: str) -> str:
     """A text of CONTRACT.ini with `<fact>` where a fact is put in."""
-    return re.sub(r"\$\{(\w+)\}", r"<\1>", text)
+    return _FACT.sub(r"<\1>", text)
 
 
 def _bold(text: str) -> str:
@@ -432,6 +442,8 @@ def _sentence(reason: Mapping[str, str], plugin: Mapping[str, Any], others: Mapp
     side, other, rule, subject = reason["side"], reason["other"], reason["rule"], reason["subject"]
     after = side == "after"
     told = f"{side} `{other}`"
+    if rule == "placement" and "recover" in (plugin["role"], others[other]["role"]):
+        return f"{told}{': it' if after else ', which'} gets what outputs cannot deliver"
     if rule == "placement":
         return f"{told}: every {plugin['placement']} comes {side} every {others[other]['placement']}"
     if rule == "gives":
@@ -459,6 +471,18 @@ def _sentence(reason: Mapping[str, str], plugin: Mapping[str, Any], others: Mapp
 # --------------------------------------------------------------------------------------------------------------- codes
 
 
+def _code_meant(target: str) -> str:
+    """The code that a word without its first letter, or misspelt, stands for; empty where there is none."""
+    from difflib import get_close_matches  # for an error only
+
+    from meter.contracts.language import language  # the contract language: only codes need it
+
+    codes = language().codes
+    word = target.upper()
+    exact = [code for code in codes if code.partition("-")[2] == word]
+    return next(iter(exact or get_close_matches(f"E-{word}", codes, n=1, cutoff=0.9)), "")
+
+
 def _explain_code(code: str, format_: str) -> int:
     from meter.contracts import examples  # the contract language: only codes need it
     from meter.contracts.language import language
@@ -478,6 +502,7 @@ def _explain_code(code: str, format_: str) -> int:
         "format": "meter-explain/1",
         "code": code,
         "severity": entry.level,
+        "about": entry.about,
         "message": entry.text("message"),
         "help": entry.text("help"),
         "variants": {
