@@ -11,6 +11,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
 from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
+from meter.core import chain as core_chain
 from meter.core.batch import Block
 from meter.core.engine import Engine
 from meter.core.layout import Layout
@@ -340,6 +341,12 @@ class Chain(NamedTuple):
     def engine(self, **options: Any) -> Engine:
         """An engine of it."""
         return Engine(self.plan, self.contracts, folder=self.folder, **options)
+
+
+def inside(engine: Engine) -> core_chain.Chain:
+    """What lies behind the sources of an engine, in this process."""
+    assert isinstance(engine.chain, core_chain.Chain)
+    return engine.chain
 
 
 def chain(folder: Path, *parts: Part) -> Chain:

@@ -9,7 +9,7 @@ import pytest
 
 from meter.core import delivery, elements
 from meter.core.pipeline import RAW_LIMIT
-from tests.core.liars import DEADLINE_S, Gate, Still, chain, go, output, run, source, started, world
+from tests.core.liars import DEADLINE_S, Gate, Still, chain, go, inside, output, run, source, started, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,7 +185,7 @@ def test_pauses_double_up_to_a_bound(tmp_path: Path, clock: Still, monkeypatch: 
     world.scripts["sink"] = flaky
     engine = started(chain(tmp_path, source(), output()), clock)
     pauses: Any = Pauses()
-    monkeypatch.setattr(engine._delivery, "_stopping", pauses)
+    monkeypatch.setattr(inside(engine).delivery, "_stopping", pauses)
     engine.hand_over()
     engine.tick(clock.advance(100))
     engine.hand_over()

@@ -21,6 +21,7 @@ from tests.core.liars import (
     Still,
     chain,
     filter_,
+    inside,
     metric,
     output,
     rule,
@@ -972,7 +973,7 @@ class TestStop:
             raise OSError(24, "Too many open files", "numpy")
 
         engine = started(chain(tmp_path, source(), output()), clock)
-        monkeypatch.setattr(engine._pipeline, "_built", fail)
+        monkeypatch.setattr(inside(engine).pipeline, "_built", fail)
         run(engine, clock)
 
         assert codes(engine) == [("E-IO", "pipeline")]

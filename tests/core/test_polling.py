@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meter.core import engine as engines
-from meter.core import pipeline, polling
+from meter.core import phases, pipeline, polling
 from tests.core.liars import (
     DEADLINE_S,
     MS,
@@ -18,6 +18,7 @@ from tests.core.liars import (
     Still,
     chain,
     filter_,
+    inside,
     output,
     rule,
     source,
@@ -294,7 +295,7 @@ class TestPhases:
         self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The others start."""
-        monkeypatch.setattr(engines, "START_S", 0.01)
+        monkeypatch.setattr(phases, "START_S", 0.01)
         leave = threading.Event()
         made = chain(tmp_path, source("a"), source("b"), output())
         engine = made.engine(clock=clock)
@@ -313,7 +314,7 @@ class TestPhases:
         """The others are stopped, and who hangs is named."""
         leave = threading.Event()
         engine = started(chain(tmp_path, source("a"), source("b"), output()), clock)
-        monkeypatch.setattr(engines, "GRACE_S", 0.01)
+        monkeypatch.setattr(phases, "GRACE_S", 0.01)
         monkeypatch.setattr("tests.core.liars.Probe.stop", lambda self: self.me == "a" and leave.wait(DEADLINE_S))
         engine.stop(0.01)
         leave.set()
@@ -336,8 +337,8 @@ class TestPhases:
         engine = started(chain(tmp_path, source(), hop, output()), clock)
         engine.go()
         assert reached.wait(DEADLINE_S)
-        engine._pipeline.look()
-        engine._pipeline.look()
+        inside(engine).pipeline.look()
+        inside(engine).pipeline.look()
         leave.set()
         engine.stop()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from meter.contracts.rules import Rule
     from meter.core.faults import Faults
     from meter.core.vault import Vault
 
@@ -45,61 +46,74 @@ class Assembly:
         self._vault = vault
         self._faults = faults
 
-    def elements(
+    def sources(self) -> Iterator[SourceElement]:
+        """The sources that can be started, the last one of the plan first; the others are faults."""
+        from meter.contracts.variants import Variant
+
+        for entry in self._entries({"source"}):
+            plugin = self.construct(entry)
+            if plugin is None:
+                continue
+            label = entry["instance"]
+            variants = [Variant.from_json(variant) for variant in entry["emits"]]
+            source = SourceElement(
+                label,
+                plugin,
+                Declared(label, variants, entry["absent"]),
+                int(entry["config"]["interval"]),
+                self.sysroot,
+                entry["received"],
+                blocks=entry["deadline"] > STUCK_NS,
+                tolerated=partial(self._faults.tolerated, label),
+            )
+            source.context.alternative = entry["alternative"]
+            yield source
+
+    def chain(
         self, anchor: tuple[int, int]
-    ) -> Iterator[tuple[SourceElement | FilterElement | OutputElement | RecoverElement, Context, bool]]:
-        """Each element with the context of its start and whether it can be started; outputs first.
+    ) -> Iterator[tuple[FilterElement | OutputElement | RecoverElement, Context, bool]]:
+        """All others with the context of their start and whether they can be started, outputs first.
 
         Whoever gives finds somebody to take. A filter or output that could not be made is an element all the same: what
         passes it, or is lost with it, is known.
         """
-        from meter.contracts.rules import Rule, WorstQuality
-        from meter.contracts.variants import Variant
+        from meter.contracts.rules import WorstQuality
 
         quality = WorstQuality(self.plan["qualities"])
-        for entry in reversed(self.plan["plugins"]):
-            label = entry["instance"]
+        for entry in self._entries({"filter", "output", "recover"}):
             if entry["role"] == "recover":
                 yield from self._recovering(entry, anchor)
                 continue
-            rules = [Rule.from_json(rule) for rule in entry["rules"]]
-            plugin = self.construct(entry)
-            try:
-                rules = [filled(rule, label, os.environ) for rule in rules]
-            except ContractBreach as error:
-                plugin = None
-                self._faults.raised(label, "start", error)
-            computes = any(rule.computes is not None for rule in rules)
-            if plugin is not None and computes and not getattr(plugin, "computes", False):
-                # Nothing of its own would come, and nobody would miss it: said instead of run without it.
-                plugin = None
-                self._faults.fail("E-PLUGIN-RAISED", label, variant="formula", phase="start", why="")
+            label = entry["instance"]
+            plugin, rules = self._ruled(entry)
             context = Context(label, self.sysroot, anchor)
-            if entry["role"] == "source":
-                if plugin is None:
-                    continue
-                variants = [Variant.from_json(variant) for variant in entry["emits"]]
-                declared = Declared(label, variants, entry["absent"])
-                interval = int(entry["config"]["interval"])
-                blocks = entry["deadline"] > STUCK_NS
-                source = SourceElement(
-                    label,
-                    plugin,
-                    declared,
-                    interval,
-                    self.sysroot,
-                    entry["received"],
-                    blocks=blocks,
-                    tolerated=partial(self._faults.tolerated, label),
-                )
-                source.context.alternative = entry["alternative"]
-                yield source, source.context, True
-                continue
             context.alternative = entry["alternative"]
             if entry["role"] == "filter":
                 yield FilterElement(label, plugin, rules, quality), context, plugin is not None
             else:
                 yield OutputElement(label, plugin, rules, quality, entry["config"]), context, plugin is not None
+
+    def _entries(self, roles: set[str]) -> Iterator[dict[str, Any]]:
+        return (entry for entry in reversed(self.plan["plugins"]) if entry["role"] in roles)
+
+    def _ruled(self, entry: dict[str, Any]) -> tuple[Any, list[Rule]]:
+        """The object of a plugin, or None where it could not be made, and its rules."""
+        from meter.contracts.rules import Rule
+
+        label = entry["instance"]
+        rules = [Rule.from_json(rule) for rule in entry["rules"]]
+        plugin = self.construct(entry)
+        try:
+            rules = [filled(rule, label, os.environ) for rule in rules]
+        except ContractBreach as error:
+            plugin = None
+            self._faults.raised(label, "start", error)
+        computes = any(rule.computes is not None for rule in rules)
+        if plugin is not None and computes and not getattr(plugin, "computes", False):
+            # Nothing of its own would come, and nobody would miss it: said instead of run without it.
+            plugin = None
+            self._faults.fail("E-PLUGIN-RAISED", label, variant="formula", phase="start", why="")
+        return plugin, rules
 
     def _recovering(
         self, entry: dict[str, Any], anchor: tuple[int, int]

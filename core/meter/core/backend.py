@@ -477,7 +477,7 @@ class Running:
     def __enter__(self) -> Self:
         self.prepare()
         engine = self._engine
-        if not any(source.live for source in engine.sources) or not any(output.live for output in engine.outputs):
+        if not engine.live:
             self.stop()
             raise RunError(self._told("it could not be started"), self.faults)
         engine.go()

@@ -2,28 +2,27 @@
 
 Three kinds of thread, each with one job: those that poll read (`polling`, no numpy), the pipeline thread builds blocks
 and runs the chain (`pipeline`), each output has a thread and a bounded queue (`delivery`). One more looks whether any
-of them does not come back. Whoever fails is named and left out; the others go on. Never prints, never exits.
+of them does not come back. All behind the sources is one `chain`. Whoever fails is named and left out; the others go
+on. Never prints, never exits.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core.assembly import Assembly
 from meter.core.blame import Blame
+from meter.core.chain import Chain, Face
 from meter.core.clock import Clock, MonotonicClock
-from meter.core.delivery import Delivery
-from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement
+from meter.core.elements import FilterElement, OutputElement, SourceElement
 from meter.core.faults import Fault, Faults
-from meter.core.pipeline import PIPELINE, RAW_LIMIT, Pipeline
+from meter.core.phases import GRACE_S, Phases
+from meter.core.pipeline import PIPELINE
 from meter.core.polling import Pollers, Raw
 from meter.core.state import State
 from meter.core.vault import Vault
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
     from meter.core.batch import Block
     from meter.core.polling import Poller
 
-GRACE_S: Final = 0.5
-"""How long beyond the deadline of `stop` a thread may take to see it."""
-START_S: Final = 30.0
-"""How long a plugin may take to start: another machine may have to answer."""
 FIRST_S: Final = 5.0
 """How long the first poll of all sources is waited for."""
 WARM_S: Final = 1.0
@@ -92,26 +87,33 @@ class Engine:
         self._blame = Blame(plan, on_breach, self._wake)
         self._faults = Faults(vault, report, self._blame)
         self._stopping = threading.Event()
-        self._delivery = Delivery(
-            self._faults, self._stopping, self._wake, lambda: 2 * self._pipeline.raw.qsize() > RAW_LIMIT
-        )
-        self._pipeline = Pipeline(self._delivery, self._faults, self._quarantine, self.ended)
+        self._assembly = Assembly(plan, contracts, folder, sysroot, vault, self._faults)
+        self.chain: Face = self._chain()
+        """What lies behind the sources."""
         self._pollers = Pollers(
             clock or MonotonicClock(),
             self._faults,
-            self._pipeline.raw.put,
-            lambda: self._delivery.wanted and not self._blame.ended,
+            self.chain.hand_over,
+            lambda: self.chain.wanted and not self._blame.ended,
             self._stopping,
             self.ended,
         )
-        self._assembly = Assembly(plan, contracts, folder, sysroot, vault, self._faults)
-        self._keepers: dict[str, RecoverElement] = {}
+        self._phases = Phases(self._faults, self._leave_out)
         self._stopped = False
         self._watched = False
         self._give_up_ns = 0
-        self._started: list[tuple[str, Any]] = []
-        self._thread = threading.Thread(target=self._pipeline.loop, name="meter-pipeline", daemon=True)
         self._over = threading.Event()
+
+    def _chain(self) -> Face:
+        return Chain(
+            self._assembly,
+            self._faults,
+            self._blame,
+            leave_out=self._leave_out,
+            stopping=self._stopping,
+            ended=self.ended,
+            gone=self._wake,
+        )
 
     @property
     def sources(self) -> list[SourceElement]:
@@ -120,13 +122,13 @@ class Engine:
 
     @property
     def filters(self) -> list[FilterElement]:
-        """The filters, in the order of the chain."""
-        return self._pipeline.filters
+        """The filters that are in this process, in the order of the chain."""
+        return self.chain.filters
 
     @property
     def outputs(self) -> list[OutputElement]:
-        """The outputs."""
-        return self._delivery.outputs
+        """The outputs that are in this process."""
+        return self.chain.outputs
 
     @property
     def faults(self) -> list[Fault]:
@@ -151,39 +153,23 @@ class Engine:
 
     def start(self) -> None:
         """Load and start every plugin, outputs first. Failures are faults."""
-        for element, context, made in self._assembly.elements(self._pollers.anchor):
+        self.chain.start(self._pollers.anchor)
+        for element in self._assembly.sources():
             self._blame.watch(element)
-            if isinstance(element, SourceElement):
-                self.sources.insert(0, element)
-                element.live = self._start(element.label, element.source, context)
-            elif isinstance(element, FilterElement):
-                self.filters.insert(0, element)
-                element.live = made and self._start(element.label, element.filter, context)
-            elif isinstance(element, RecoverElement):
-                self._keepers.setdefault(element.output, element)
-                element.live = made and self._start(element.label, element.recover, context)
-            else:
-                self.outputs.insert(0, element)
-                element.live = made and self._start(element.label, element.output, context)
-                element.started = element.live
-                element.keeper = self._keepers.get(element.label)
-        for label, plugin in self._started:
-            if not self._faults.bounded(label, "pre_pipeline_start", plugin.pre_pipeline_start, START_S):
-                self._quarantine(label)
+            self.sources.insert(0, element)
+            element.live = self._phases.start(element.label, element.source, element.context)
+        self.chain.prepare()
+        self._phases.prepare()
 
-    def _start(self, label: str, plugin: Any, context: Any) -> bool:
-        if not self._faults.bounded(label, "start", lambda: plugin.start(context), START_S):
-            return False
-        self._started.append((label, plugin))
-        return True
+    @property
+    def live(self) -> bool:
+        """Whether there is something to poll and somebody takes it."""
+        return any(source.live for source in self.sources) and self.chain.live
 
-    def _quarantine(self, label: str) -> None:
-        for element in self._elements():
-            if element.label == label:
-                element.live = False
-
-    def _elements(self) -> list[SourceElement | FilterElement | OutputElement | RecoverElement]:
-        return [*self.sources, *self.filters, *self.outputs, *self._keepers.values()]
+    def _leave_out(self, label: str) -> None:
+        for source in self.sources:
+            if source.label == label:
+                source.live = False
 
     def _wake(self) -> None:
         self._pollers.wake()
@@ -200,22 +186,21 @@ class Engine:
 
     def go(self) -> None:
         """Start all threads."""
-        self._delivery.go()
+        self.chain.open()
         # Where somebody measures already, a pause would be a gap.
         fast = self._pollers.shortest_ns() < WARM_NS and not self._watched
         self.begin(WARM_S if fast else 0)
-        self._thread.start()
+        self.chain.run()
         self._pollers.go(self._warm if fast else None)
-        for label, plugin in self._started:
-            if not self._faults.guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, self)):
-                self._quarantine(label)
+        self.chain.steer(self)
+        self._phases.steer(self)
 
     def _warm(self) -> None:
         """Wait until what was polled first is through the chain and delivered."""
         end = time.monotonic() + WARM_S
         while time.monotonic() < end and not self._stopping.is_set():
             handed = self._pollers.handed
-            if handed and self._pipeline.handled >= handed and not any(len(each.queue) for each in self.outputs):
+            if handed and self.chain.through(handed):
                 return
             time.sleep(0.001)
 
@@ -223,7 +208,7 @@ class Engine:
         """The thread that sees who does not come back."""
         while not self._over.wait(self._pollers.pace_s):
             self._pollers.look()
-            self._pipeline.look()
+            self.chain.look()
 
     def stop(self, deadline_s: float = 5.0) -> Tally:
         """Poll a last time, drain the chain, close everything; what cannot be delivered in time is counted, named.
@@ -235,40 +220,20 @@ class Engine:
         self._stopped = True
         now = time.monotonic_ns()
         self._give_up_ns = now + int(deadline_s * 1e9)
-        self._delivery.give_up_at(now, self._give_up_ns)
+        self.chain.give_up_at(now, self._give_up_ns)
         self._stopping.set()
         self._pollers.release()
         # What was polled has the other half of the time to become safe.
         behind = {self._poller_left_behind(each) for each in self._pollers.join((now + self._give_up_ns) // 2, GRACE_S)}
-        self._end_of_rows(None)
-        for thread in (self._thread, *self._delivery.threads):
-            if not self._join(thread):
-                behind.add(self._left_behind(thread))
+        behind.update(self.chain.finish())
         self._over.set()
-        self._delivery.left_over()
-        for label, plugin in self._started:
-            if label not in behind:
-                self._faults.bounded(label, "stop", plugin.stop, self._left_s() + GRACE_S)
-        self._started.clear()
+        self.chain.stop(behind)
+        self._phases.stop(behind, self._left_s)
         return self.tally()
 
     def _left_s(self) -> float:
         """How long the end may still take, in seconds."""
         return max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9)
-
-    def _join(self, thread: threading.Thread) -> bool:
-        """Whether a thread ended in time."""
-        if thread.ident is not None:  # it was started
-            thread.join(self._left_s() + GRACE_S)
-        return not thread.is_alive()
-
-    def _left_behind(self, thread: threading.Thread) -> str:
-        """Name who did not end."""
-        name = thread.name.removeprefix("meter-")
-        if thread is self._thread and (busy := self._pipeline.busy) is not None:
-            name = busy[0]
-        self._faults.fail("E-IO", name, variant="left-behind")
-        return name
 
     def _poller_left_behind(self, poller: Poller) -> str:
         """Name the source that does not come back; what was polled before goes on to the outputs."""
@@ -276,39 +241,32 @@ class Engine:
         name = "poll" if busy is None else busy[0].label
         self._faults.fail("E-IO", name, variant="left-behind")
         for raw in self._pollers.left_over(poller):
-            self._end_of_rows(raw)
+            self.chain.leave(raw)
         return name
-
-    def _end_of_rows(self, raw: Raw | None) -> None:
-        """Tell the pipeline what came last, or that nothing follows; where it hangs, nobody waits for ever."""
-        if self._thread.ident is not None:
-            with contextlib.suppress(queue.Full):
-                self._pipeline.raw.put(raw, timeout=self._left_s() + GRACE_S)
 
     def tally(self) -> Tally:
         """What was done so far."""
+        told = self.chain.told()
         return Tally(
             polls=sum(source.polls for source in self.sources),
             missed=sum(source.missed for source in self.sources),
             retries=sum(source.retries for source in self.sources),
-            rows=self._pipeline.rows,
-            lost=sum(output.lost for output in self.outputs),
-            gaps=self._pipeline.gaps,
-            dropped=sum(output.dropped for output in self.outputs),
+            rows=told.rows,
+            lost=sum(output.lost for output in told.outputs),
+            gaps=told.gaps,
+            dropped=sum(output.dropped for output in told.outputs),
             violations=self._blame.violations,
         )
 
     def state(self) -> State:
         """What each element has done and holds at this moment; takes no lock."""
-        points = self._pipeline.points
-        violations = dict.fromkeys([element.label for element in self._elements()], 0)
-        for element in self._elements():
-            violations[element.label] = element.violations
+        told = self.chain.told()
+        violations = {**{source.label: source.violations for source in self.sources}, **told.violations}
         return State(
-            tuple([source.state(points[source.label]) for source in self.sources]),
-            tuple([filter_.state() for filter_ in self.filters]),
-            tuple([output.state() for output in self.outputs]),
-            len(self._pipeline.raw.queue),
+            tuple([source.state(told.points[source.label]) for source in self.sources]),
+            told.filters,
+            told.outputs,
+            told.waiting,
             {PIPELINE: 0, **dict.fromkeys(violations, 0), **self._faults.counts},
             violations,
         )
@@ -340,4 +298,4 @@ class Engine:
 
     def blocks(self, raw: Raw) -> list[Block]:
         """What the chain makes of polled rows."""
-        return self._pipeline.blocks(raw)
+        return self.chain.blocks(raw)
