@@ -335,6 +335,30 @@ def test_a_policy_that_is_none_is_refused(sandbox: Sandbox) -> None:
     assert "'ignore': expected quarantine or warn or stop" in done.errors
 
 
+FREEZES = """
+import gc
+
+from meter.core.plugin import Gone, Source
+
+
+class Plugin(Source):
+    def poll(self, out):
+        out.emit("test.frozen", gc.get_freeze_count())
+        if gc.get_freeze_count():
+            raise Gone
+"""
+
+
+def test_what_stays_to_the_end_is_not_searched_for_garbage(sandbox: Sandbox) -> None:
+    """Once rows have gone through, modules and plans are left to themselves: a collection among them is a pause."""
+    sandbox.mount("/host", "frozen", "csv", "path=host.csv", "--plugin-dir", sandbox.plugin("frozen", FREEZES))
+    sandbox.meter("run", "--for", "20s", "--plugin-dir", "plugins").ok()
+
+    first, *_, last = [float(row["value"]) for row in sandbox.rows()]
+    assert first == 0
+    assert last > 10_000
+
+
 def test_missing_values_are_counted(sandbox: Sandbox) -> None:
     """A file of empty values is not what anybody wanted; the last line of a run says how many there are."""
     code = RAISES.format(phase="", name="gaps").replace("1.5)", "None)")

@@ -321,14 +321,21 @@ class Mounted:
         self.folder: Final = folder
         self.sysroot: Final = sysroot
 
-    def running(self, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None) -> Running:
+    def running(
+        self,
+        report: Callable[[Fault], None] | None = None,
+        *,
+        on_breach: str | None = None,
+        realtime: bool = False,
+    ) -> Running:
         """A run of this backend, to be entered with `with`. `report` is called with each fault, in some thread.
 
-        `on_breach` says what becomes of a plugin that breaks its contract, as `meter run --on-breach` does.
+        `on_breach` says what becomes of a plugin that breaks its contract, as `meter run --on-breach` does. With
+        `realtime` every thread of this process has real-time priority during the run, as with `meter run --realtime`.
 
         Raises: ValueError, there is no such policy.
         """
-        return Running(self, report, on_breach=on_breach)
+        return Running(self, report, on_breach=on_breach, realtime=realtime)
 
     def engine(self, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None) -> Engine:
         """An engine with this plan, not started: for who needs its phases one by one.
@@ -381,27 +388,49 @@ class Running:
     """
 
     def __init__(
-        self, mounted: Mounted, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None
+        self,
+        mounted: Mounted,
+        report: Callable[[Fault], None] | None = None,
+        *,
+        on_breach: str | None = None,
+        realtime: bool = False,
     ) -> None:
         self.plan: Final = mounted.plan
         self._engine = mounted.engine(report, on_breach=on_breach)
+        self._realtime = realtime
+        self._urgent = False
         self._entered = False
         self._goes = False
 
     def prepare(self) -> None:
         """Start the plugins and nothing else. What fails is a fault and left out.
 
-        Raises: RuntimeError, it was started before.
+        Raises: RuntimeError, it was started before; ContractError, real-time priority was asked for and is not
+        permitted: then nothing was started.
         """
         if self._entered:
             raise RuntimeError(f"a run of {self.plan.mountpoint} is started once; `mounted.running()` makes another")
+        if self._realtime:
+            self._hurry()
         self._entered = True
         self._engine.start()
+
+    def _hurry(self) -> None:
+        """Take real-time priority until `stop`. Raises: ContractError, the system does not permit it."""
+        from meter.core import realtime  # few ask for it
+
+        try:
+            realtime.enter()
+        except OSError as error:
+            from meter.contracts.diagnostics import ContractError  # the contract language: only a fault needs it
+
+            raise ContractError([realtime.refused(error)]) from error
+        self._urgent = True
 
     def start(self) -> None:
         """Start the plugins, where `prepare` has not, then the threads.
 
-        Raises: RuntimeError, it was started before.
+        Raises: as `prepare`.
         """
         if not self._entered or self._goes:
             self.prepare()
@@ -410,7 +439,14 @@ class Running:
 
     def stop(self, deadline_s: float = 5.0) -> Tally:
         """Poll a last time and deliver everything, within a deadline; what was done. A second call changes nothing."""
-        return self._engine.stop(deadline_s)
+        try:
+            return self._engine.stop(deadline_s)
+        finally:
+            if self._urgent:
+                from meter.core import realtime  # as in _hurry
+
+                self._urgent = False
+                realtime.leave()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is left to measure, or for a time in seconds; whether nothing is left."""

@@ -135,8 +135,8 @@ class Faults:
         thread = threading.Thread(
             target=lambda: good.append(self.guarded(label, phase, call)), name=f"meter-{label}-{phase}", daemon=True
         )
-        thread.start()
         try:
+            thread.start()
             thread.join(seconds)
         except InterruptedError as error:
             self.raised(label, phase, error)

@@ -82,6 +82,7 @@ def _policies() -> list[str]:
     type=_Policy(),
     help="What becomes of a plugin that breaks its contract; the first is the usual one.",
 )
+@click.option("--realtime", is_flag=True, help="Run before all that has no real-time priority, or not at all.")
 @common.file_option
 @common.plugin_dir_option
 @common.sysroot_option
@@ -90,6 +91,7 @@ def run(
     for_: int | None,
     locked: bool,  # noqa: FBT001  (click hands options over by name)
     on_breach: str | None,
+    realtime: bool,  # noqa: FBT001  (as above)
     file: str | None,
     plugin_dirs: tuple[str, ...],
     sysroot: str | None,
@@ -108,6 +110,8 @@ def run(
     )
     if isinstance(backends, int):
         return backends
+    if realtime and (refused := _refused_realtime()):
+        return refused
     gc.enable()
     several = len(backends) > 1
     line = StatusLine()
@@ -119,6 +123,7 @@ def run(
     started = time.monotonic()
     for running in runs:
         stop.prepare(running)
+    gc.collect()  # what the check has left, before anything has a deadline
     for running in runs:
         if not stop.asked.is_set():
             common.say(f"running {running.plan.mountpoint}: {running.plan.chain}")
@@ -155,6 +160,19 @@ def _backends(
     for each in backends:
         common.show(each.plan.warnings)
     return backends
+
+
+def _refused_realtime() -> int:
+    """Give this process real-time priority, to its end; the exit code where the system refuses it."""
+    from meter.contracts.spans import Words  # light; a run without the option needs neither
+    from meter.core import realtime
+
+    words = ["meter", "run", "--realtime"]
+    try:
+        realtime.enter()
+    except OSError as error:
+        return common.fail([realtime.refused(error, (Words(words).span(2),))], words)
+    return common.OK
 
 
 def _told(tally: Tally) -> str:
@@ -210,9 +228,14 @@ class _Stop:
 def _wait(runs: list[Running], stopped: threading.Event, for_ns: int | None, line: StatusLine) -> None:
     """Return when stopped, when the time is over, when a breach ends the run, or when nobody has anything to do."""
     end = None if for_ns is None else time.monotonic() + for_ns / 1e9
+    settled = False
     while not (stopped.is_set() or any(run.halted for run in runs) or all(run.ended for run in runs)):
         remaining = 0.5 if end is None else min(0.5, end - time.monotonic())
         if remaining <= 0:
             return
         stopped.wait(remaining)
         line.renew()
+        if not settled and all(run.tally().rows for run in runs):
+            # Modules, plans and what filters have prepared stay to the end: no later collection goes through them.
+            settled = True
+            gc.freeze()
