@@ -99,7 +99,9 @@ class Block:
         if masks is None:
             masks = (None,) * len(parts)
         if not sealed:
-            ts, since, parts = _sealed(ts), _sealed(since), tuple([_sealed(part) for part in parts])
+            # Times are most often those of another block.
+            ts, since = ts if is_sealed(ts) else _sealed(ts), since if is_sealed(since) else _sealed(since)
+            parts = tuple([_sealed(part) for part in parts])
             masks = tuple([mask if mask is None else _sealed(mask) for mask in masks])
         self.layout: Final = layout
         self.ts: Final = ts
@@ -365,6 +367,11 @@ def _places(layout: Layout, metric: str) -> Sequence[Place | tuple[int, Array]]:
 
 def _take(matrix: Array, columns: slice | tuple[int, ...] | Array) -> Array:
     return matrix[:, columns] if isinstance(columns, slice) else _read_only(matrix.take(columns, axis=1))
+
+
+def is_sealed(array: Array) -> bool:
+    """Whether an array is one of a block; `Block.flaw` looks closer."""
+    return array.base is not None and not array.flags.writeable
 
 
 def _sealed(array: Array) -> Array:
