@@ -139,8 +139,9 @@ class Chain:
         """Blocks that it gives, verified as the engine does."""
         found = list(blocks)
         for block in found:
-            self.element.verify(block)
+            self.element.accept(block, closely=True)
             assert block.rows
+        self.element.end()
         return found
 
     def finish(self) -> list[Block]:

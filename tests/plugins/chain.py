@@ -18,6 +18,8 @@ from meter.core.bind import Bound, bind
 from meter.core.keys import KeySet, Metric
 from meter.core.plugin import Context, Missing
 from meter.core.readings import Columns, Declared, Row
+from meter.core.sampling import Sampler
+from meter.core.scrutiny import Given, verify_gaps, verify_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,6 +69,16 @@ def refusals(metrics: Sequence[str], *words: str) -> list[str]:
     return [found.code for found in checked(metrics, *words).diagnostics if found.level == "error"]
 
 
+def looked_at(blocks: Iterable[Block]) -> None:
+    """Verify blocks as the engine does, all of them closely."""
+    together = Given()
+    for block in blocks:
+        block.verify()
+        verify_spans("test", block)
+        verify_gaps("test", block, Sampler())
+        together.add("test", block, closely=True)
+
+
 class Element:
     """One started plugin with its resolved rules."""
 
@@ -96,8 +108,8 @@ class Element:
         filter_: Filter = self.plugin
         given = list(filter_.run(bound.selections, block))
         promised = {key.name: key.metric for selection in bound.selections for key in selection.outputs}
+        looked_at(given)
         for made in given:
-            made.verify()
             assert made.rows
             assert all(promised[key.name] == key.metric for key in made.layout.keys)
         passing = [] if bound.passing is None else [block.select(bound.passing)]
@@ -106,8 +118,8 @@ class Element:
     def held(self, blocks: Iterable[Block]) -> list[Block]:
         """What a filter gives of what it held back, which must be what its rules promised on some layout."""
         given = [made for made in blocks if made.rows]
+        looked_at(given)
         for made in given:
-            made.verify()
             assert all(key.metric in self.promised[key.name] for key in made.layout.keys)
         return given
 

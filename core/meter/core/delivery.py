@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meter.core.batch import Anchor, Batch, Block
     from meter.core.elements import OutputElement
     from meter.core.faults import Faults
+    from meter.core.scrutiny import Imprint
 
 BACK_OFF_S: Final = tuple(min(0.05 * 2**attempt, 5.0) for attempt in range(8))
 """The pause after each attempt; the last one stands for all that follow."""
@@ -176,6 +177,7 @@ class Delivery:
         """Write a batch; whether it is delivered."""
         output.writing_since = time.monotonic_ns()
         output.writes += 1
+        imprints = output.imprints(batch)
         try:
             output.output.write(batch)
         except Gone:
@@ -194,11 +196,21 @@ class Delivery:
             output.attempts = 0
             output.points += batch.points
             output.failing = False
+            self._untouched(output, imprints)
             return True
         finally:
             output.writing_since = None
             output.hangs = False
         return False
+
+    def _untouched(self, output: OutputElement, imprints: list[Imprint]) -> None:
+        """Whether a batch is what it was before the output had it: others read it, too."""
+        try:
+            for imprint in imprints:
+                imprint.verify(output.label)
+        except ContractBreach as breach:
+            output.sampler.suspect = True
+            output.live = self._faults.breached(output.label, breach)
 
     def _again(self, output: OutputElement) -> bool:
         """Pause after a write that failed; whether there is time for another one."""

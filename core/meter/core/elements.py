@@ -15,6 +15,7 @@ from meter.contracts.rules import PLACEHOLDER
 from meter.core.breach import ContractBreach
 from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
+from meter.core.sampling import Sampler
 from meter.core.silence import Silence
 from meter.core.state import PROMPT_NS, FilterState, OutputState, SourceState, no_lateness, place_of
 
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
     from meter.contracts.rules import Rule, WorstQuality
     from meter.contracts.variants import Variant
-    from meter.core.batch import Block
+    from meter.core.batch import Batch, Block
     from meter.core.bind import Bound
     from meter.core.keys import Entity, Key, Metric
     from meter.core.layout import Layout
     from meter.core.plugin import Filter, Output, Recover, Source
+    from meter.core.scrutiny import Given, Imprint
 
 PATIENCE_S: Final = 1.0
 """How long the chain waits in all for room in one queue, until that is half empty again."""
@@ -135,6 +137,8 @@ class FilterElement:
         """Series that were promised on layouts that are forgotten; the oldest ones are forgotten too."""
         self.verified: dict[Layout, None] = {}
         """Layouts that hold nothing else; the oldest ones are forgotten."""
+        self.sampler = Sampler()
+        self._given: Given | None = None
         self._results: list[Variant] | None = None
 
     def state(self) -> FilterState:
@@ -204,8 +208,43 @@ class FilterElement:
             self.filter.bind(bound.selections)
             _remember(self.told, layout, bound)
 
+    def end(self) -> None:
+        """A hand-over is through: what was given in it is forgotten."""
+        if self._given is not None:
+            self._given.clear()
+
+    def imprint(self, block: Block) -> Imprint | None:
+        """What a block holds before the filter gets it, where it is one that is looked at closely."""
+        if not self.sampler.due(block.layout):
+            return None
+        from meter.core.scrutiny import Imprint  # numpy, which is loaded when there is a block
+
+        return Imprint(block, self.sampler)
+
+    def accept(self, made: Block, of: Block | None = None, *, closely: bool = False) -> None:
+        """Whether a block that the filter gave is one that its contract promises.
+
+        Args: `of`, what it was made of, looked at `closely` or not; None where that was held back before.
+        Raises: ContractBreach.
+        """
+        self.verify(made)
+        if not made.rows:
+            return
+        if closely or (of is None and self.sampler.due(made.layout)):
+            closely = True
+            from meter.core.scrutiny import verify_gaps, verify_spans  # as in imprint
+
+            if of is None or made.ts is not of.ts or made.since is not of.since:
+                verify_spans(self.label, made)
+            verify_gaps(self.label, made, self.sampler)
+        if self._given is None:
+            from meter.core.scrutiny import Given  # as in imprint
+
+            self._given = Given()
+        self._given.add(self.label, made, closely=closely)
+
     def verify(self, block: Block) -> None:
-        """Whether a block is one that the rules promise, or a part of one.
+        """Whether a block has the series that the rules promise, or a part of them, in arrays of their types.
 
         Raises: ContractBreach.
         """
@@ -281,6 +320,7 @@ class OutputElement:
         self.points = 0
         """Values that were delivered, missing ones included."""
         self.violations = 0
+        self.sampler = Sampler()
         self.writing_since: int | None = None
         self.hangs = False
         self.patience_s = PATIENCE_S
@@ -334,6 +374,14 @@ class OutputElement:
             layout = block.layout.restrict(keys) if len(keys) else None
             _remember(self.routes, block.layout, layout)
         return None if layout is None else block.select(layout)
+
+    def imprints(self, batch: Batch) -> list[Imprint]:
+        """What the blocks of a batch hold before the output gets it, where it is one that is looked at closely."""
+        if not self.sampler.due(batch.blocks[0].layout):
+            return []
+        from meter.core.scrutiny import Imprint  # numpy, which is loaded when there is a batch
+
+        return [Imprint(block, self.sampler) for block in batch.blocks]
 
     def parts(self, block: Block) -> list[Block]:
         """The part of a block that the output takes, in blocks that it knows how to read."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.keys import KeyClash
+from meter.core.sampling import Sampler
 
 if TYPE_CHECKING:
     import threading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from meter.core.faults import Faults
     from meter.core.polling import Raw
     from meter.core.readings import Row
+    from meter.core.scrutiny import Imprint
 
 PIPELINE: Final = "pipeline"
 """The name of the chain itself in faults."""
@@ -58,6 +60,8 @@ class Pipeline:
         """The filter that runs, since when in monotonic nanoseconds."""
         self._named: tuple[str, int] | None = None
         """Of which call it was said that it hangs."""
+        self._samplers: dict[str, Sampler] = {}
+        """By source."""
         self._delivery = delivery
         self._faults = faults
         self._quarantine = quarantine
@@ -86,6 +90,7 @@ class Pipeline:
             if filter_.live:
                 self.busy = (filter_.label, time.monotonic_ns())
                 held = self._held(filter_, "finish", filter_.filter.finish)
+                filter_.end()
                 self._delivery.deliver(self._chain(held, place + 1), anchor)
         self._delivery.close()
 
@@ -119,11 +124,34 @@ class Pipeline:
                 if not self._faults.breached(label, ContractBreach(label, "provides.metrics", "block", **facts)):
                     self._quarantine(label)
             else:
-                self.points[label] += _points(built)
-                blocks += built
+                sound = self._sound(label, built)
+                self.points[label] += _points(sound)
+                blocks += sound
         self.rows += sum(block.rows for block in blocks)
         self.gaps += sum(int(mask.sum()) for block in blocks for mask in block.masks if mask is not None)
         return blocks
+
+    def _sound(self, label: str, built: Iterable[Block]) -> list[Block]:
+        """What a source gave, without what cannot be; where it is not to go on, nothing."""
+        from meter.core.scrutiny import verify_deltas, without_negative  # numpy
+
+        sampler = self._samplers.get(label)
+        if sampler is None:
+            sampler = self._samplers[label] = Sampler()
+        out = []
+        for block in built:
+            sound = block
+            if sampler.due(block.layout):
+                try:
+                    verify_deltas(label, block, sampler)
+                except ContractBreach as breach:
+                    sampler.suspect = True
+                    if not self._faults.breached(label, breach):
+                        self._quarantine(label)
+                        return []
+                    sound = without_negative(block, breach.detail)
+            out.append(sound)
+        return out
 
     def _chain(self, blocks: list[Block], begin: int, watermark: int | None = None) -> list[Block]:
         """Run blocks through the filters from one on; no row older than the watermark follows."""
@@ -135,6 +163,7 @@ class Pipeline:
             blocks = [out for block in blocks for out in self._hop(filter_, block)]
             if watermark is not None and filter_.live:
                 blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, watermark))
+            filter_.end()
             filter_.spent_ns += time.monotonic_ns() - begun
         self.busy = None
         return blocks
@@ -156,12 +185,13 @@ class Pipeline:
         """What the rules of a filter mean to a block."""
         bound, breach = filter_.bound(block.layout)
         if breach is not None and filter_.live:
-            filter_.live = self._faults.breached(filter_.label, breach)
+            self._breached(filter_, breach)
         return bound
 
     def _through(self, filter_: FilterElement, bound: Bound, block: Block, passing: Block | None) -> list[Block]:
         """What passes beside a filter together with what it gives of a block; alone where the filter fails."""
         phase = "bind"
+        imprint = filter_.imprint(block)
         try:
             filter_.tell(block.layout, bound)
             phase = "run"
@@ -171,8 +201,24 @@ class Pipeline:
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
             filter_.live = False
             self._faults.raised(filter_.label, phase, error)
-            return [] if passing is None else [passing]
-        return self._together(filter_, passing, given)
+            given = []
+        if imprint is not None and not self._untouched(filter_, imprint):
+            return []  # what passes lies in the same arrays
+        return self._together(filter_, passing, given, of=block, closely=imprint is not None)
+
+    def _untouched(self, filter_: FilterElement, imprint: Imprint) -> bool:
+        """Whether a block is still what it was before a filter had it."""
+        try:
+            imprint.verify(filter_.label)
+        except ContractBreach as breach:
+            self._breached(filter_, breach)
+            return False
+        return True
+
+    def _breached(self, filter_: FilterElement, breach: ContractBreach) -> None:
+        """A filter broke its contract: from now on all that it gives is looked at, or nothing comes of it any more."""
+        filter_.sampler.suspect = True
+        filter_.live = self._faults.breached(filter_.label, breach) and filter_.live
 
     def _held(self, filter_: FilterElement, phase: str, give: Callable[[], Iterable[Block]]) -> list[Block]:
         """What a filter gives of what it held back. One that fails is left out."""
@@ -184,22 +230,31 @@ class Pipeline:
             return []
         return self._together(filter_, None, given)
 
-    def _together(self, filter_: FilterElement, passing: Block | None, given: list[Block]) -> list[Block]:
+    def _together(
+        self,
+        filter_: FilterElement,
+        passing: Block | None,
+        given: list[Block],
+        *,
+        of: Block | None = None,
+        closely: bool = False,
+    ) -> list[Block]:
         """What passes beside a filter with what it gave: one block where the rows are the same.
 
         What breaks the contract is left out, and the filter with all that it gave here unless it may go on.
+        Args: `of`, the block that the filter had; `closely`, it is one that is looked at.
         """
         out: list[Block] = []
         whole = passing
         for made in given:
             try:
-                filter_.verify(made)
+                filter_.accept(made, of, closely=closely)
                 if whole is not None and made.ts is whole.ts and made.since is whole.since:
                     whole = _joined(filter_.label, whole, made)
                 elif made.rows:
                     out.append(made)
             except ContractBreach as breach:
-                filter_.live = self._faults.breached(filter_.label, breach)
+                self._breached(filter_, breach)
                 if not filter_.live:
                     return [] if passing is None else [passing]
         return out if whole is None else [whole, *out]
