@@ -14,8 +14,10 @@ from meter.contracts.request import from_words
 from meter.core import chain as core_chain
 from meter.core.batch import Block
 from meter.core.engine import Engine
+from meter.core.keys import Key, KeySet
 from meter.core.layout import Layout
 from meter.core.plugin import Filter, Output, Plugin, Recover, Source
+from meter.core.readings import Columns, ColumnSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -278,6 +280,217 @@ def more_times(selections: Sequence[Selection], block: Block) -> list[Block]:
 def twice(selections: Sequence[Selection], block: Block) -> list[Block]:
     """The same series twice in the same rows."""
     return [*again(selections, block), *again(selections, block)]
+
+
+def other_unit(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The series that is promised, in another unit."""
+    return [_as(selections, block, unit="kJ")]
+
+
+def other_kind(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """A total where a state is promised."""
+    return [_as(selections, block, kind="counter")]
+
+
+def other_type(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Whole numbers, and said to be."""
+    return [_as(selections, block, type="i64", values=np.ones((block.rows, 1), np.int64))]
+
+
+def other_series(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The metric that is promised, of somebody else."""
+    key = selections[0].outputs[0]
+    return [made(selections, block, layout=Layout.of([Key.make(key.metric, resource=("gpu", "7"))]))]
+
+
+def other_part(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """A layout in which the series is of another type than its metric."""
+    layout = Layout(KeySet(selections[0].outputs), ("i64",), (1,), ((0, 0),))
+    return [made(selections, block, layout=layout, values=np.ones((block.rows, 1), np.int64))]
+
+
+def _as(selections: Sequence[Selection], block: Block, values: Any = None, **field: Any) -> Block:
+    key = selections[0].outputs[0]
+    layout = Layout.of([Key(key.metric._replace(**field), key.resource, key.consumer, key.attributes)])
+    return made(selections, block, layout=layout, values=np.ones((block.rows, 1)) if values is None else values)
+
+
+def opened(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Below what it gives is a matrix that it makes writeable again."""
+    lie = made(selections, block)
+    assert lie.parts[0].base is not None
+    lie.parts[0].base.setflags(write=True)
+    return [lie]
+
+
+def backwards(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """A row that ends before it begins."""
+    return [made(selections, block, since=block.ts + 1)]
+
+
+def reversed_rows(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Two rows, the later one first."""
+    times = np.array([block.ts[0] + 1, block.ts[0]])
+    return [made(selections, block, ts=times, since=times, values=np.ones((2, 1)))]
+
+
+def same_time(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Two rows that end together."""
+    times = block.ts[[0, 0]]
+    return [made(selections, block, ts=times, since=times, values=np.ones((2, 1)))]
+
+
+def same_time_in_two_blocks(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """One value now, and one more for the same time."""
+    return [made(selections, block, ts=block.ts.copy()), made(selections, block, ts=block.ts.copy())]
+
+
+def same_time_in_two_layouts(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The same, the second time beside another series."""
+    layout = Layout.of(KeySet(key for selection in selections for key in selection.outputs))
+    both = made(selections, block, ts=block.ts.copy(), layout=layout, values=np.ones((block.rows, len(layout.keys))))
+    return [made(selections, block, ts=block.ts.copy()), both]
+
+
+def infinite(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """What is no measurement, and is not marked as missing."""
+    return [made(selections, block, values=np.full((block.rows, 1), np.inf))]
+
+
+def unmarked(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Nothing, and not marked as missing."""
+    return [made(selections, block, values=np.full((block.rows, 1), np.nan))]
+
+
+def number_in_a_gap(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Marked as missing, and whoever forgets to look at the marks reads a number."""
+    mask = np.ones((block.rows, 1), bool)
+    layout = Layout.of(selections[0].outputs)
+    return [Block(layout, block.ts, block.since, (np.full((block.rows, 1), 7.0),), (mask,))]
+
+
+def writes(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """Opens what it was given to read, writes to it, and closes it again."""
+    base = block.parts[-1].base
+    assert base is not None
+    base.setflags(write=True)
+    base[:] = 99.0
+    base.setflags(write=False)
+    return again(selections, block)
+
+
+def writes_and_raises(selections: Sequence[Selection], block: Block) -> list[Block]:
+    """The same, and then fails in another way."""
+    writes(selections, block)
+    raise RuntimeError("nothing to see here")
+
+
+def written(batch: Batch) -> None:
+    """An output that does the same."""
+    base = batch.blocks[0].parts[-1].base
+    assert base is not None
+    base.setflags(write=True)
+    base[:] = 99.0
+    base.setflags(write=False)
+
+
+# ------------------------------------------------------------------------------------------------ sources that lie
+
+
+def undeclared_metric(out: Readings) -> None:
+    """A metric that the contract does not have."""
+    out.emit("probe.valve", 1.0)
+
+
+def undeclared_kind(out: Readings) -> None:
+    """A kind of resource that the metric does not have."""
+    out.emit("probe.value", 1.0, resource="gpu", resource_id="0")
+
+
+def undeclared_attribute(out: Readings) -> None:
+    """An attribute that the metric does not have."""
+    out.emit("probe.value", 1.0, attributes={"mode": "user"})
+
+
+def undeclared_value(out: Readings) -> None:
+    """A value that the attribute does not have."""
+    out.emit("probe.mode", 1.0, attributes={"mode": "idle"})
+
+
+def no_attribute(out: Readings) -> None:
+    """A metric without the attribute that tells its series apart."""
+    out.emit("probe.mode", 1.0)
+
+
+def absent_id(out: Readings) -> None:
+    """Which one of many is not said."""
+    out.emit("probe.gpu", 1.0)
+
+
+def float_for_integer(out: Readings) -> None:
+    """A part of a whole number."""
+    out.emit("probe.count", 1.5)
+
+
+def below_zero(out: Readings) -> None:
+    """Less than an unsigned number can be."""
+    out.emit("probe.count", -1)
+
+
+def text_for_number(out: Readings) -> None:
+    """What is no number at all."""
+    out.emit("probe.value", "much")
+
+
+def same_key_twice(out: Readings) -> None:
+    """Two values of one series in one poll."""
+    out.emit("probe.value", 1.0)
+    out.emit("probe.value", 2.0)
+
+
+def same_key_in_two_rows(out: Readings) -> None:
+    """The same in two rows."""
+    out.row(out.columns([ColumnSpec("probe.value")]), [1.0])
+    out.row(out.columns([ColumnSpec("probe.value"), ColumnSpec("probe.count")]), [2.0, 1])
+
+
+def same_column_twice(out: Readings) -> None:
+    """The same in one row."""
+    out.columns([ColumnSpec("probe.value"), ColumnSpec("probe.value")])
+
+
+def short_row(out: Readings) -> None:
+    """Fewer values than columns."""
+    out.row(out.columns([ColumnSpec("probe.value")]), [])
+
+
+def forged_columns(out: Readings) -> None:
+    """Columns that it made by itself, in a unit of its own."""
+    metric_ = out.columns([ColumnSpec("probe.value")]).keys[0].metric
+    out.row(Columns((Key.make(metric_._replace(unit="kJ")),)), [1.0])
+
+
+def from_the_future(out: Readings) -> None:
+    """A row that begins after it ended."""
+    out.emit("probe.value", 1.0, since=out.ts + 1)
+
+
+def row_changed_afterwards(out: Readings) -> None:
+    """A row that it writes to after it was handed over."""
+    values: list[Any] = [1]
+    out.row(out.columns([ColumnSpec("probe.count")]), values)
+    values[0] = "one"
+
+
+def negative_delta(out: Readings) -> None:
+    """Less came than nothing."""
+    out.emit("probe.energy", -1.0)
+
+
+def negative_delta_of_integers(out: Readings) -> None:
+    """The same in whole numbers, beside others."""
+    out.emit("probe.steps", -1)
+    out.emit("probe.count", 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ chain

@@ -32,7 +32,6 @@ from tests.core.liars import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from meter.core.batch import Batch
@@ -468,101 +467,8 @@ class TestLifecycle:
         assert engine.tally().lost == 0
 
 
-def _undeclared_metric(out: Readings) -> None:
-    out.emit("probe.valve", 1.0)
-
-
-def _undeclared_kind(out: Readings) -> None:
-    out.emit("probe.value", 1.0, resource="gpu", resource_id="0")
-
-
-def _undeclared_attribute(out: Readings) -> None:
-    out.emit("probe.value", 1.0, attributes={"mode": "user"})
-
-
-def _undeclared_value(out: Readings) -> None:
-    out.emit("probe.mode", 1.0, attributes={"mode": "idle"})
-
-
-def _float_for_integer(out: Readings) -> None:
-    out.emit("probe.count", 1.5)
-
-
-def _same_key_twice(out: Readings) -> None:
-    out.emit("probe.value", 1.0)
-    out.emit("probe.value", 1.0)
-
-
-def _row_changed_afterwards(out: Readings) -> None:
-    values = [1]
-    out.row(out.columns([("probe.count",)]), values)  # type: ignore[list-item]
-    values[0] = "one"  # type: ignore[call-overload]
-
-
 class TestLiars:
     """Who breaks its contract is named with the clause and left out; nothing of the lie arrives."""
-
-    @pytest.mark.parametrize(
-        ("script", "clause"),
-        [
-            (_undeclared_metric, "provides.metrics"),
-            (_undeclared_kind, "provides.metrics.resource"),
-            (_undeclared_attribute, "provides.metrics.attributes"),
-            (_undeclared_value, "provides.metrics.attributes"),
-            (_float_for_integer, "provides.metrics.type"),
-            (_same_key_twice, "provides.metrics"),
-            (_row_changed_afterwards, "provides.metrics"),  # seen by the pipeline
-        ],
-    )
-    def test_a_source_that_lies(
-        self, tmp_path: Path, clock: Still, script: Callable[[Readings], None], clause: str
-    ) -> None:
-        """A breach of what it provides; the other source is complete."""
-        metrics = [
-            metric("probe.value"),
-            metric("probe.count", type_="u64"),
-            metric("probe.mode", more='attributes = { mode = ["user", "system"] }'),
-        ]
-        world.scripts["probe"] = script
-        engine = started(chain(tmp_path, source("probe", *metrics), source("other"), output()), clock)
-        engine.hand_over()
-        run(engine, clock)
-
-        assert {(fault.code, fault.instance, fault.clause) for fault in engine.faults} == {
-            ("E-BREACH", "probe", clause)
-        }
-        assert engine.failed
-        assert not element(engine, "probe").live
-        assert world.metrics() == {"other.value"}
-        assert len(world.rows()) == 2
-
-    @pytest.mark.parametrize(
-        "lie",
-        [
-            liars.foreign_layout,
-            liars.wrong_dtype,
-            liars.wrong_dtype_given,
-            liars.wrong_shape,
-            liars.wrong_shape_given,
-            liars.wrong_mask_given,
-            liars.writeable,
-            liars.other_times,
-            liars.more_times,
-            liars.twice,
-            liars.no_block,
-        ],
-    )
-    def test_a_filter_that_lies(self, tmp_path: Path, clock: Still, lie: Callable[..., Any]) -> None:
-        """A breach of what it gives; what passes beside it is complete."""
-        world.scripts["hop"] = lie
-        engine = started(chain(tmp_path, source(), filter_("hop", rule("probe.*", AGAIN)), output()), clock)
-        run(engine, clock)
-
-        fault = only(engine)
-        assert (fault.code, fault.instance, fault.clause) == ("E-BREACH", "hop", "needs.metrics.gives")
-        assert engine.failed
-        assert world.metrics() == {"probe.value"}
-        assert len(world.rows()) == 2
 
     def test_a_filter_that_changes_what_came_in(self, tmp_path: Path, clock: Still) -> None:
         """It cannot: times and values of a block are read-only, for good."""

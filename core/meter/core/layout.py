@@ -185,9 +185,11 @@ class Layout:
 
     def of_part(self, part: int) -> tuple[str, ...]:
         """Names of the metrics that have columns in a part, each once."""
-        return tuple(
-            dict.fromkeys(key.metric.name for key, at in zip(self.keys, self.address, strict=True) if at[0] == part)
-        )
+        found: tuple[str, ...] | None = self.plans.get(("metrics", part))
+        if found is None:
+            named = (key.metric.name for key, at in zip(self.keys, self.address, strict=True) if at[0] == part)
+            found = self.plans["metrics", part] = tuple(dict.fromkeys(named))
+        return found
 
     def place(self, metric: str) -> tuple[Place, ...]:
         """Where the columns of a metric lie, in the order of its keys; most often one slice of one part.

@@ -56,27 +56,28 @@ def _taken(matrix: Array, columns: _Columns, rows: slice) -> Array:
 class Imprint:
     """What a block holds before a plugin gets it into its hands."""
 
-    __slots__ = ("_arrays", "_before", "_metric")
+    __slots__ = ("_arrays", "_before")
 
     def __init__(self, block: Block, sampler: Sampler) -> None:
-        self._metric = ", ".join(block.layout.metrics)
-        arrays = [("ts", block.ts), ("since", block.since)]
+        metrics = block.layout.metrics
+        arrays = [("ts", block.ts, metrics), ("since", block.since, metrics)]
         for columns in _columns(block.layout):
-            arrays.append(("values", block.parts[columns.part]))
+            metrics = block.layout.of_part(columns.part)
+            arrays.append(("values", block.parts[columns.part], metrics))
             mask = block.masks[columns.part]
             if mask is not None:
-                arrays.append(("masks", mask))
-        self._arrays = [(name, array[sampler.rows(array.size)]) for name, array in arrays]
-        self._before = [array.tobytes() for _, array in self._arrays]
+                arrays.append(("masks", mask, metrics))
+        self._arrays = [(name, array[sampler.rows(array.size)], metrics) for name, array, metrics in arrays]
+        self._before = [array.tobytes() for _, array, _ in self._arrays]
 
     def verify(self, label: str) -> None:
         """Whether it still holds that.
 
         Raises: ContractBreach, the plugin has written to it.
         """
-        for (name, array), before in zip(self._arrays, self._before, strict=True):
+        for (name, array, metrics), before in zip(self._arrays, self._before, strict=True):
             if array.tobytes() != before:
-                raise ContractBreach(label, "needs.metrics", "touched", name=name, metric=self._metric)
+                raise ContractBreach(label, "needs.metrics", "touched", name=name, metric=", ".join(metrics))
 
 
 def verify_spans(label: str, block: Block) -> None:
