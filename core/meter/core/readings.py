@@ -327,12 +327,18 @@ class Readings:
             or too many.
         """
         keys = columns.keys
-        try:
-            self._comparable(columns, values, of)
-            start = self.since if since is None else self._span(since, keys[0].metric.name if keys else "")
-        except ContractBreach as breach:
-            self._broken(breach)
+        each = of not in ("", EACH)
+        unlike = columns.each is not each or type(of) is not str or len(values) != len(keys)
+        if unlike or columns.by != self._declared.label:
+            self._broken(self._unlike(columns, values, of))
             return
+        start = self.since
+        if since is not None:
+            try:
+                start = self._span(since, _named(keys))
+            except ContractBreach as breach:
+                self._broken(breach)
+                return
         try:
             # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
             if _PLAIN.issuperset(map(type, values)):
@@ -348,20 +354,17 @@ class Readings:
         if keys:
             self._rows.append(Row(columns, self.ts, start, values, of))
 
-    def _comparable(self, columns: Columns, values: Sequence[Any], of: str) -> None:
-        """Whether a row is one of the columns that it is said to be of.
-
-        Raises: ContractBreach.
-        """
-        keys, label = columns.keys, self._declared.label
+    def _unlike(self, columns: Columns, values: Sequence[Any], of: str) -> ContractBreach:
+        """The breach of a row that is none of the columns that it is said to be of."""
+        keys = columns.keys
+        label, metrics = self._declared.label, _named(keys)
         if columns.by != label:
-            raise ContractBreach(label, "provides.metrics", "columns", metric=_named(keys))
+            return ContractBreach(label, "provides.metrics", "columns", metric=metrics)
         if columns.each is not (of not in ("", EACH)) or type(of) is not str:
             what = "each-missing" if columns.each else "each-given"
-            raise ContractBreach(label, "provides.metrics", what, key=_said(keys), id=repr(of), metric=_named(keys))
-        if len(values) != len(keys):
-            facts = {"columns": str(len(keys)), "values": str(len(values)), "metric": _named(keys)}
-            raise ContractBreach(label, "provides.metrics", "row-length", **facts)
+            return ContractBreach(label, "provides.metrics", what, key=_said(keys), id=repr(of), metric=metrics)
+        facts = {"columns": str(len(keys)), "values": str(len(values)), "metric": metrics}
+        return ContractBreach(label, "provides.metrics", "row-length", **facts)
 
     def nothing(self, *metrics: str) -> None:
         """Say that these metrics, or all where none is named, have nothing to measure on this host now.
