@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from tests.contracts.build import SELECT, codes, faults, filter_, giving, metric, needing, output, rule, run, source
+from meter.contracts.editing.edits import applied
+from meter.contracts.reader import SHOWN
+from tests.contracts.build import (
+    SELECT,
+    at,
+    codes,
+    faults,
+    filter_,
+    giving,
+    metric,
+    needing,
+    output,
+    rule,
+    run,
+    shown,
+    source,
+)
 
 ENERGY = source("hw", metric("hw.energy", kind="delta", unit="J"))
 POWER = source("hw", metric("hw.energy", kind="delta", unit="J"), metric("hw.power", unit="W"))
@@ -66,6 +82,51 @@ class TestClauses:
         sink = output().replace('placement = "output"', 'placement = "recover"')
 
         assert codes(run("hw sink", ENERGY, sink)) == ["E-ROLE-COUNT"]
+
+
+class TestSeveralPlaces:
+    """One fault that shows in several places of a contract."""
+
+    RULES = "".join(rule(f"m{nth}", 'unit = "${config.unit}"') for nth in range(3))
+
+    def test_an_option_that_there_is_not_is_said_once(self) -> None:
+        """With every place, and mended in all of them."""
+        text = filter_(
+            "p",
+            self.RULES.replace("config.unit", "config.unti"),
+            rule("m3", 'unit = "${config.unit}"'),
+            more='[config.unit]\ntype = "unit"\n',
+        )
+        (fault,) = faults(text)
+
+        assert [at(shown(fault), text, nth, "contract.toml") for nth in range(3)] == ["unti"] * 3
+        assert fault.edit is not None
+        assert applied(text, fault.edit.changes) == text.replace("unti", "unit")
+
+    def test_a_misspelt_declaration_is_what_is_mended(self) -> None:
+        """Where nobody names it and several name what it was meant to be."""
+        text = filter_("p", self.RULES, more='[config.unti]\ntype = "unit"\n')
+        (fault,) = faults(text)
+
+        assert fault.edit is not None
+        assert applied(text, fault.edit.changes) == text.replace("unti", "unit")
+
+    def test_a_clause_in_several_tables_is_said_once(self) -> None:
+        """A misspelt one is mended in all of them."""
+        text = filter_("p", "".join(rule(f"m{nth}", "keps = false") for nth in range(3)))
+        (fault,) = faults(text)
+
+        assert len(fault.spans) == 3
+        assert fault.edit is not None
+        assert applied(text, fault.edit.changes) == text.replace("keps", "keeps")
+
+    def test_very_many_places_are_not_all_told(self) -> None:
+        """After so many of them the rest is not looked at, and that is said."""
+        text = filter_("p", "".join(rule(f"m{nth}", "keps = false") for nth in range(300)))
+        said = faults(text)
+
+        assert [each.code for each in said] == ["E-CLAUSE-UNKNOWN", "E-FILE"]
+        assert len(said[0].spans) == SHOWN
 
 
 class TestNeeds:

@@ -98,12 +98,15 @@ def _lines(diagnostic: Diagnostic) -> Iterator[str]:
         yield f"  help: {diagnostic.help}"
 
 
-def cut_short(found: Sequence[Diagnostic], path: str) -> Sequence[Diagnostic]:
-    """What is said about a file: where it is very much, the beginning, and at the next place that there is more."""
-    if len(found) <= MANY:
+def cut_short(found: Sequence[Diagnostic], path: str, *, whole: bool = True) -> Sequence[Diagnostic]:
+    """What is said about a file: where it is very much, the beginning, and at the next place that there is more.
+
+    Args: whole, whether the rest of the file was looked at.
+    """
+    if len(found) <= MANY and whole:
         return found
-    facts = {"path": path, "limit": str(MANY)}
-    return [*found[:MANY], Diagnostic(code="E-FILE", variant="errors", facts=facts, spans=found[MANY].spans[:1])]
+    facts, last = {"path": path, "limit": str(MANY)}, found[: MANY + 1][-1]
+    return [*found[:MANY], Diagnostic(code="E-FILE", variant="errors", facts=facts, spans=last.spans[:1])]
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -49,6 +50,16 @@ _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
 """What a whole number that no i64 holds has in it."""
 _CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
 _CLAIM: Final = re.compile(r"[a-z][a-z0-9-]*:\S+")
+
+SHOWN: Final = 12
+"""So many places are told of one fault."""
+_UNSAID: Final = {
+    "E-CONFIG-UNKNOWN": "clause",
+    "E-CONFIG-RANGE": "clause",
+    "E-CONFIG-TYPE": "clause",
+    "E-CLAUSE-UNKNOWN": "",
+}
+"""Codes that are said once of several places, each with the fact that its message does not have."""
 
 Path = tuple[str | int, ...]
 
@@ -232,6 +243,9 @@ class _Reader:
         self.source = source
         self.stem = stem
         self.found: list[Diagnostic] = []
+        self.said = 0
+        self.alike: dict[tuple[Any, ...], int] = {}
+        """The places in `found` of what may be said of several places of the document."""
         name = document.get("name")
         self.subject = (
             f"`{name}`" if isinstance(name, str) else language().phrase("text", "contract-in", path=source.file)
@@ -243,10 +257,17 @@ class _Reader:
     def say(
         self, code: str, span: Span, clause: str, variant: str = "", edit: Edit | None = None, /, **facts: str
     ) -> None:
-        """Note a diagnostic at a place of the document."""
+        """Note a diagnostic at a place of the document; what was said of another one is said of both."""
         facts = {"subject": self.subject, "clause": clause, **facts}
-        self.found.append(Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant, edit=edit))
-        if len(self.found) > MANY:
+        new = Diagnostic(code=code, facts=facts, spans=(span,), clause=clause, variant=variant, edit=edit)
+        key = (code, variant, tuple(sorted(pair for pair in facts.items() if pair[0] != _UNSAID.get(code))))
+        known = self.alike.setdefault(key, len(self.found)) if code in _UNSAID else len(self.found)
+        if known < len(self.found):
+            self.found[known] = _together(self.found[known], new)
+        else:
+            self.found.append(new)
+        self.said += 1
+        if self.said > MANY:
             raise _EnoughError
 
     def clauses(self) -> dict[str, Any]:
@@ -260,7 +281,7 @@ class _Reader:
         try:
             return self.whole()
         except _EnoughError:
-            return ReadContract(None, tuple(cut_short(self.found, self.source.file)))
+            return ReadContract(None, tuple(cut_short(self.found, self.source.file, whole=False)))
 
     def whole(self) -> ReadContract:
         """The same, unless there is too much wrong with it."""
@@ -449,7 +470,9 @@ class _Reader:
         if contract.placement == "source" and contract.config["interval"].type != "duration":
             self.misused(contract, Use(("config", "interval", "type"), "config.*.type", "interval", ("duration",)))
         self.constraints(contract)
-        for use in _named_options(contract):
+        uses = list(_named_options(contract))
+        named = Counter(use.option for use in uses)
+        for use in uses:
             if use.option not in contract.config:
                 near = nearest(use.option, contract.config)
                 declared = listed(sorted(contract.config))
@@ -458,6 +481,8 @@ class _Reader:
                 fits = (name for name, option in contract.config.items() if _takes(option.type, use.types))
                 meant = clear(use.option, fits)
                 edit = renamed(span, use.option, meant) if meant and not span.length - len(use.option) else None
+                if meant and not named[meant] and named[use.option] > 1:  # then the declaration is what is misspelt
+                    edit = renamed(self.source.mentions("config", meant), meant, use.option)
                 self.say("E-CONFIG-UNKNOWN", span, use.clause, variant, edit, **facts)
             elif not _takes(contract.config[use.option].type, use.types):
                 self.misused(contract, use)
@@ -662,6 +687,15 @@ def _named_options(contract: Contract) -> Iterator[Use]:
             for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
                 path = (*base, "attributes", attribute)
                 yield Use(path, "provides.metrics.attributes", name, ("list<*>",))
+
+
+def _together(first: Diagnostic, other: Diagnostic) -> Diagnostic:
+    """What is said of one place, said of another one, too; the edits of both mend both."""
+    spans = (*first.spans, *(span._replace(label=other.text("label")) for span in other.spans))
+    edit = first.edit
+    if edit is not None and other.edit is not None and other.edit != edit:
+        edit = evolve(edit, changes=(*edit.changes, *other.edit.changes)) if edit.facts == other.edit.facts else None
+    return evolve(first, spans=spans[:SHOWN], edit=edit if other.edit is not None else None)
 
 
 def _takes(type_: str, types: Iterable[str]) -> bool:
