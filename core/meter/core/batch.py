@@ -313,7 +313,10 @@ class Flaw(NamedTuple):
 
 def still_written(array: Array) -> bool:
     """Whether somebody can still write to what an array shows: through itself, or through what it is a view of."""
-    return array.flags.writeable or (array.base is not None and _still_written(array.base))
+    base: object = array.base
+    if type(base) is bytes:  # as what is built of rows: nothing makes these writeable
+        return False
+    return array.flags.writeable or (base is not None and _still_written(base))
 
 
 def _still_written(base: object) -> bool:
@@ -379,10 +382,12 @@ def _sealed(array: Array) -> Array:
 
     A view of what somebody else may write to is copied; its base must not become read-only.
     """
-    base = array.base
+    base: object = array.base
     if base is None:
-        array.setflags(write=False)
+        array.setflags(False)  # type: ignore[call-arg]  # numpy takes it; by name it costs twice as much, at every hop
         return array.view()
+    if type(base) is bytes or (isinstance(base, np.ndarray) and not (base.flags.writeable or array.flags.writeable)):
+        return array
     if _still_written(base):
         return _sealed(array.copy())
     array.setflags(write=False)
