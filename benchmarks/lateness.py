@@ -6,13 +6,10 @@ before, so its lateness counts from the first of them, and the others are missed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-GUARD: Final = 20
-"""A poll may seem early by this part of an interval: the deadlines are only known from the first poll."""
 
 
 class Lateness(NamedTuple):
@@ -36,8 +33,8 @@ class Lateness(NamedTuple):
 
 
 def tick_of(at_ns: int, first_ns: int, interval_ns: int) -> int:
-    """The number of the last deadline before a poll; that of the first one is 0."""
-    return (at_ns - first_ns + interval_ns // GUARD) // interval_ns
+    """The number of the last deadline before a poll; that of `first_ns` is 0."""
+    return (at_ns - first_ns) // interval_ns
 
 
 def lateness(times: Iterable[Sequence[int]], first_ns: int, interval_ns: int, begin_ns: int, end_ns: int) -> Lateness:

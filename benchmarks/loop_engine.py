@@ -1,4 +1,4 @@
-"""A mounted backend whose sources are `tick`, run as a script does it.
+"""A mounted backend whose sources are `tick`, with the engine that runs every mount.
 
 Usage: `python -m benchmarks.loop_engine FILE SECONDS [WARM_S]`: runs `/loop` of a mount file for WARM_S seconds, which
 do not count, then for SECONDS, and prints one JSON object about these:
@@ -18,14 +18,30 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from array import array
 from bisect import bisect
+from pathlib import Path
 
 from benchmarks.lateness import Lateness, lateness, tick_of
 from meter.core import Backend
+from meter.core.clock import MonotonicClock
+from meter.core.engine import Engine
 
 PLUGINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugins")
+
+
+class Told(MonotonicClock):
+    """The clock of the engine, which tells one of its deadlines; all others are whole intervals from it."""
+
+    deadline_ns = 0
+
+    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
+        """Return at the deadline, or before it when `wake` is set."""
+        if not self.deadline_ns:
+            self.deadline_ns = deadline_ns
+        super().sleep_until(deadline_ns, wake)
 
 
 def main(file: str, seconds: str, warm: str = "1") -> None:
@@ -33,29 +49,32 @@ def main(file: str, seconds: str, warm: str = "1") -> None:
     mounted = Backend.load("/loop", file=file, plugin_dirs=PLUGINS)
     ticks = [each["config"] for each in mounted.plan.document["plugins"] if each["plugin"] == "tick"]
     interval = int(ticks[0]["interval"])
-    running = mounted.running()
-    running.start()
-    running.wait(float(warm))
-    before, begin, spent = running.tally(), time.monotonic_ns(), time.process_time_ns()
-    running.wait(float(seconds))
+    clock = Told()
+    engine = Engine(mounted.plan.document, mounted.contracts, folder=Path(mounted.folder), clock=clock)
+    engine.start()
+    engine.go()
+    engine.ended.wait(float(warm))
+    tally, begin, spent = engine.tally(), time.monotonic_ns(), time.process_time_ns()
+    engine.ended.wait(float(seconds))
     spent, end = time.process_time_ns() - spent, time.monotonic_ns()
-    tally = running.stop()
+    done = engine.stop()
     stopped = time.monotonic_ns()
     times = [_times(config["times"]) for config in ticks]
     first = min(times, key=lambda series: series[0])
     # The last poll of each source is that of the end, which has no deadline.
+    grid = (clock.deadline_ns, interval)
     bounds = [(series[bisect(series, begin) - 1], series[-2]) for series in times]
-    nominal = sum(tick_of(end, first[0], interval) - tick_of(begin, first[0], interval) for begin, end in bounds)
+    nominal = sum(tick_of(last, *grid) - tick_of(before, *grid) for before, last in bounds)
     document = {
-        **_told(lateness(times, first[0], interval, begin, end)),
-        "first": _told(lateness([first], first[0], interval, begin, end)),
+        **_told(lateness(times, *grid, begin, end)),
+        "first": _told(lateness([first], *grid, begin, end)),
         "cpu": 100 * spent / (end - begin),
-        "told_polls": tally.polls - before.polls - len(times),
-        "told_missed": tally.missed - before.missed,
+        "told_polls": done.polls - tally.polls - len(times),
+        "told_missed": done.missed - tally.missed,
         "told_nominal": nominal,
-        "rows": tally.rows,
-        "lost": tally.lost,
-        "faults": [fault.code for fault in running.faults],
+        "rows": done.rows,
+        "lost": done.lost,
+        "faults": [fault.code for fault in engine.faults],
         "stop_s": (stopped - end) / 1e9,
     }
     print(json.dumps(document))

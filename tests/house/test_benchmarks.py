@@ -195,13 +195,6 @@ def test_lateness_of_several_sources_is_put_together() -> None:
     assert found.max_us == 0.090
 
 
-def test_a_poll_may_seem_a_little_early() -> None:
-    """The first deadline is only known from a poll, which may itself have been late."""
-    found = lateness([[1000, 1098, 1200]], 1000, 100, 1000, 1300)
-
-    assert (found.nominal, found.polled) == (3, 3)
-
-
 def test_no_poll_at_all_has_no_lateness() -> None:
     """It is an error and not a figure."""
     with pytest.raises(ValueError, match="no poll between 1000 and 1200"):
