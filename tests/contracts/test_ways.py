@@ -263,7 +263,9 @@ def test_a_ring_of_what_is_read_shows_where_it_is_asked() -> None:
     document = one(run("meter ticks a b sink", POWER, TICKS, a, b, SINK, more=more, host=Assumed()), "E-CYCLE")
     words = "meter ticks a b sink"
     assert [pointed(document, words, more, place) for place in range(3)] == ['"a"', '"a.p"', '"b.n"']
-    assert document["help"] == "let one of them read something else: each makes what another one reads"
+    assert document["help"] == (
+        "each makes what another one reads: take `a.p` out of what `b` selects or `b.n` out of what `a` selects"
+    )
 
 
 def test_how_long_a_window_has_to_be() -> None:

@@ -28,7 +28,8 @@ class Case(NamedTuple):
     """One misconfiguration.
 
     `code` is empty where nothing is refused before a run: `running` says then what is seen while running, and `test` is
-    the test that shows it. `bad` and `good` are answers of the host.
+    the test that shows it. `bad` and `good` are answers of the host. `mended` are the changes of somebody who reads
+    nothing but the help: old and new text.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Case(NamedTuple):
     links: tuple[str, ...]
     code: str = ""
     points: str = ""
+    mended: tuple[tuple[str, str], ...] = ()
     running: str = ""
     tests: tuple[str, ...] = ()
     bad: Mapping[str, str] = {}
@@ -68,7 +70,7 @@ def cases() -> tuple[Case, ...]:
     document = tomllib.loads((FOLDER / "cases.toml").read_text(encoding="utf-8"))
     found = []
     for name, says in document.items():
-        lists: dict[str, Any] = {key: tuple(says.get(key, ())) for key in ("links", "tests")}
+        lists: dict[str, Any] = {key: tuple(says.get(key, ())) for key in ("links", "tests", "mended")}
         found.append(Case(id=name, **{**says, **lists}))
     return tuple(found)
 
@@ -77,6 +79,18 @@ def cases() -> tuple[Case, ...]:
 def shelf() -> Shelf:
     """The built-in plugins and those of the cases, read once."""
     return Shelf([str(PLUGINS)])
+
+
+def mended(case: Case, folder: Path) -> list[dict[str, Any]]:
+    """What is said of the bad one once it is changed as its help says."""
+    text = case.file("bad").read_text(encoding="utf-8")
+    for old, new in case.mended:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file = folder / "meter.toml"
+    file.write_text(text, encoding="utf-8")
+    with contextlib.chdir(FOLDER):
+        return Mounts(str(file), shelf=shelf(), host=case.host("good")).check_all(None)[1]
 
 
 def result(case: Case, twin: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.misconfig.__main__ import PAGE, put
-from tests.misconfig.cases import FOLDER, Case, cases, result
+from tests.misconfig.cases import FOLDER, Case, cases, mended, result
 
 NUMBERS = (1, 2, 5, 6, 8, 10, 11, 12, 13, 15, 17, 18, 20, 22, 23, 25, 26, 28, 31, 32, 33, 34, 36, 38)
 OURS = (1, 4, 5, 6, 7, 10, 11, 12, 14, 16, 17, 18, 19, 21, 22, 23)
@@ -52,6 +52,24 @@ def test_the_good_twin_passes(case: Case) -> None:
     plans, found = result(case, "good")
     assert [each["message"] for each in found] == []
     assert plans
+
+
+def test_every_case_is_mended_by_its_help_or_on_the_host() -> None:
+    """What the file itself cannot mend is a matter of the host."""
+    assert {case.id for case in cases() if case.code and not case.mended} == {
+        case.id for case in cases() if case.code == "E-HOST"
+    }
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in cases() if case.mended])
+def test_who_reads_only_the_help_mends_it(case: Case, tmp_path: Path) -> None:
+    """Each new word is one that is told, and with these changes nothing is said any more."""
+    [diagnostic] = result(case, "bad")[1]
+    told = f"{diagnostic['message']}\n{diagnostic['help']}"
+    for old, new in case.mended:
+        known, words = (set(re.findall(r"[\w.{}=*!|$-]*\w[\w.{}=*!|$-]*", text)) for text in (old, new))
+        assert [word for word in sorted(words - known) if word not in told] == []
+    assert [each["message"] for each in mended(case, tmp_path)] == []
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in cases() if case.tests])

@@ -499,7 +499,7 @@ def _cycle(
     others = dict.fromkeys(best[pair].by or best[pair].reader for pair in pairs if pair not in asked)
     variant = ""
     if all(best[pair].reader for pair in pairs):
-        variant = "flow"
+        variant, facts["way"] = "flow", _unread([(best[pair], by_label[best[pair].reader]) for pair in pairs])
     elif asked and others:
         variant = "asked"
         facts |= {"first": asked[0][0], "then": asked[0][1], "others": listed(others)}
@@ -513,6 +513,18 @@ def _cycle(
         notes=notes,
         variant=variant,
     )
+
+
+def _unread(edges: Iterable[tuple[Edge, Instance]]) -> str:
+    """What to take out of whose selection so that a ring of reads is none; each edge with its reader."""
+    say = language().phrase
+    items = []
+    for edge, reader in edges:
+        for compiled in reader.rules:
+            if compiled.place == edge.place and compiled.asked and compiled.formula is None and edge.item >= 0:
+                text = compiled.rule.select[edge.item].text
+                items.append(say("text", "ring", "text", "item", item=text, reader=reader.label))
+    return say("text", "ring", "text", "items" if items else "", items=" or ".join(dict.fromkeys(items)))
 
 
 def _read(edge: Edge, reader: Instance, request: Request) -> Span:
