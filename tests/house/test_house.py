@@ -136,6 +136,17 @@ def test_a_run_from_a_valid_lock_reads_no_contract(meter: Meter) -> None:
     assert (meter.work / "host.csv").read_text().count("\n") > 1
 
 
+def test_windows_import_nothing_when_they_end(meter: Meter) -> None:
+    """What a chain needs is there with its first batch: an import is a pause, such as of numpy.ma by np.unique."""
+    windows = ("aggregate", "metrics=system.cpu.time", "function=sum", "window=50ms")
+    meter.run("mount", "/host", "cpu", "interval=10ms", *windows, "csv", "path=a.csv")
+    meter.run("run", "/host", "--for", "300ms")
+
+    assert (meter.work / "a.csv").read_text().count("\n") > 1
+    assert "numpy" in meter.loaded()
+    assert among(("numpy.ma",), meter.loaded()) == []
+
+
 def test_a_measured_command_is_spawned_before_numpy_is_loaded(meter: Meter) -> None:
     """With a cached plan nothing heavy runs before the command, so that little of meter is in its measurement."""
     meter.run("exec", "--", "true")

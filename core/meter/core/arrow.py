@@ -361,7 +361,7 @@ class _Table:
     def _rows(self, begin: int, end: int) -> Iterable[tuple[int, int]]:
         """Cells of one span as rows: no series is twice in one."""
         own = self.series[begin:end]
-        if len(np.unique(own)) == len(own):
+        if len(set(own.tolist())) == len(own):  # np.unique would import numpy.ma
             yield begin, end
             return
         seen: set[int] = set()
