@@ -267,6 +267,21 @@ def test_several_mistakes_are_said_at_once(sandbox: Sandbox) -> None:
     assert sandbox.files() == {}
 
 
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        (("cpu", "intervall=1s", "C@V", "csv", "path=x.csv"), ["E-CONFIG-UNKNOWN", "E-NAME"]),
+        (("cpuu", "C@V", "path=x.csv"), ["E-PLUGIN-UNKNOWN", "E-NAME"]),
+        (("cpu", "interval=soon", "load#cpu", "csv", "path=x.csv"), ["E-CONFIG-TYPE", "E-LABEL-CLASH"]),
+        (("cpu", "interval=soon", "csv", "path=x.csv", "--durability", "ever"), ["E-CONFIG-TYPE", "E-CLAUSE-TYPE"]),
+        (("path=x.csv", "cpu"), ["E-OPTION"]),
+    ],
+)
+def test_a_word_that_is_none_hides_no_other_mistake(sandbox: Sandbox, words: tuple[str, ...], codes: list[str]) -> None:
+    """And nothing is said that may only follow from it, such as that there is no output."""
+    assert sorted(sandbox.meter("mount", "/host", *words).codes) == sorted(codes)
+
+
 def test_mounts_come_and_go_and_comments_stay(sandbox: Sandbox) -> None:
     """Mounting and unmounting again gives back the mount file as it was, comments and all; the lock forgets it."""
     text = '# by hand\n[mounts."/mine"] # stays\nplugins = ["cpu", "csv"]\nconfig.csv.path = "mine.csv"\n'

@@ -40,6 +40,11 @@ class Checked:
     plan: Plan | None
     diagnostics: tuple[Diagnostic, ...]
 
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The errors alone."""
+        return [diagnostic for diagnostic in self.diagnostics if diagnostic.level == "error"]
+
     def require(self) -> Plan:
         """The plan.
 

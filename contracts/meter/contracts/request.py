@@ -157,8 +157,9 @@ def read_words(words: Sequence[str], place: words_.Place) -> Told:
     """
     spoken, found = words_.parse(words, place)
     plugins = tuple(Asked(text=each.text, name=each.name, label=each.label, span=each.span) for each in spoken)
-    config = {
-        each.label: {
+    config: dict[str, Mapping[str, Given]] = {}
+    for each in spoken:
+        table = {
             name: Given(
                 raw=tuple(word.value for word in values),
                 words=True,
@@ -167,8 +168,7 @@ def read_words(words: Sequence[str], place: words_.Place) -> Told:
             )
             for name, values in each.options.items()
         }
-        for each in spoken
-    }
+        config.setdefault(each.label, table)
     return Told(plugins=plugins, config=config, diagnostics=tuple(found))
 
 
@@ -186,6 +186,21 @@ def from_words(
         count them. `asks` are those among them that stand for other words of a request; those of `optional` are
         plugins and options, too, and those of `order` are separated by commas.
     """
+    request, diagnostics = _of_words(mountpoint, words, before, asks)
+    if any(diagnostic.level == "error" for diagnostic in diagnostics):
+        return None, list(cut_short(diagnostics, COMMAND_LINE))
+    return request, diagnostics
+
+
+def rest_of_words(mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks = NONE) -> Request:
+    """What can be told of words with which something is wrong: to say what else is, never to be mounted."""
+    return _of_words(mountpoint, words, before, asks)[0]
+
+
+def _of_words(
+    mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks
+) -> tuple[Request, list[Diagnostic]]:
+    """The request of some words without what is wrong with them, and that."""
     mountpoint = keynames.tidy(mountpoint)
     line = Words([*before, *words])
     span = line.span(len(before) - 1)
@@ -206,17 +221,26 @@ def from_words(
     durability = next(iter(values["durability"]), None)
     if durability is not None:
         diagnostics += _promise(durability, places["durability"][0], mountpoint)
-    if any(diagnostic.level == "error" for diagnostic in diagnostics):
-        return None, list(cut_short(diagnostics, COMMAND_LINE))
+    unread = {("mountpoint",)} if fault is not None else set[At]()
+    if any(diagnostic.level == "error" for diagnostic in (*told.diagnostics, *optional.diagnostics)):
+        unread |= {("plugins",), ("config",)}
+    if not all(METRIC.fullmatch(text) for text in values["want"]):
+        unread.add(("want",))
+    if durability is not None and durability not in language().values("durability"):
+        unread.add(("durability",))
     labels = dict.fromkeys((*told.config, *optional.config))
+    first: dict[str, Asked] = {}
+    for asked in (*told.plugins, *optional.plugins):
+        first.setdefault(asked.label, asked)
     request = Request(
         mountpoint=mountpoint,
-        plugins=told.plugins,
-        optional=optional.plugins,
+        plugins=tuple(asked for asked in told.plugins if first[asked.label] is asked),
+        optional=tuple(asked for asked in optional.plugins if first[asked.label] is asked or not unread),
+        unread=frozenset(unread),
         config={label: {**told.config.get(label, {}), **optional.config.get(label, {})} for label in labels},
-        want=values["want"],
+        want=tuple(text for text in values["want"] if METRIC.fullmatch(text)),
         prefer=values["prefer"],
-        durability=durability,
+        durability=None if ("durability",) in unread else durability,
         order=tuple(tuple(chain.split(",")) for chain in values["order"]),
         recommends=not values["recommends"],
         options=places,

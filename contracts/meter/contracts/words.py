@@ -57,28 +57,29 @@ def split_name(text: str, *, numbers: bool = False) -> tuple[str, str] | None:
 
 
 def parse(words: Sequence[str], place: Place) -> tuple[list[Spoken], list[Diagnostic]]:
-    """The instances that words ask for, and what is wrong with them.
+    """The instances that words ask for, without those whose word is none and the options behind it; and what is wrong.
 
     Of a plugin that is asked for several times without a label, the instances are numbered, through the whole line.
     """
     found: list[Diagnostic] = []
     spoken: list[Spoken] = []
+    options: dict[str, list[Value]] | None = None
     for word in _words(words, place, found):
         if word.is_plugin:
             named = split_name(word.text)
             if named is None:
                 variant = "" if split_name(word.text, numbers=True) is None else "number"
                 found.append(_fault("E-NAME", word.span, variant, name=word.text))
+                options = {}
             else:
-                spoken.append(Spoken(*named, word.text, word.span, {}))
-        elif not spoken:
+                options = {}
+                spoken.append(Spoken(*named, word.text, word.span, options))
+        elif options is None:
             found.append(_fault("E-OPTION", word.span, "first", word=word.text))
         else:
-            found += _options(word, spoken[-1].options)
-    if found:
-        return [], found
+            found += _options(word, options)
     spoken = _numbered(spoken)
-    return spoken, list(_clashes(spoken))
+    return spoken, [*found, *_clashes(spoken)]
 
 
 class _Piece(NamedTuple):

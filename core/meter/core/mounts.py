@@ -27,7 +27,7 @@ from meter.contracts.model import Contract, Source
 from meter.contracts.promises import another, clash
 from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.replacement.records import record
-from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words
+from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words, rest_of_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words
 from meter.core import drift, lock
 from meter.core.completed import remembered
@@ -267,8 +267,7 @@ class Mounts:
         rest = now.rest.get(mountpoint)
         if rest is None:
             return []
-        checked, _ = self.check(rest, now.catalogue[0])
-        return [each for each in checked.diagnostics if each.level == "error"]
+        return self.check(rest, now.catalogue[0])[0].errors
 
     def ready(self, mountpoints: Sequence[str], *, locked: bool = False, spans: Sequence[Span] = ()) -> list[Ready]:
         """The plans of some mountpoints, of all where none is named; `spans` say where each was named.
@@ -419,7 +418,8 @@ class Mounts:
                 raise ContractError([_fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
             request, found = from_words(mountpoint, words, before, asks)
             if request is None:
-                raise ContractError(found)
+                checked, _ = self.check(rest_of_words(mountpoint, words, before, asks), self.catalogue()[0])
+                raise ContractError(Once([*found, *checked.errors]).found)
             return self._add(text, request, None)
 
     def record_request(self, request: Request, body: Mapping[str, Any]) -> Ready:
