@@ -141,9 +141,9 @@ def configure(
                 facts = {"option": name, "instance": instance.label, **problem.facts}
                 span = value.locate(problem.at)
                 where = problem.narrowed(span, raw)._replace(hidden=problem.hidden)
-                fault = Diagnostic(code=problem.code, facts=facts, clause=f"config.{name}", variant=problem.variant)
-                spans = (where, contract.source.key("config", name))
-                found.append(evolve(fault, spans=spans, edit=problem.edit(span, raw)))
+                spans, clause = (where, contract.source.key("config", name)), f"config.{name}"
+                fault = Diagnostic(code=problem.code, facts=facts, spans=spans, clause=clause, variant=problem.variant)
+                found.append(evolve(fault, edit=problem.edit(span, raw)))
             else:
                 found += _other(instance, option, name, value, handed.get(name))
         elif name in handed:
