@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 THREADS = """
 import os
+import threading
 
 from meter.core.plugin import Source
 
@@ -28,9 +29,14 @@ from meter.core.plugin import Source
 class Plugin(Source):
     def poll(self, out):
         threads = [int(name) for name in os.listdir("/proc/self/task")]
-        out.emit("test.threads", sum(os.sched_getscheduler(each) != os.SCHED_FIFO for each in threads))
+        behind = [priority(each) for each in threads if each != threading.get_native_id()]
+        out.emit("test.threads", sum(not 0 < each < priority(0) for each in behind))
+
+
+def priority(thread):
+    return os.sched_getparam(thread).sched_priority if os.sched_getscheduler(thread) == os.SCHED_FIFO else 0
 """
-"""How many threads of the process have no real-time priority."""
+"""How many threads of the process, beside its own, have no real-time priority or are not behind it."""
 
 SCRIPT = """
 import os, sys, threading
@@ -104,7 +110,7 @@ def permitted(request: pytest.FixtureRequest) -> int | None:
 
 
 def test_every_thread_of_a_run_has_it(mounted: Sandbox, permitted: int | None) -> None:
-    """Those that poll, that of the chain, those of outputs, and the first one."""
+    """That of the chain, those of outputs and the first one; those that poll go before them."""
     run(mounted, *RUN, "--realtime", permitted=permitted).ok()
 
     assert {row["value"] for row in mounted.rows()} == {"0.0"}

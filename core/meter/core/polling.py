@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from meter.core import realtime
 from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.plugin import Gone, Retry
@@ -247,6 +248,7 @@ class Poller:
     def loop(self) -> None:
         """The thread: poll until the run ends, then once more; sooner, where no source is left."""
         try:
+            realtime.go_first()
             _exact_wake_ups(self._pollers.shortest_ns())
             self._run()
         except BaseException as error:  # noqa: BLE001  (as of a clock or a thread that cannot be had)

@@ -2,7 +2,8 @@
 
 A thread that polls alone would be a trap: another one that the kernel may preempt while it holds the interpreter's lock
 would keep it waiting for longer than without. So every thread of the process gets the priority; those that are started
-later inherit it (sched(7)).
+later inherit it (sched(7)). Those that poll go before the others: of two with one priority the second waits until the
+first one has nothing to do.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from meter.contracts.spans import Span
 
 PRIORITY: Final = 50
-"""Above all that has none, below the kernel's own threads that serve interrupts, where these have one."""
+"""Of threads that poll: above all that has none, not above the kernel's own threads that serve interrupts."""
 _ROUNDS: Final = 8
 """A thread may start others while the list of threads is gone through."""
 
 _Policy = tuple[int, int]
 _ORDINARY: Final = (os.SCHED_OTHER, 0)
-_WANTED: Final = (os.SCHED_FIFO, PRIORITY)
+_POLLING: Final = (os.SCHED_FIFO, PRIORITY)
+_WANTED: Final = (os.SCHED_FIFO, PRIORITY - 1)
+_GIVEN: Final = (_WANTED, _POLLING)
 
 _lock = threading.Lock()
 _runs = 0
@@ -57,6 +60,12 @@ def leave() -> None:
             _restore()
 
 
+def go_first() -> None:
+    """Let the calling thread go before the others, where `enter` has given them real-time priority."""
+    if _runs and _policy(0) == _WANTED:
+        _set(0, _POLLING)
+
+
 def refused(error: OSError, spans: tuple[Span, ...] = ()) -> Diagnostic:
     """Why `enter` was refused and what mends it; `spans` say where it was asked for."""
     from meter.contracts.diagnostics import Diagnostic  # the contract language: only a fault needs it
@@ -69,11 +78,12 @@ def _raise_all() -> None:
     own = threading.get_native_id()
     _before[own] = _policy(own) or _ORDINARY
     try:
+        _set(own, _POLLING)
         _set(own, _WANTED)
     except OSError:
         _before.clear()
         raise
-    for thread, policy in _others(lambda policy: policy != _WANTED):
+    for thread, policy in _others(lambda policy: policy not in _GIVEN):
         _before[thread] = policy
         with suppress(ProcessLookupError):  # it has ended
             _set(thread, _WANTED)
@@ -81,8 +91,8 @@ def _raise_all() -> None:
 
 def _restore() -> None:
     usual = next(iter(_before.values()))
-    if usual != _WANTED:
-        for thread, _ in _others(lambda policy: policy == _WANTED):
+    if usual not in _GIVEN:
+        for thread, _ in _others(lambda policy: policy in _GIVEN):
             # It has ended, or had a policy that this call cannot give.
             with suppress(OSError):
                 _set(thread, _before.get(thread, usual))
