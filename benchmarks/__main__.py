@@ -31,6 +31,7 @@ GROUPS: Final = {
     "hosts": "benchmarks.hosts",
     "engine": "benchmarks.engine",
     "batches": "benchmarks.batches",
+    "hops": "benchmarks.hops",
     "readings": "benchmarks.readings",
     "polling": "benchmarks.polling",
     "kilohertz": "benchmarks.kilohertz",

@@ -264,25 +264,29 @@ class Block:
         if flaw is not None:
             raise ValueError(f"{flaw.name} of {self.layout!r}: {flaw.got}, not {flaw.wanted or 'read-only'}")
 
-    def flaw(self) -> Flaw | None:
-        """The first of its arrays whose shape, type or read-only flag is not that of the layout; None where all are."""
+    def flaw(self, of: Block | None = None) -> Flaw | None:
+        """The first of its arrays whose shape, type or read-only flag is not that of the layout; None where all are.
+
+        Args: `of`, a block that was verified; times that are the same object as its are not verified again.
+        """
         layout, ts, since, parts, masks = self.layout, self.ts, self.since, self.parts, self.masks
         rows = len(ts)
         if not len(parts) == len(masks) == len(layout.widths):
             return Flaw("parts", f"{len(parts)}, {len(masks)}", str(len(layout.widths)))
-        if ts.shape != (rows,) or ts.dtype != _INT64 or still_written(ts):
-            return Flaw.of("ts", ts, _INT64, (rows,))
-        if since.shape != (rows,) or since.dtype != _INT64 or still_written(since):
-            return Flaw.of("since", since, _INT64, (rows,))
+        if of is None or ts is not of.ts or since is not of.since:
+            for name, array in (("ts", ts), ("since", since)):
+                if array.shape != (rows,) or array.dtype != _INT64 or still_written(array):
+                    return Flaw.of(name, array, _INT64, (rows,))
         for place, part in enumerate(parts):
-            shape, dtype = (rows, layout.widths[place]), DTYPES[layout.dtypes[place]]
-            if part.shape != shape or part.dtype != dtype or still_written(part):
-                return Flaw.of("values", part, dtype, shape, place)
+            dtype = DTYPES[layout.dtypes[place]]
+            if part.shape != (rows, layout.widths[place]) or part.dtype != dtype or still_written(part):
+                return Flaw.of("values", part, dtype, (rows, layout.widths[place]), place)
             mask = masks[place]
-            if mask is not None and (mask.shape != shape or mask.dtype != _BOOL or still_written(mask)):
-                return Flaw.of("masks", mask, _BOOL, shape, place)
-        if (self.ids is None) is layout.each or (self.ids is not None and len(self.ids) != rows):
-            return Flaw("ids", "0" if self.ids is None else str(len(self.ids)), str(rows if layout.each else 0))
+            if mask is not None and (mask.shape != part.shape or mask.dtype != _BOOL or still_written(mask)):
+                return Flaw.of("masks", mask, _BOOL, part.shape, place)
+        ids = self.ids
+        if (ids is None) is layout.each or (ids is not None and len(ids) != rows):
+            return Flaw("ids", "0" if ids is None else str(len(ids)), str(rows if layout.each else 0))
         return None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -314,6 +318,8 @@ class Flaw(NamedTuple):
 def still_written(array: Array) -> bool:
     """Whether somebody can still write to what an array shows: through itself, or through what it is a view of."""
     base: object = array.base
+    if type(base) is np.ndarray:  # the usual case
+        return base.flags.writeable or array.flags.writeable
     if type(base) is bytes:  # as what is built of rows: nothing makes these writeable
         return False
     return array.flags.writeable or (base is not None and _still_written(base))

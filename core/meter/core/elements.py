@@ -227,8 +227,8 @@ class FilterElement:
         Args: `of`, what it was made of, looked at `closely` or not; None where that was held back before.
         Raises: ContractBreach.
         """
-        self.verify(made)
-        if not made.rows:
+        self.verify(made, of)
+        if not len(made.ts):
             return
         if closely or (of is None and self.sampler.due(made.layout)):
             closely = True
@@ -243,9 +243,10 @@ class FilterElement:
             self._given = Given()
         self._given.add(self.label, made, closely=closely)
 
-    def verify(self, block: Block) -> None:
+    def verify(self, block: Block, of: Block | None = None) -> None:
         """Whether a block has the series that the rules promise, or a part of them, in arrays of their types.
 
+        Args: `of`, as in accept.
         Raises: ContractBreach.
         """
         layout: Layout | None = getattr(block, "layout", None)
@@ -254,7 +255,7 @@ class FilterElement:
         if layout not in self.verified:
             self._promises(layout)
             _remember(self.verified, layout, None)
-        flaw = block.flaw()
+        flaw = block.flaw(of)
         if flaw is not None:
             metric = ", ".join(layout.metrics if flaw.part is None else layout.of_part(flaw.part))
             facts = {"name": flaw.name, "got": flaw.got, "wanted": flaw.wanted, "metric": metric}

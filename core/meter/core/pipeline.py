@@ -91,7 +91,7 @@ class Pipeline:
                 self.busy = (filter_.label, time.monotonic_ns())
                 held = self._held(filter_, "finish", filter_.filter.finish)
                 filter_.end()
-                self._delivery.deliver(self._chain(held, place + 1), anchor)
+                self._delivery.deliver(self.hops(held, place + 1), anchor)
         self._delivery.close()
 
     def look(self) -> None:
@@ -106,7 +106,7 @@ class Pipeline:
         watermark = raw.watermark
         if watermark is None:
             watermark = max((row.ts for _, rows in raw.rows for row in rows), default=None)
-        return self._chain(self._built(raw), 0, watermark)
+        return self.hops(self._built(raw), 0, watermark)
 
     def _built(self, raw: Raw) -> list[Block]:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
@@ -153,7 +153,7 @@ class Pipeline:
             out.append(sound)
         return out
 
-    def _chain(self, blocks: list[Block], begin: int, watermark: int | None = None) -> list[Block]:
+    def hops(self, blocks: list[Block], begin: int = 0, watermark: int | None = None) -> list[Block]:
         """Run blocks through the filters from one on; no row older than the watermark follows."""
         for filter_ in self.filters[begin:]:
             begun = time.monotonic_ns()

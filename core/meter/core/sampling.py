@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EVERY: Final = 17
 """A prime, so that layouts which take turns all get theirs."""
-CELLS: Final = 1 << 12
+CELLS: Final = 1 << 10
 """About so many cells of one matrix are looked at."""
 LAYOUTS: Final = 1 << 10
 """So many layouts are known to have been looked at; the oldest ones are forgotten."""

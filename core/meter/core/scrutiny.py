@@ -134,18 +134,21 @@ def _none(label: str, what: str, wrong: Array, values: Array, columns: _Columns)
 class Given:
     """The blocks that one plugin has given in one hand-over, in which no series has two values at one time."""
 
-    __slots__ = ("_blocks", "_ends", "_names")
+    __slots__ = ("_ends", "_first", "_more", "_names")
 
     def __init__(self) -> None:
-        self._blocks: dict[Layout, list[Block]] = {}
+        self._first: dict[Layout, Block] = {}
+        self._more: dict[Layout, list[Block]] = {}
+        """All blocks of the layouts that have several."""
         self._ends: dict[Layout, int] = {}
-        """The last time of each layout that has several blocks."""
+        """The last time of each of these."""
         self._names: dict[str, Layout] = {}
 
     def clear(self) -> None:
         """A new hand-over begins."""
-        if self._blocks:
-            self._blocks.clear()
+        self._first.clear()
+        if self._more or self._names:
+            self._more.clear()
             self._ends.clear()
             self._names.clear()
 
@@ -154,22 +157,29 @@ class Given:
 
         Raises: ContractBreach, a series has two values at one time.
         """
-        layout = block.layout
-        before = self._blocks.get(layout)
-        if before is None:
-            before = self._blocks[layout] = []
-        else:
-            end = self._ends.get(layout)
-            end = int(before[0].ts[-1]) if end is None else end
-            if block.ts[0] <= end:
-                _apart(label, layout.keys.names, block, before)
-            self._ends[layout] = max(end, int(block.ts[-1]))
+        first = self._first.setdefault(block.layout, block)
+        if first is not block:
+            self._again(label, first, block)
         if closely:
-            others = {self._names.setdefault(name, layout) for name in layout.keys.names} - {layout}
-            for other in others:
-                names = [name for name in layout.keys.names if self._names[name] is other]
-                _apart(label, names, block, self._blocks[other])
+            self._beside(label, block)
+
+    def _again(self, label: str, first: Block, block: Block) -> None:
+        """One more of a layout that others have; most often it begins after they have ended."""
+        layout = block.layout
+        before = self._more.setdefault(layout, [first])
+        end = self._ends.get(layout, int(first.ts[-1]))
+        if block.ts[0] <= end:
+            _apart(label, layout.keys.names, block, before)
+        self._ends[layout] = max(end, int(block.ts[-1]))
         before.append(block)
+
+    def _beside(self, label: str, block: Block) -> None:
+        """One more beside layouts that may have series of it."""
+        layout = block.layout
+        others = {self._names.setdefault(name, layout) for name in layout.keys.names} - {layout}
+        for other in others:
+            names = [name for name in layout.keys.names if self._names[name] is other]
+            _apart(label, names, block, self._more.get(other) or [self._first[other]])
 
 
 def _apart(label: str, names: Iterable[str], block: Block, others: Iterable[Block]) -> None:
