@@ -503,3 +503,60 @@ def test_the_least_value_is_said_at_once() -> None:
     slow = source("slow", more='config.interval = { type = "duration", default = "1s", min = "10ms" }')
     document = one(run("slow sink", slow, SINK, more="config.slow.interval = 0\n"), "E-CONFIG-TYPE")
     assert document["help"].endswith('the larger unit first; at least "10ms"')
+
+
+def test_one_filter_for_each_unit() -> None:
+    """A conversion has one unit: of metrics in two there are two, and both are written out."""
+    two = source("ticks", metric("a", unit="By", type_="u64"), metric("b", unit="s", type_="u64"))
+    document = one(run("ticks taker", two, CONVERT, taking('type = ["f64"]')), "E-FLOW-TYPE")
+    settings = (
+        'config.convert-1 = { metrics = ["a"], unit = "By" }',
+        'config.convert-2 = { metrics = ["b"], unit = "s" }',
+        'config.taker.metrics = ["*{type=f64}"]',
+    )
+    assert document["help"] == (
+        "put `convert#convert-1` and `convert#convert-2` before `taker` in `plugins`, and write "
+        + " and ".join(f"`{each}`" for each in settings)
+    )
+    words = "ticks convert#convert-1 convert#convert-2 taker"
+    assert run(words, two, CONVERT, taking('type = ["f64"]'), more="\n".join(settings)).plan is not None
+
+
+def test_one_filter_for_all_that_is_wrong_in_the_same_way() -> None:
+    """Deltas and counters are two diagnostics with one help, as one filter takes both."""
+    both = source("ticks", metric("a", kind="delta"), metric("b", kind="counter"))
+    helps = {each.help for each in run("ticks taker", both, NAMED_RATE, taking('kind = ["gauge"]')).diagnostics}
+    settings = ('config.rate.metrics = ["a", "b"]', 'config.taker.metrics = ["*{kind=gauge}"]')
+    assert helps == {
+        f"put `rate` before `taker` in `plugins`, and write `{settings[0]}` and `{settings[1]}`",
+    }
+    assert run("ticks rate taker", both, NAMED_RATE, taking('kind = ["gauge"]'), more="\n".join(settings)).plan
+
+
+def test_what_else_is_wrong_does_not_end_unread() -> None:
+    """A selection that mends one metric leaves out no other one that nobody else takes."""
+    both = source("ticks", metric("a", kind="delta"), metric("b", kind="counter"))
+    difference = filter_(
+        "difference", rule("${config.metrics}", 'kind = ["counter"]\ngives = { name = "${metric}.d", kind = "gauge" }'),
+        more='config.metrics = { type = "list<metric>" }',
+    )  # fmt: skip
+    found = run("ticks taker", both, difference, taking('kind = ["gauge"]')).diagnostics
+    [help_] = [each.help for each in found if "`b`" in each.message]
+    assert help_.endswith('`config.taker.metrics = ["*", "!b"]`')
+
+
+def test_a_filter_of_no_use() -> None:
+    """Where nothing is what a filter takes, no list of metrics is held out."""
+    rate = filter_(
+        "rate", rule("${config.metrics}", 'kind = ["delta", "counter"]\ngives = { name = "${metric}.r" }'),
+        more='config.metrics = { type = "list<metric>" }',
+    )  # fmt: skip
+    more = 'config.rate.metrics = ["*{kind=delta}"]\n'
+    document = one(run("meter rate sink", POWER, rate, SINK, more=more), "E-FLOW-EMPTY")
+    assert document["help"] == (
+        "nothing that reaches `rate` is `delta` or `counter`: leave `rate` out, or add a source that gives what it "
+        "takes"
+    )
+    two = source("meter", metric("power", unit="W"), metric("steps", kind="counter"))
+    document = one(run("meter rate sink", two, rate, SINK, more=more), "E-FLOW-EMPTY")
+    assert document["help"] == "metrics there are `steps`", "those alone that it can take"

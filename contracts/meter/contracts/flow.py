@@ -7,7 +7,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from attrs import evolve, field, frozen
@@ -167,8 +167,8 @@ class _Walk:
             self.made[instance.label, new.metric] = instance
             if new.metric not in doubtful and not self.unit(instance, compiled, new):
                 doubtful.add(new.metric)
-        for (rule, item, _, _), group in wrong.items():
-            self.fault(instance, instance.rules[rule], item, group)
+        for key in wrong:
+            self.fault(instance, wrong, key)
         for rule, pairs in merging.items():
             if not self.drops(instance, instance.rules[rule], pairs):
                 doubtful |= {variant.metric for variant in given[rule]}
@@ -273,7 +273,7 @@ class _Walk:
         part = min(parts[named[0]], key=lambda each: str(each.to_json()))
         way = filter_for(self.catalogue, part, "kind", kinds, commensurable)
         fault = Fault("kind", part.kind, kinds)
-        edit = self.mender().read(self.trouble(instance, compiled, named[0], fault, {part.metric: part}))
+        edit = self.mender().read(self.trouble(instance, compiled, named[0], fault, {part.metric: part}, {}))
         facts = {**diagnostic.facts, "filter": way}
         return evolve(diagnostic, facts=facts, variant="formula-filter", edit=edit) if way else diagnostic
 
@@ -438,16 +438,11 @@ class _Walk:
                 return False
         return True
 
-    def fault(
-        self,
-        instance: Instance,
-        compiled: Compiled,
-        item: int,
-        group: Sequence[tuple[Fault, Variant]],
-    ) -> None:
+    def fault(self, instance: Instance, wrong: Wrong, key: tuple[int, int, str, str]) -> None:
         """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
         if len(self.found) > MANY:
             return
+        compiled, item, group = instance.rules[key[0]], key[1], wrong[key]
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
         demanded = instance.contract.source.key("needs", "metrics", compiled.place, *fault.clause.split("."))
@@ -461,12 +456,14 @@ class _Walk:
         edit = None
         if fault.clause in ("unit", "type", "kind"):
             mender = self.mender()
-            trouble = self.trouble(instance, compiled, item, fault, parts)
+            trouble = self.trouble(instance, compiled, item, fault, parts, wrong)
+            alike = [pair for other, each in wrong.items() if other[:3] == key[:3] for pair in each]
+            wider = trouble._replace(metrics=frozenset(part.metric for _, part in alike))
             if fault.clause != "type":  # of a whole number beyond 2^53 a floating point number is another one
                 edit = mender.filtered(trouble)
             wanted = fault.wanted[:1] if fault.clause == "unit" else fault.wanted
             facts["wanted"] = " or ".join(f"`{word}`" for word in wanted)
-            facts["way"] = mender.told(trouble, metric=metric, wanted=facts["wanted"])
+            facts["way"] = mender.told(trouble, wider, metric=metric, wanted=facts["wanted"])
         if fault.clause == "unit":
             facts |= {"got": part.unit, "wanted": fault.wanted[0], "type": part.type}
             variant = ""
@@ -492,7 +489,13 @@ class _Walk:
         return Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
 
     def trouble(
-        self, instance: Instance, compiled: Compiled, item: int, fault: Fault, parts: Mapping[str, Variant]
+        self,
+        instance: Instance,
+        compiled: Compiled,
+        item: int,
+        fault: Fault,
+        parts: Mapping[str, Variant],
+        wrong: Wrong,
     ) -> Trouble:
         """What an instance cannot take, and what there is beside it in the chain."""
         makers = {part.origin: self.made.get((part.origin, part.metric)) for part in parts.values()}
@@ -508,7 +511,7 @@ class _Walk:
             labels=self.labels,
             filters=[each for each in self.instances if each.label in self.steps and each.rules],
             maker=source if source is not None and source.emits else None,
-            takers=self.takers(instance, parts),
+            takers=self.takers(instance, {part.metric for each in wrong.values() for _, part in each}),
         )
 
     def takers(self, instance: Instance, metrics: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -576,6 +579,7 @@ class _Walk:
             if variant.metric not in gone and instance.label not in variant.via and self.ranks[variant.origin] <= rank
         ]
         names = sorted({variant.metric for variant in live})
+        fit = sorted({variant.metric for variant in live if misfit(compiled.rule, variant) is None})
         named = [variant for variant in live if matches(selector.glob, variant.metric)]
         named.sort(key=lambda variant: str(variant.to_json()))  # not in the order that the sources were asked
         notes: tuple[str, ...] = ()
@@ -589,7 +593,7 @@ class _Walk:
         there = [] if named or absent or ended else list(givers(self.catalogue, selector))
         part, meant = corrected(selector, live, commensurable)
         near = language().phrase("text", "near", names=f"`{meant}`") + " " if meant else nearest(selector.glob, names)
-        some = listed(names[:6]) + (" …" if len(names) > 6 else "")
+        some = listed((fit or names)[:FEW]) + (" …" if len(fit or names) > FEW else "")
         span, edit = self.place(instance, compiled, item), None
         if compiled.asked:
             edit = self.rewritten(instance, compiled, item, meant) if meant else None
@@ -601,6 +605,8 @@ class _Walk:
             variant = "condition"
         elif ended and (settings := " and ".join(filter(None, (self.kept(gone[name], name) for name in ended)))):
             variant = "kept"
+        elif not variant and compiled.formula is None and not fit:
+            variant = "useless"
         if compiled.formula is not None and selector.glob not in names and selector.glob.partition("-")[0] in names:
             variant = "minus"
         self.say(
@@ -617,6 +623,7 @@ class _Walk:
             near=near,
             metrics=some,
             settings=settings,
+            wanted=" ".join(_demands(compiled.rule)),
         )
 
     def replaced(self, instance: Instance, compiled: Compiled, item: int, text: str) -> str:
@@ -748,6 +755,13 @@ def _says(variant: Variant) -> str:
         attributes=attributes_text(variant.attributes),
         origin=variant.origin,
     )
+
+
+def _demands(rule: Rule) -> Iterator[str]:
+    """What a rule takes, in backticks."""
+    for words in (rule.kind, rule.type, (rule.unit,) if rule.unit else ()):
+        if words:
+            yield " or ".join(f"`{word}`" for word in words)
 
 
 def _lacks(selector: Selector, lacks: tuple[str, tuple[str, ...]]) -> str:

@@ -41,7 +41,8 @@ class Trouble(NamedTuple):
 
     `clause` says what of them is wrong, `wanted` what it has to be; `live` is all that reaches the instance, `labels`
     are those of the chain. `filters` are those before the instance, `maker` is the source that gives all of the
-    metrics, if one does, and `takers` are those who take a metric, too, by its name.
+    metrics, if one does, and `takers` are those who take a metric, too, by its name:
+    of these and of all others that are wrong.
     """
 
     instance: Instance
@@ -86,6 +87,10 @@ class _Way:
     keeps: bool = True
     option: str = ""
     cost: tuple[Any, ...] = ()
+
+
+_Words = list[tuple[str, Mapping[str, Any]]]
+"""New instances, as `plugins` names them, with their options."""
 
 
 class Mender:
@@ -173,36 +178,76 @@ class Mender:
 
     # ------------------------------------------------------------------------------------------------------- words
 
-    def told(self, trouble: Trouble, **facts: str) -> str:
+    def told(self, trouble: Trouble, wider: Trouble, **facts: str) -> str:
         """What mends it, in the words of a request.
 
-        Args: facts, `metric` and `wanted` as the message has them.
+        Args: wider, all that the item took and that is wrong in the same clause, so that one filter may do for all;
+            facts, `metric` and `wanted` as the message has them.
         """
         facts["instance"] = trouble.instance.label
         facts["where"] = "" if self._request.document is None else f" {_say('where')}"
-        for way in self._existing(trouble):
-            if settings := self._settings_of(trouble, way):
-                return _say("there", **facts, filter=way.plugin, settings=" or ".join(settings))
-        leaves = self._leaving(trouble)
-        without = ""
-        if leaves is not None:
-            without = _say("without-drop" if leaves[0] else "without", **facts, filter=leaves[0], settings=leaves[1])
-        ways = sorted((way for way in self._ways(trouble) if self._takes(trouble, way)), key=lambda way: way.cost)
-        for way in ways:
-            if found := self._insertion(trouble, way):
-                if leaves is not None and not leaves[0] and found[1].endswith(leaves[1]):
-                    without = _say("without-same", **facts)
-                if leaves is not None and leaves[0] and leaves[0] in found[0]:
-                    without = ""
-                variant = "insert" if found[1] else "plain"
-                return _say(variant, **facts, filters=found[0], settings=found[1], without=without)
-        if ways:
+        if told := self._there(trouble, facts) or self._by_filter(wider, facts) or self._by_filter(trouble, facts):
+            return told
+        leaves, without = self._leaving(trouble), self._told_without(trouble, facts)
+        if ways := self._fitting(trouble):
             return _say("keep", **facts, filter=ways[0].plugin, without=without)
         if name := "" if self._scales(trouble) else self._named(trouble):
             return _say("some", **facts, filter=name, without=without)
         if leaves is not None:
             return _say("drop" if leaves[0] else "leave", **facts, filter=leaves[0], settings=leaves[1])
         return self._without_filter(trouble, facts)
+
+    def _there(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
+        """The filter that is there and makes of all of it what is wanted, and what is to be written."""
+        for way in self._existing(trouble):
+            if settings := self._settings_of(trouble, way):
+                return _say("there", **facts, filter=way.plugin, settings=" or ".join(settings))
+        return ""
+
+    def _by_filter(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
+        """The filter to put in that makes of all of it what is wanted, and all that is to be written."""
+        leaves = self._leaving(trouble)
+        for way, words in self._plans(trouble):
+            if found := self._insertion(trouble, way, words):
+                without = self._told_without(trouble, facts)
+                if leaves is not None and not leaves[0] and found[1].endswith(leaves[1]):
+                    without = _say("without-same", **facts)
+                if leaves is not None and leaves[0] and leaves[0] in found[0]:
+                    without = ""
+                variant = "insert" if found[1] else "plain"
+                return _say(variant, **facts, filters=found[0], settings=found[1], without=without)
+        return ""
+
+    def _plans(self, trouble: Trouble) -> Iterator[tuple[_Way, _Words]]:
+        """One filter for all of it, else one for each unit; with the words and options of the instances to put in."""
+        for way in self._fitting(trouble):
+            if asked := self._asked(way.plugin, trouble):
+                yield way, [(asked, way.options)]
+        units = sorted({part.unit for part in trouble.whole})
+        given: dict[Variant, Variant] = {}
+        words: _Words = []
+        for nth, unit in enumerate(units if 1 < len(units) <= _NAMED else (), start=1):
+            alike = frozenset(part.metric for part in trouble.whole if part.unit == unit)
+            group = trouble._replace(metrics=alike)
+            way_of = next(iter(self._fitting(group)), None)
+            label = "" if way_of is None else f"{way_of.plugin}-{nth}"
+            if way_of is None or label in trouble.labels or label in self._request.config:
+                return
+            words.append((f"{way_of.plugin}#{label}", way_of.options))
+            given.update(zip(group.whole, way_of.given, strict=True))
+        if words:
+            yield _Way(plugin="", given=tuple(given[part] for part in trouble.whole)), words
+
+    def _fitting(self, trouble: Trouble) -> list[_Way]:
+        """The filters that make of it what can be taken, those first that change the least."""
+        return sorted((way for way in self._ways(trouble) if self._takes(trouble, way)), key=lambda way: way.cost)
+
+    def _told_without(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
+        """How it is done without what is wrong, to stand behind something else; empty where nothing would be left."""
+        leaves = self._leaving(trouble)
+        if leaves is None:
+            return ""
+        return _say("without-drop" if leaves[0] else "without", **facts, filter=leaves[0], settings=leaves[1])
 
     def _without_filter(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
         """What mends it where neither a filter nor another selection does."""
@@ -231,13 +276,12 @@ class Mender:
         there = (each for each in there if not self._parts(each, trouble.texts))
         return sorted({variant.metric for variant in there})
 
-    def _insertion(self, trouble: Trouble, way: _Way) -> tuple[str, str] | None:
+    def _insertion(self, trouble: Trouble, way: _Way, words: _Words) -> tuple[str, str] | None:
         """The filters to put in, and what to write for it; None where that would not be enough."""
-        asked = self._asked(way.plugin, trouble)
-        if not asked:
+        if {variant.metric for variant in trouble.live}.intersection(new.metric for new in way.given):
             return None
-        filters = [asked]
-        settings = [setting(self._request, asked.rpartition("#")[2], way.options)] if way.options else []
+        filters = [asked for asked, _ in words]
+        settings = [setting(self._request, asked.rpartition("#")[2], options) for asked, options in words if options]
         texts = self._selection(trouble, way)
         if trouble.compiled.option and texts is not None:
             if texts != trouble.texts:
@@ -278,7 +322,7 @@ class Mender:
     @staticmethod
     def _only(trouble: Trouble, label: str) -> bool:
         """Whether nobody else takes the metrics but a filter and the instance."""
-        return all(labels <= {label} for labels in trouble.takers.values())
+        return all(trouble.takers.get(metric, frozenset()) <= {label} for metric in trouble.metrics)
 
     def _scales(self, trouble: Trouble) -> bool:
         """Whether only a factor or a summand is missing, so that a filter of another dimension is no help."""
@@ -428,8 +472,8 @@ class Mender:
     def _holds(self, trouble: Trouble, way: _Way | None, texts: Sequence[str]) -> bool:
         """Whether a selection takes what the filter gives, nothing that is wrong, and all else as before.
 
-        Other metrics that are wrong may be left out or not: what is said of them mends them. Each item has to mean
-        something still.
+        Other metrics that are wrong may be left out if somebody else takes them: what is said of them mends them. Each
+        item has to mean something still.
         """
         rule = trouble.compiled.rule
         made = way.given if way else ()
@@ -441,7 +485,8 @@ class Mender:
             if variant.metric in names:
                 continue
             sound = {part for part in before if not self._wrong(rule, part)}
-            if now != sound and (variant.metric in trouble.metrics or now != before):
+            free = variant.metric not in trouble.metrics and not trouble.takers.get(variant.metric)
+            if now != (before if free else sound) and (variant.metric in trouble.metrics or now != before):
                 return False
         taken = [self._parts(variant, texts) for variant in made]
         if not all(taken) or any(self._wrong(rule, part) for parts in taken for part in parts):
@@ -462,7 +507,8 @@ class Mender:
         )
 
     def _takes_something(self, trouble: Trouble, texts: Sequence[str]) -> bool:
-        return any(self._parts(variant, texts) for variant in trouble.live)
+        rule = trouble.compiled.rule
+        return any(not self._wrong(rule, part) for each in trouble.live for part in self._parts(each, texts))
 
     def _parts(self, variant: Variant, texts: Sequence[str]) -> set[Variant]:
         select = tuple(map(selectors.parse, texts))
