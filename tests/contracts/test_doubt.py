@@ -17,6 +17,7 @@ FILED = output("sink", more='[config.path]\ntype = "str"\n[config.depth]\ntype =
 STEPS = output("steps", rule("*"), more='require = ["config.depth >= 2"]\n[config.depth]\ntype = "int"\ndefault = 1\n')
 WRONG = 'config.select.drop = ["hw.power"]\n'
 """A selector that means nothing of what there is."""
+SOUND = 'config.select.drop = ["!hw.energy"]\n'
 
 
 def rest(text: str) -> list[str]:
@@ -54,11 +55,25 @@ class TestFlow:
             "config.sink.metrics = 7\n",
         ],
     )
-    def test_what_is_selected_is_not_known_where_it_may_be_meant(self, wrong: str) -> None:
-        """Nothing is said of metrics."""
+    def test_what_an_output_takes_decides_nothing_before_it(self, wrong: str) -> None:
+        """A filter with a wrong selector is told all the same; that nothing takes what there is cannot be said."""
         found = run("hw select sink", HW, SELECT, FILED, more='config.sink.path = "a"\n' + wrong + WRONG)
+        left = run("hw select sink", HW, SELECT, FILED, more='config.sink.path = "a"\n' + wrong + SOUND)
 
-        assert not [code for code in codes(found) if code.startswith("E-FLOW")]
+        assert len(codes(found)) == 2
+        assert "E-FLOW-EMPTY" in codes(found)
+        assert codes(left) == [code for code in codes(found) if code != "E-FLOW-EMPTY"]
+
+    @pytest.mark.parametrize("wrong", ["config.select.drop = 7\n", 'config.select.droop = ["hw.energy"]\n'])
+    def test_what_a_filter_takes_decides_what_there_is_behind_it(self, wrong: str) -> None:
+        """Nothing is said of metrics then."""
+        more = 'config.sink = { path = "a", metrics = ["hw.power"] }\n' + wrong
+
+        assert len(codes(run("hw select sink", HW, SELECT, FILED, more=more))) == 1
+
+    def test_without_an_output_a_filter_is_looked_at(self) -> None:
+        """That there is none does not change what it gets."""
+        assert sorted(codes(run("hw select", HW, SELECT, more=WRONG))) == ["E-FLOW-EMPTY", "E-ROLE-COUNT"]
 
     def test_a_condition_on_a_wrong_configuration_is_not_said(self) -> None:
         """It may hold with what was meant."""

@@ -142,18 +142,19 @@ class _Stages:
         if doubt.chain:
             found += (each for instance in sound for each in presence(instance, request, host))
             return None
-        ordered = order(resolved.instances, request)
+        request = evolve(request, order=_ordered(request, doubt.left))
+        ordered = order([each for each in resolved.instances if each.label not in doubt.left], request)
         found += ordered.diagnostics
         if _failed(ordered.diagnostics):
             return None
         by_label = {instance.label: instance for instance in resolved.instances}
         chain = [by_label[label] for label in ordered.order]
         flowed = flow(chain, self.catalogue, request)
-        found += flowed.diagnostics
+        found += (each for each in flowed.diagnostics if doubt.ends or each.code != "E-FLOW-UNREAD")
         for instance in chain:
             if instance in sound:
                 found += presence(instance, request, host)
-        if len(sound) == len(chain):
+        if len(sound) == len(resolved.instances):
             found += promises(chain, request, self.catalogue)
         if not self.failed:
             found += wanted(request, chain, flowed)

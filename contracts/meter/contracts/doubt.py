@@ -36,6 +36,11 @@ def _words(request: Request) -> set[str]:
     return {str(path[0]) for path in request.unread}
 
 
+def _lacks_output(each: Diagnostic) -> bool:
+    """Whether it says that there is no output."""
+    return each.code == "E-ROLE-COUNT" and language().words["placement"][each.facts["role"]]["role"] == "output"
+
+
 class Doubt:
     """What is not known of a backend, by its request and by what resolution has said.
 
@@ -54,7 +59,14 @@ class Doubt:
         whole = not failed and not _words(request) & {*_NAMING, "config"}
         self.strangers = strange if whole else [each for each in strange if self._sure(each)]
         """E-CONFIG-CLASH for tables of the configuration that are of no instance."""
-        self.chain = failed or bool(_words(request) - _LATE) or not all(map(self._beside_flow, strange))
+        self.left: set[str] = set()
+        """Outputs of which nobody knows what they take; what flows up to them does not depend on it."""
+        self.ends = not any(map(_lacks_output, found))
+        """Whether there are all outputs, so that what reaches none of them is known."""
+        known = [each.level != "error" or _lacks_output(each) for each in found]
+        known += [self._is_late(*path) for path in request.unread]
+        known += [self._beside_flow(each) for each in strange]
+        self.chain = not all(known)
         """Whether anything is unknown that decides about the order of instances and what flows through them."""
         self._misspelt = {each.edit.facts["new"] for each in strange if each.edit}
         self._elsewhere = {option for each in strange for option in request.config[each.facts["label"]]}
@@ -67,15 +79,31 @@ class Doubt:
         broken = [str(path[1]) for path in self._request.unread if path[0] in _NAMING and len(path) > 1]
         return stranger.edit is not None and label not in asked and not any(label in text for text in broken)
 
+    def _is_late(self, word: str | int, label: str | int = "", *_: str | int) -> bool:
+        """Whether what could not be told of a request says nothing of what flows up to the outputs."""
+        instance = self._by_label.get(str(label)) if word == "config" else None
+        return word in _LATE or (instance is not None and self._is_end(instance))
+
+    def _is_end(self, instance: Instance) -> bool:
+        """Whether an instance of which not all is known is an output; it is noted then."""
+        if instance.contract.role in ("source", "filter"):
+            return False
+        self.left.add(instance.label)
+        self.ends = False
+        return True
+
     def _beside_flow(self, stranger: Diagnostic) -> bool:
         """Whether a table that is meant for an instance sets nothing there that decides about what flows."""
         meant = self._by_label.get(stranger.edit.facts["new"]) if stranger.edit is not None else None
         options = self._request.config[stranger.facts["label"]]
-        return meant is not None and options.keys() <= meant.contract.config.keys() - flowing(meant.contract)
+        if meant is None:
+            return False
+        return options.keys() <= meant.contract.config.keys() - flowing(meant.contract) or self._is_end(meant)
 
     def causes(self, instance: Instance, wrong: Sequence[Diagnostic]) -> list[Diagnostic]:
         """What is wrong with an instance's configuration, without what follows; noted is whether flow is in doubt."""
-        self.chain |= not all(each.level == "warning" or harmless(each, instance.contract) for each in wrong)
+        known = all(each.level == "warning" or harmless(each, instance.contract) for each in wrong)
+        self.chain |= not known and not self._is_end(instance)
         return [each for each in wrong if not self._follows(each, instance)]
 
     def _follows(self, each: Diagnostic, instance: Instance) -> bool:
