@@ -308,6 +308,23 @@ class TestPhases:
         engine.stop()
         assert "stop" not in world.phases("a")
 
+    def test_who_hangs_when_the_pipeline_runs_is_left_out(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The run has begun, and can be stopped."""
+        leave = threading.Event()
+        engine = started(chain(tmp_path, source("a"), source("b"), output()), clock)
+        monkeypatch.setattr(phases, "START_S", 0.01)
+        monkeypatch.setattr(
+            "tests.core.liars.Probe.post_pipeline_start", lambda self, _: self.me == "a" and leave.wait(DEADLINE_S)
+        )
+        engine.go()
+        leave.set()
+        engine.stop()
+
+        assert told(engine) == [("E-IO", "phase-hangs", "a")]
+        assert [each.live for each in engine.sources] == [False, True]
+
     def test_a_stop_that_hangs_keeps_nobody(
         self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -40,7 +40,8 @@ class Phases:
     def steer(self, control: Control) -> None:
         """Give them what steers the running pipeline."""
         for label, plugin in self._started:
-            if not self._faults.guarded(label, "post_pipeline_start", partial(plugin.post_pipeline_start, control)):
+            call = partial(plugin.post_pipeline_start, control)
+            if not self._faults.bounded(label, "post_pipeline_start", call, START_S):
                 self._leave_out(label)
 
     def stop(self, behind: Collection[str], left_s: Callable[[], float]) -> None:
