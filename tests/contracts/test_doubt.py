@@ -10,7 +10,7 @@ from meter.contracts.host import Assumed
 from meter.contracts.model import Source
 from meter.contracts.reader import parse_toml
 from meter.contracts.request import remains
-from tests.contracts.build import FILE, SELECT, catalogue, codes, metric, output, rule, run, source
+from tests.contracts.build import FILE, SELECT, catalogue, codes, filter_, metric, output, rule, run, source
 
 HW = source("hw", metric("hw.energy", kind="delta", unit="J"))
 FILED = output("sink", more='[config.path]\ntype = "str"\n[config.depth]\ntype = "int"\ndefault = 1\n')
@@ -71,9 +71,11 @@ class TestFlow:
 
         assert len(codes(run("hw select sink", HW, SELECT, FILED, more=more))) == 1
 
-    def test_without_an_output_a_filter_is_looked_at(self) -> None:
-        """That there is none does not change what it gets."""
-        assert sorted(codes(run("hw select", HW, SELECT, more=WRONG))) == ["E-FLOW-EMPTY", "E-ROLE-COUNT"]
+    def test_an_output_that_is_called_a_filter_is_no_filter(self) -> None:
+        """That there is no output is what is wrong, and not what the filter takes."""
+        joules = filter_("joules", rule("*", 'unit = "s"'), placement="prefilter")
+
+        assert codes(run("hw joules", HW, joules)) == ["E-ROLE-COUNT"]
 
     def test_a_condition_on_a_wrong_configuration_is_not_said(self) -> None:
         """It may hold with what was meant."""

@@ -36,11 +36,6 @@ def _words(request: Request) -> set[str]:
     return {str(path[0]) for path in request.unread}
 
 
-def _lacks_output(each: Diagnostic) -> bool:
-    """Whether it says that there is no output."""
-    return each.code == "E-ROLE-COUNT" and language().words["placement"][each.facts["role"]]["role"] == "output"
-
-
 class Doubt:
     """What is not known of a backend, by its request and by what resolution has said.
 
@@ -61,12 +56,11 @@ class Doubt:
         """E-CONFIG-CLASH for tables of the configuration that are of no instance."""
         self.left: set[str] = set()
         """Outputs of which nobody knows what they take; what flows up to them does not depend on it."""
-        self.ends = not any(map(_lacks_output, found))
-        """Whether there are all outputs, so that what reaches none of them is known."""
-        known = [each.level != "error" or _lacks_output(each) for each in found]
-        known += [self._is_late(*path) for path in request.unread]
+        self.ends = True
+        """Whether it is known what each output takes, and so what reaches none of them."""
+        known = [self._is_late(*path) for path in request.unread]
         known += [self._beside_flow(each) for each in strange]
-        self.chain = not all(known)
+        self.chain = failed or not all(known)
         """Whether anything is unknown that decides about the order of instances and what flows through them."""
         self._misspelt = {each.edit.facts["new"] for each in strange if each.edit}
         self._elsewhere = {option for each in strange for option in request.config[each.facts["label"]]}
