@@ -42,12 +42,12 @@ def figures() -> Iterator[Figure]:
         before: tuple[int, float] | None = None
         for size in sizes:
             took = poll_us(chain(size))
-            name = f"poll of {size} {what}"
+            name = f"one poll, {what}: {size}"
             if before is None:
                 yield Figure(name, took, None, "", "us", None)
             else:
                 bar = FACTOR * size / before[0]
-                yield Figure(name, took, before[1], f"{before[0]} {what}", "us", bar)
+                yield Figure(name, took, before[1], f"{what}: {before[0]}", "us", bar)
             before = (size, took)
 
 

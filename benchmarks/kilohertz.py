@@ -2,7 +2,7 @@
 
 Each source reads one file that it keeps open; `panel` reads ten, which are 100 series, and they go through five
 filters. The control has neither series nor filters, threads or batches: it reads the clock and the files, and takes
-every number out of them.
+every number out of them. With real-time priority, which both have then, other loads of the machine delay neither.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.figure import Figure, absent
 from benchmarks.loop_engine import PLUGINS
 from benchmarks.polling import Pace, Rounds, add_source, told
-from meter.core import Backend
+from meter.core import Backend, realtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.figure import Figure
-
-PACE: Final = Pace(1000, span_s=2.5)
+PACE: Final = Pace(1000, span_s=1.5)
 SOURCES: Final = 16
 FILES: Final = 10
 NUMBERS: Final = 10
@@ -30,21 +29,36 @@ CPU_BARS: Final = {"sources": 8, "chain": 10}
 
 
 def figures() -> Iterator[Figure]:
-    """Ticks polled, lateness and CPU time of both."""
+    """Ticks polled, lateness and CPU time of both, with ordinary and with real-time priority."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         one = write(folder, "source", SOURCES, 2)
-        file = os.path.join(folder, "sources.toml")
-        backend = Backend("/loop", file=file, plugin_dirs=PLUGINS)
+        sources = os.path.join(folder, "sources.toml")
+        backend = Backend("/loop", file=sources, plugin_dirs=PLUGINS)
         for number, path in enumerate(one):
             add_source(backend, f"tick#s{number}", PACE, folder, [path])
         backend.add("null").mounted()
-        yield from told(
-            f"{SOURCES} sources", Rounds(folder, file, PACE, one), barred=True, cpu_bar=CPU_BARS["sources"], many=True
-        )
         ten = write(folder, "panel", FILES, NUMBERS)
-        file = os.path.join(folder, "chain.toml")
-        chain(folder, file, PACE, ten)
-        yield from told("5 filters", Rounds(folder, file, PACE, ten), barred=True, cpu_bar=CPU_BARS["chain"])
+        filters = os.path.join(folder, "chain.toml")
+        chain(folder, filters, PACE, ten)
+        for hurried in (False, True):
+            suffix = ", real-time" if hurried else ""
+            if hurried and (why := _refused()):
+                yield absent("real-time priority", "%", why)
+                continue
+            rounds = Rounds(folder, sources, PACE, one, hurried=hurried)
+            yield from told(f"{SOURCES} sources{suffix}", rounds, barred=True, cpu_bar=CPU_BARS["sources"], many=True)
+            rounds = Rounds(folder, filters, PACE, ten, hurried=hurried)
+            yield from told(f"5 filters{suffix}", rounds, barred=True, cpu_bar=CPU_BARS["chain"])
+
+
+def _refused() -> str:
+    """Why there is no real-time priority here, or nothing."""
+    try:
+        realtime.enter()
+    except OSError as error:
+        return f"{error.strerror}: it needs CAP_SYS_NICE"
+    realtime.leave()
+    return ""
 
 
 def write(folder: str, name: str, files: int, numbers: int) -> list[str]:

@@ -1,7 +1,7 @@
 """A mounted backend whose sources are `tick`, with the engine that runs every mount.
 
-Usage: `python -m benchmarks.loop_engine FILE SECONDS [WARM_S]`: runs `/loop` of a mount file for WARM_S seconds, which
-do not count, then for SECONDS, and prints one JSON object about these:
+Usage: `python -m benchmarks.loop_engine FILE SECONDS [WARM_S] [realtime]`: runs `/loop` of a mount file for
+WARM_S seconds, which do not count, then for SECONDS, and prints one JSON object about these:
 
 - `nominal`, `polled`, `missed`: deadlines of all sources; polls that met or stood for them; the difference
 - `p50_us`, `p99_us`, `max_us`: lateness of the polls
@@ -25,7 +25,7 @@ from bisect import bisect
 from pathlib import Path
 
 from benchmarks.lateness import Lateness, lateness, tick_of
-from meter.core import Backend
+from meter.core import Backend, realtime
 from meter.core.clock import MonotonicClock
 from meter.core.engine import Engine
 
@@ -44,13 +44,15 @@ class Told(MonotonicClock):
         super().sleep_until(deadline_ns, wake)
 
 
-def main(file: str, seconds: str, warm: str = "1") -> None:
+def main(file: str, seconds: str, warm: str = "1", priority: str = "") -> None:
     """Run it and print what it did."""
     mounted = Backend.load("/loop", file=file, plugin_dirs=PLUGINS)
     ticks = [each["config"] for each in mounted.plan.document["plugins"] if each["plugin"] == "tick"]
     interval = int(ticks[0]["interval"])
     clock = Told()
     engine = Engine(mounted.plan.document, mounted.contracts, folder=Path(mounted.folder), clock=clock)
+    if priority:
+        realtime.enter()
     engine.start()
     engine.go()
     engine.ended.wait(float(warm))
@@ -61,8 +63,8 @@ def main(file: str, seconds: str, warm: str = "1") -> None:
     stopped = time.monotonic_ns()
     times = [_times(config["times"]) for config in ticks]
     first = min(times, key=lambda series: series[0])
-    # The last poll of each source is that of the end, which has no deadline.
     grid = (clock.deadline_ns, interval)
+    # The last poll of each source is that of the end, which has no deadline.
     bounds = [(series[bisect(series, begin) - 1], series[-2]) for series in times]
     nominal = sum(tick_of(last, *grid) - tick_of(before, *grid) for before, last in bounds)
     document = {

@@ -21,6 +21,7 @@ from benchmarks.lateness import lateness
 from benchmarks.loop_engine import PLUGINS
 from benchmarks.processes import EndedEarlyError
 from meter.core import Backend
+from meter.core.realtime import PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,19 +88,21 @@ def add_source(backend: Backend, name: str, pace: Pace, folder: str, files: Sequ
 class Rounds:
     """Rounds of a mounted backend and of its control in turn, in processes of their own.
 
-    Args: `files` are what the control reads at each tick.
+    Args: `files` are what the control reads at each tick; with `hurried` both have real-time priority.
     """
 
-    def __init__(self, folder: str, file: str, pace: Pace, files: Sequence[str] = ()) -> None:
+    def __init__(self, folder: str, file: str, pace: Pace, files: Sequence[str] = (), *, hurried: bool = False) -> None:
         self.own: list[Ran] = []
         self.control: list[Ran] = []
         self.why = ""
         """Why there is no control."""
+        priority = str(PRIORITY) if hurried else "0"
         try:
-            ticker = [compiled("ticker", folder), str(pace.interval_ns), str(pace.span_s), *files]
+            ticker = [compiled("ticker", folder), str(pace.interval_ns), str(pace.span_s), priority, *files]
         except NoCompilerError as error:
             ticker, self.why = [], str(error)
         engine = [sys.executable, "-m", "benchmarks.loop_engine", file, str(pace.span_s), str(WARM_S)]
+        engine += ["realtime"] if hurried else []
         for _ in range(pace.rounds):
             self.own.append(of_engine(_json(engine, folder)))
             if ticker:

@@ -43,7 +43,7 @@ def figures() -> Iterator[Figure]:
         process = stack.enter_context(Process("soak", command, cwd=folder, env={"PYTHONPATH": source_path()}))
         control, why = None, ""
         try:
-            ticker = [compiled("ticker", folder), str(pace.interval_ns), str(seconds), *files]
+            ticker = [compiled("ticker", folder), str(pace.interval_ns), str(seconds), "0", *files]
         except NoCompilerError as error:
             why = str(error)
         else:

@@ -1,12 +1,14 @@
 /* Control of `polling`: a loop that wakes at absolute deadlines and reads some files, without an interpreter.
  *
- * usage: ticker INTERVAL_NS SECONDS [PATH...]; opens each file once and takes every number out of its text at each tick,
- * a reading of the clock before each. A late tick stands for all deadlines that have passed, as in meter.
- * Prints JSON: the first deadline, CPU time in nanoseconds, ticks missed, and the times of each file's readings; without
- * files those of the ticks.
+ * usage: ticker INTERVAL_NS SECONDS PRIORITY [PATH...]; with a PRIORITY above 0 it has that one of SCHED_FIFO. Opens each
+ * file once and takes every number out of its text at each tick, a reading of the clock before each. A late tick stands
+ * for all deadlines that have passed, as in meter.
+ * Prints JSON: the first deadline and the last, CPU time in nanoseconds, ticks missed, and the times of each file's
+ * readings; without files those of the ticks.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,9 +42,10 @@ static uint64_t numbers(const char *at, const char *end)
 
 int main(int argc, char **argv)
 {
-	int64_t interval = argc > 2 ? atoll(argv[1]) : 0;
-	double seconds = argc > 2 ? atof(argv[2]) : 0;
-	int count = argc - 3, each = count > 0 ? count : 1;
+	int64_t interval = argc > 3 ? atoll(argv[1]) : 0;
+	double seconds = argc > 3 ? atof(argv[2]) : 0;
+	struct sched_param priority = { argc > 3 ? atoi(argv[3]) : 0 };
+	int count = argc - 4, each = count > 0 ? count : 1;
 
 	if (interval < 1 || seconds <= 0)
 		return 2;
@@ -56,10 +59,14 @@ int main(int argc, char **argv)
 	for (int64_t i = 0; i < room * each; i++)
 		times[i] = -1; /* so that no page is new while it runs */
 	for (int i = 0; i < count; i++)
-		if ((files[i] = open(argv[i + 3], O_RDONLY | O_CLOEXEC)) < 0) {
-			perror(argv[i + 3]);
+		if ((files[i] = open(argv[i + 4], O_RDONLY | O_CLOEXEC)) < 0) {
+			perror(argv[i + 4]);
 			return 1;
 		}
+	if (priority.sched_priority > 0 && sched_setscheduler(0, SCHED_FIFO, &priority)) {
+		perror("sched_setscheduler");
+		return 1;
+	}
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0ul, 0ul, 0ul);
 	int64_t spent = now(CLOCK_PROCESS_CPUTIME_ID);
 	int64_t first = now(CLOCK_MONOTONIC) + interval, end = first + (int64_t)(seconds * SECOND), deadline = first;
