@@ -2,7 +2,7 @@
 
 Nothing here is a test: machines are noisy. Whole processes are the best of several interleaved runs, functions the
 best of several repeats, long-running processes the median of windows that all share; only ratios are worth keeping.
-All benchmarks together take about ten minutes.
+All benchmarks together take about eleven minutes.
 """
 
 from __future__ import annotations
