@@ -28,13 +28,14 @@ from meter.core.faults import Faults
 from meter.core.pipeline import Pipeline
 from meter.core.plugin import Filter
 from meter.core.readings import Columns, Declared, Row
-from meter.core.sampling import EVERY
+from meter.core.sampling import EVERY, Sampler
 from meter.core.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meter.core.bind import Selection
+    from meter.core.layout import Layout
 
 LENGTHS = (1, 4, 16, 64)
 SIZES = (Size(10, 1), Size(10, 1000))
@@ -62,11 +63,21 @@ class Double(Filter):
             yield selection.give(selection.read(block) * 2.0, ts=block.ts, since=block.since)
 
 
+class Never(Sampler):
+    """Looks at nothing."""
+
+    def due(self, layout: Layout) -> bool:
+        """Never."""
+        del layout
+        return False
+
+
 class Believed(FilterElement):
     """A filter of which nothing is verified."""
 
-    def imprint(self, block: Block) -> None:
-        """Nothing is looked at."""
+    def __init__(self, label: str, filter_: Filter, rules: Sequence[Rule], quality: WorstQuality) -> None:
+        super().__init__(label, filter_, rules, quality)
+        self.sampler = Never()
 
     def accept(self, made: Block, of: Block | None = None, *, closely: bool = False) -> None:
         """Whatever it gives goes on."""

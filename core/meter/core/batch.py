@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(
-    {"f64": np.dtype(np.float64), "i64": np.dtype(np.int64), "u64": np.dtype(np.uint64)}
-)
+_DTYPES = {"f64": np.dtype(np.float64), "i64": np.dtype(np.int64), "u64": np.dtype(np.uint64)}
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(_DTYPES)
 """How numpy calls the types of metrics."""
 
 _INT64 = np.dtype(np.int64)
@@ -277,10 +276,13 @@ class Block:
             for name, array in (("ts", ts), ("since", since)):
                 if array.shape != (rows,) or array.dtype != _INT64 or still_written(array):
                     return Flaw.of(name, array, _INT64, (rows,))
+        dtypes, widths = layout.dtypes, layout.widths
         for place, part in enumerate(parts):
-            dtype = DTYPES[layout.dtypes[place]]
-            if part.shape != (rows, layout.widths[place]) or part.dtype != dtype or still_written(part):
-                return Flaw.of("values", part, dtype, (rows, layout.widths[place]), place)
+            dtype = _DTYPES[dtypes[place]]
+            if part.dtype is not dtype and part.dtype != dtype:
+                return Flaw.of("values", part, dtype, (rows, widths[place]), place)
+            if part.shape != (rows, widths[place]) or still_written(part):
+                return Flaw.of("values", part, dtype, (rows, widths[place]), place)
             mask = masks[place]
             if mask is not None and (mask.shape != part.shape or mask.dtype != _BOOL or still_written(mask)):
                 return Flaw.of("masks", mask, _BOOL, part.shape, place)

@@ -213,10 +213,8 @@ class FilterElement:
         if self._given is not None:
             self._given.clear()
 
-    def imprint(self, block: Block) -> Imprint | None:
-        """What a block holds before the filter gets it, where it is one that is looked at closely."""
-        if not self.sampler.due(block.layout):
-            return None
+    def imprint(self, block: Block) -> Imprint:
+        """What a block holds before the filter gets it."""
         from meter.core.scrutiny import Imprint  # numpy, which is loaded when there is a block
 
         return Imprint(block, self.sampler)
@@ -228,10 +226,8 @@ class FilterElement:
         Raises: ContractBreach.
         """
         self.verify(made, of)
-        if not len(made.ts):
-            return
-        if closely or (of is None and self.sampler.due(made.layout)):
-            closely = True
+        closely = closely or (of is None and self.sampler.due(made.layout))
+        if closely:
             from meter.core.scrutiny import verify_gaps, verify_spans  # as in imprint
 
             if of is None or made.ts is not of.ts or made.since is not of.since:
@@ -250,14 +246,14 @@ class FilterElement:
         Raises: ContractBreach.
         """
         layout: Layout | None = getattr(block, "layout", None)
-        if layout is None:
-            raise ContractBreach(self.label, GIVES, "no-block", got=type(block).__name__)
         if layout not in self.verified:
+            if layout is None:
+                raise ContractBreach(self.label, GIVES, "no-block", got=type(block).__name__)
             self._promises(layout)
             _remember(self.verified, layout, None)
         flaw = block.flaw(of)
         if flaw is not None:
-            metric = ", ".join(layout.metrics if flaw.part is None else layout.of_part(flaw.part))
+            metric = ", ".join(block.layout.metrics if flaw.part is None else block.layout.of_part(flaw.part))
             facts = {"name": flaw.name, "got": flaw.got, "wanted": flaw.wanted, "metric": metric}
             raise ContractBreach(self.label, GIVES, "array" if flaw.wanted else "writeable", **facts)
 

@@ -191,7 +191,7 @@ class Pipeline:
     def _through(self, filter_: FilterElement, bound: Bound, block: Block, passing: Block | None) -> list[Block]:
         """What passes beside a filter together with what it gives of a block; alone where the filter fails."""
         phase = "bind"
-        imprint = filter_.imprint(block)
+        imprint = filter_.imprint(block) if filter_.sampler.due(block.layout) else None
         try:
             filter_.tell(block.layout, bound)
             phase = "run"

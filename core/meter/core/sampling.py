@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from meter.core.layout import Layout
 
-EVERY: Final = 17
+EVERY: Final = 31
 """A prime, so that layouts which take turns all get theirs."""
 CELLS: Final = 1 << 10
 """About so many cells of one matrix are looked at."""

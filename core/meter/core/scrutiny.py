@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from meter.core.batch import Array, Block
+from meter.core.batch import Array, Block, finite
 from meter.core.breach import ContractBreach
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def verify_gaps(label: str, block: Block, sampler: Sampler) -> None:
         rows = sampler.rows(matrix.size)
         values = _taken(matrix, columns, rows)
         gaps = None if mask is None else _taken(mask, columns, rows)
+        if gaps is None and (values.dtype.kind != "f" or finite(values)):
+            continue  # the usual case
         if values.dtype.kind == "f":
             wrong = ~np.isfinite(values)
             if gaps is not None:
@@ -153,7 +155,7 @@ class Given:
             self._names.clear()
 
     def add(self, label: str, block: Block, *, closely: bool) -> None:
-        """One more, which has rows; `closely`, those of other layouts are looked at, too.
+        """One more; `closely`, those of other layouts are looked at, too.
 
         Raises: ContractBreach, a series has two values at one time.
         """
@@ -165,9 +167,11 @@ class Given:
 
     def _again(self, label: str, first: Block, block: Block) -> None:
         """One more of a layout that others have; most often it begins after they have ended."""
+        if not block.rows:
+            return
         layout = block.layout
         before = self._more.setdefault(layout, [first])
-        end = self._ends.get(layout, int(first.ts[-1]))
+        end = self._ends.get(layout, int(first.ts[-1]) if first.rows else 0)
         if block.ts[0] <= end:
             _apart(label, layout.keys.names, block, before)
         self._ends[layout] = max(end, int(block.ts[-1]))
