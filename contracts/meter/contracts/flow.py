@@ -20,7 +20,7 @@ from meter.contracts.doubling import twice, wholes
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
-from meter.contracts.editing.fitting import Mender, Trouble
+from meter.contracts.editing.fitting import Mender, Trouble, some
 from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
@@ -100,6 +100,8 @@ class _Walk:
     made: dict[tuple[str, str], Instance] = field(factory=dict)
     clashing: Clashes = field(factory=Clashes)
     sources: set[str] = field(factory=set)
+    menders: list[Mender] = field(factory=list)
+    """The one that was needed, once there was something to mend."""
     absent: dict[str, str] = field(factory=dict)
     ended: dict[str, str] = field(factory=dict)
     """Metrics of which nothing goes on, each with the instance that was the last to get it."""
@@ -450,7 +452,7 @@ class _Walk:
         clause = f"needs.metrics.{fault.clause}"
         parts = {each.metric: each for _, each in group}
         names = sorted(parts)
-        metric = listed(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        metric = some(names)
         facts = {"instance": instance.label, "metric": metric}
         notes = tuple(self.derivation(parts[name]) for name in names[:3])
         edit = None
@@ -485,8 +487,10 @@ class _Walk:
             self.say("E-FLOW-IDENTITY", spans, clause, notes, fault.clause, **facts)
 
     def mender(self) -> Mender:
-        """Who looks for what mends a metric that cannot be taken."""
-        return Mender(self.request, self.catalogue, misfit, commensurable, worst_quality())
+        """Who looks for what mends a metric that cannot be taken, and remembers what was found."""
+        if not self.menders:
+            self.menders.append(Mender(self.request, self.catalogue, misfit, commensurable, worst_quality()))
+        return self.menders[0]
 
     def trouble(
         self,

@@ -112,6 +112,8 @@ class Mender:
         self._wrong = wrong
         self._same = same_dimension
         self._quality = quality
+        self._known: dict[tuple[Any, ...], str] = {}
+        self._sound: dict[tuple[str, int], frozenset[str]] = {}
 
     # ------------------------------------------------------------------------------------------------------- edits
 
@@ -186,7 +188,11 @@ class Mender:
         """
         facts["instance"] = trouble.instance.label
         facts["where"] = "" if self._request.document is None else f" {_say('where')}"
-        if told := self._there(trouble, facts) or self._by_filter(wider, facts) or self._by_filter(trouble, facts):
+        if (
+            told := self._there(trouble, facts)
+            or self._for_all(trouble, wider, facts)
+            or self._by_filter(trouble, facts)
+        ):
             return told
         leaves, without = self._leaving(trouble), self._told_without(trouble, facts)
         if ways := self._fitting(trouble):
@@ -196,6 +202,15 @@ class Mender:
         if leaves is not None:
             return _say("drop" if leaves[0] else "leave", **facts, filter=leaves[0], settings=leaves[1])
         return self._without_filter(trouble, facts)
+
+    def _for_all(self, trouble: Trouble, wider: Trouble, facts: Mapping[str, str]) -> str:
+        """One filter for all that is wrong in one way, if there is more than the trouble at hand; looked for once."""
+        if wider.metrics == trouble.metrics:
+            return ""
+        key = (wider.instance.label, wider.compiled.place, wider.item, wider.clause, wider.metrics)
+        if key not in self._known:
+            self._known[key] = self._by_filter(wider, {**facts, "metric": some(sorted(wider.metrics))})
+        return self._known[key]
 
     def _there(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
         """The filter that is there and makes of all of it what is wanted, and what is to be written."""
@@ -336,10 +351,8 @@ class Mender:
         """The filter that drops before an output what it cannot take, and what to write for it."""
         if trouble.instance.contract.role == "filter":
             return None
-        texts, rule = trouble.texts, trouble.compiled.rule
-        left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
-        taken = [part for variant in (*left, *(way.given if way else ())) for part in self._parts(variant, texts)]
-        if all(self._wrong(rule, part) for part in taken):
+        new = [part for variant in (way.given if way else ()) for part in self._parts(variant, trouble.texts)]
+        if not self._sound_names(trouble) and all(self._wrong(trouble.compiled.rule, part) for part in new):
             return None
         names = sorted(trouble.metrics)
         got = sorted({getattr(part, trouble.clause) for part in trouble.whole})
@@ -347,6 +360,15 @@ class Mender:
             names = [f"*{{{trouble.clause}={'|'.join(got)}}}"]
         name, settings = dropping(self._request, self._catalogue, trouble.filters, names)
         return (name, settings) if settings else None
+
+    def _sound_names(self, trouble: Trouble) -> frozenset[str]:
+        """The metrics of which the instance takes something by this rule that it can take; worked out once."""
+        key = trouble.instance.label, trouble.compiled.place
+        if key not in self._sound:
+            rule, texts = trouble.compiled.rule, trouble.texts
+            sound = (each for each in trouble.live if any(not self._wrong(rule, p) for p in self._parts(each, texts)))
+            self._sound[key] = frozenset(variant.metric for variant in sound)
+        return self._sound[key]
 
     def _other(self, trouble: Trouble, maker: Instance) -> dict[str, Any]:
         """Other options with which a source gives nothing but what can be taken; empty where there are none."""
@@ -573,6 +595,11 @@ def _rule(contract: Contract, options: Mapping[str, Any], trouble: Trouble) -> R
     blank = Instance(label=contract.name, contract=contract, span=trouble.instance.span, because="")
     new = configured(blank, {}, options)
     return None if new is None or len(new.rules) != 1 else new.rules[0].rule
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return listed(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _say(variant: str, **facts: str) -> str:
