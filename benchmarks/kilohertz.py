@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.figure import Figure, absent
 from benchmarks.loop_engine import PLUGINS
@@ -71,10 +71,13 @@ def write(folder: str, name: str, files: int, numbers: int) -> list[str]:
     return paths
 
 
-def chain(folder: str, file: str, pace: Pace, files: Sequence[str]) -> None:
-    """Mount a source of 100 series with five filters behind it: a half are counters, a half gauges."""
+def chain(folder: str, file: str, pace: Pace, files: Sequence[str], **options: Any) -> None:
+    """Mount a source of 100 series with five filters behind it: a half are counters, a half gauges.
+
+    The source may have further options.
+    """
     backend = Backend("/loop", file=file, plugin_dirs=PLUGINS)
-    add_source(backend, "tick#panel", pace, folder, files)
+    add_source(backend, "tick#panel", pace, folder, files, **options)
     backend.add("annotate", attributes={"site": "here"})
     backend.add("rate", metrics=["bench.count"])
     backend.add("convert", metrics=["bench.level"], unit="kJ")

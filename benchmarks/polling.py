@@ -76,13 +76,15 @@ def figures() -> Iterator[Figure]:
             yield from told(f"{pace.hertz} Hz", Rounds(folder, file, pace), barred=barred)
 
 
-def add_source(backend: Backend, name: str, pace: Pace, folder: str, files: Sequence[str] = ()) -> Backend:
-    """The same backend with one more source `tick`."""
+def add_source(
+    backend: Backend, name: str, pace: Pace, folder: str, files: Sequence[str] = (), **options: Any
+) -> Backend:
+    """The same backend with one more source `tick`, which may have further options."""
     room = round((pace.span_s + WARM_S + 1) * pace.hertz) + 10
     label = name.rpartition("#")[2]
     times = os.path.join(folder, f"{pace.hertz}-{label}.times")
     interval = f"{pace.interval_ns // 1000}us"
-    return backend.add(name, interval=interval, files=list(files), times=times, room=room, groups=[label])
+    return backend.add(name, interval=interval, files=list(files), times=times, room=room, groups=[label], **options)
 
 
 class Rounds:

@@ -49,8 +49,8 @@ def figures() -> Iterator[Figure]:
         else:
             control = stack.enter_context(Process("ticker", ticker, cwd=folder))
         sizes = list(_sizes(process, seconds))
-        said = _said(process, folder)
-        beside = control and of_control(_said(control, folder), pace)
+        said = said_by(process, folder)
+        beside = control and of_control(said_by(control, folder), pace)
     own = of_engine(said)
     untold = abs(said["told_nominal"] - said["told_polls"] - said["told_missed"])
     what = f"{seconds / 60:g} min of 1 kHz"
@@ -81,7 +81,7 @@ def _sizes(process: Process, seconds: float) -> Iterator[tuple[float, float]]:
         time.sleep(1 - at % 1)
 
 
-def _said(process: Process, folder: str) -> Mapping[str, Any]:
+def said_by(process: Process, folder: str) -> Mapping[str, Any]:
     """What a process prints at its end.
 
     Raises: EndedEarlyError, it does not come to its end, or says something else.

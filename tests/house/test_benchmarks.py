@@ -19,6 +19,7 @@ from benchmarks.figure import Figure, absent
 from benchmarks.lateness import lateness
 from benchmarks.polling import Pace
 from benchmarks.processes import Process, lines
+from benchmarks.stalls import Stall, stalls
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
@@ -144,6 +145,27 @@ def test_a_peer_that_is_not_installed_is_absent(tmp_path: Path, monkeypatch: pyt
     made = [make(str(tmp_path), peers.GROUPS, 0.1) for make in (peers.collectd, peers.glances, peers.node_exporter)]
 
     assert [type(peer) for peer in made] == [peers.Absent] * 3
+
+
+def test_a_stall_is_a_pause_beyond_the_interval() -> None:
+    """It begins when the next poll was due; how long the thread had no processor meanwhile is known of each."""
+    times, delays = [0, 10, 45, 55, 70], [5, 6, 30, 31, 31]
+
+    assert stalls(times, 10, 20, delays) == [Stall(20, 45, 24)]
+    assert stalls(times, 10, 3) == [Stall(20, 45), Stall(65, 70)]
+
+
+@pytest.mark.parametrize(
+    ("others", "met"),
+    [
+        ([Stall(0, 16), Stall(90, 99)], True),
+        ([Stall(0, 15)], False),  # half of it is not more than half
+        ([], False),
+    ],
+)
+def test_a_stall_is_that_of_the_machine_if_the_control_has_it_too(others: list[Stall], met: bool) -> None:  # noqa: FBT001  (a row of a table)
+    """More than half of it, in one piece."""
+    assert Stall(10, 20).meets(others) is met
 
 
 def test_a_process_is_ended_by_its_block(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ class Plugin(Source):
         # Counters are whole numbers, levels have digits as measured ones do.
         self._constant = [place + 0.1234567 if place % 2 else place for place in range(self.config["series"])]
         self._times = array("q", [0]) * self.config["room"]
+        # Likewise; a reading of it at each poll would be part of what is measured elsewhere.
+        self._delays = array("q", [0]) * (self.config["room"] if self.config["delays"] else 0)
+        self._schedstat = -1
         self._polls = 0
         group = self.config["groups"][0]
         self._columns = context.columns(
@@ -43,6 +46,8 @@ class Plugin(Source):
         """Read each file once."""
         if self._polls < len(self._times):
             self._times[self._polls] = out.ts
+            if self._delays:
+                self._delays[self._polls] = self._delay()
         self._polls += 1
         out.row(self._columns, self._numbers())
 
@@ -54,9 +59,19 @@ class Plugin(Source):
             numbers += map(int, os.pread(file, 512, 0).split())
         return numbers
 
+    def _delay(self) -> int:
+        """How long this thread has waited for a processor in all, in nanoseconds (sched-stats.rst of the kernel)."""
+        if self._schedstat < 0:
+            self._schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        return int(os.pread(self._schedstat, 64, 0).split()[1])
+
     def stop(self) -> None:
         """Write the times, close the files. Raises: OSError."""
         with open(self.config["times"], "wb") as file:
             self._times[: self._polls].tofile(file)
+        if self._delays:
+            os.close(self._schedstat)
+            with open(f"{self.config['times']}.delays", "wb") as file:
+                self._delays[: self._polls].tofile(file)
         for each in self._files:
             os.close(each)
