@@ -32,7 +32,8 @@ class Cell(NamedTuple):
 def declared(name: str) -> Declared:
     """What the contract of a built-in source lets it emit; reads what a test needs of a contract and no more."""
     contract = tomllib.loads((PLUGINS / name / "contract.toml").read_text())
-    return Declared(name, [variant(shape) for shape in contract["provides"]["metrics"]])
+    shapes = [variant(shape) for shape in contract["provides"]["metrics"]]
+    return Declared(name, shapes, qualities=("measured", "derived", "estimated", "missing"))
 
 
 def variant(shape: Mapping[str, Any]) -> Variant:

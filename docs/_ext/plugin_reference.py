@@ -134,7 +134,8 @@ def _needs(contract: Contract) -> Iterator[str]:
         yield f"needs {code(name)} {code(wanted)} in the backend"
     for need in contract.needs.host:
         named = f" ({need.name})" if need.name else ""
-        yield f"needs of the host{named}: can read {', '.join(map(code, need.readable))}"
+        libraries = "".join(f", has the library {code(name)}" for name in need.library)
+        yield f"needs of the host{named}: can read {', '.join(map(code, need.readable))}{libraries}"
     for name, version in sorted(contract.provides.capabilities.items()):
         yield f"provides the capability {code(name)} {version}"
     for word in ("before", "after"):

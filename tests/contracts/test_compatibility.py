@@ -177,6 +177,7 @@ UNSHOWN = [
     (filter_('metric = "*", gives = { name = "x", merge = "max", drop = ["resource"] }'),
      filter_('metric = "*", gives = { name = "x", merge = "max" }')),
     (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { capability = ["CAP_PERFMON"] }')),
+    (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { library = ["libx.so.1"] }')),
 ]  # fmt: skip
 
 
@@ -366,6 +367,8 @@ HERE = [
     ("", 'needs.host = [{ readable = ["/a"] }]', {"host": Recorded({})}, "breaking"),
     (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { capability = ["CAP_PERFMON"] }'),
      {"host": Recorded({("capability", "CAP_PERFMON"): ""})}, "compatible-here"),
+    (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { library = ["libx.so.1"] }'),
+     {"host": Recorded({("library", "libx.so.1"): ""})}, "compatible-here"),
     (metrics('resource = ["gpu"]'), metrics('resource = ["gpu"], host = { readable = ["/a"] }'), {"host": Recorded({})},
      "breaking"),
     ("", 'needs.python = { lib = ">=2" }', {"host": Recorded({("python", "lib>=2"): ""})}, "compatible-here"),

@@ -156,6 +156,17 @@ class TestCheck:
         plugin = run("rapl sink", PERF, output(), host=host()).require().document["plugins"][0]
         assert plugin["alternative"] == ""
 
+    def test_a_library(self) -> None:
+        """Its name, what finds the package that brings it, and what to do in a container."""
+        plugin = source("gpu", more="[[needs.host]]\nlibrary = ['libx.so.1']\n")
+        asked = Recorded({("library", "libx.so.1"): "no-library libx.so.1"})
+
+        document = one(run("gpu sink", plugin, output(), host=asked), "E-HOST")
+
+        assert "the shared library `libx.so.1` is not on the path of the dynamic linker" in document["message"]
+        assert "apt-file search -l libx.so.1" in document["help"]
+        assert "in a container" in document["help"]
+
     def test_a_capability_that_there_is_not(self) -> None:
         """The nearest one is asked about."""
         diagnostics = faults(source("p", more="[[needs.host]]\ncapability = ['CAP_PERFMN']\n"))

@@ -71,6 +71,18 @@ def test_a_pattern_is_looked_for_below_the_sysroot(tmp_path: Path, name: str, pa
     assert Probe(".", str(root)).answer("readable", pattern) == why.format(root=root)
 
 
+def test_a_library_is_found_where_the_linker_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folders of LD_LIBRARY_PATH and in what ldconfig has found; it need not be one that can be loaded."""
+    (tmp_path / "libown.so.1").touch()
+
+    before = Probe().answer("library", "libown.so.1")
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"/nowhere:{tmp_path}")
+
+    assert before == "no-library libown.so.1"
+    assert Probe().answer("library", "libown.so.1") == ""
+    assert Probe().answer("library", "libc.so.6") == ""
+
+
 def test_another_path_is_that_of_the_host(tmp_path: Path) -> None:
     """Only `/proc` and `/sys` move."""
     assert Probe(".", str(tmp_path)).answer("readable", "/dev/null") == ""

@@ -72,7 +72,7 @@ class TestDeclared:
         """Unit, kind and the rest come from the plan and not from the plugin."""
         metric = declared.key("load").metric
 
-        assert metric == ("load", "f64", "1", "gauge", False, "measured", 5, "sensor", frozenset())
+        assert metric == ("load", "f64", "1", "gauge", False, "measured", 5, "sensor", frozenset(), "")
 
     def test_equal_words_give_the_identical_key(self, declared: Declared) -> None:
         """The check is paid once for each series."""
@@ -125,6 +125,27 @@ class TestDeclared:
         assert caught.value.label == "sensor#x"
         assert caught.value.clause == "provides.metrics" + ("." + clause if clause else "")
         assert [word for word in words if word not in caught.value.detail] == []
+
+    @pytest.mark.parametrize("quality", ["measured", "derived", "estimated"])
+    def test_a_series_may_be_of_worse_quality_than_the_others(self, quality: str) -> None:
+        """One thing has a counter, that of another has to be computed: its series says so, and why."""
+        declared = Declared("sensor#x", DECLARED, qualities=("measured", "derived", "estimated"))
+
+        key = declared.columns([ColumnSpec("load", quality=quality, reason="no counter")]).keys[0]
+
+        assert (key.metric.quality, key.metric.reason) == (quality, "no counter")
+        assert declared.key("load").metric[:8] == declared.key("load", quality="measured").metric[:8]
+
+    @pytest.mark.parametrize(("declares", "says"), [("estimated", "measured"), ("measured", "guessed")])
+    def test_no_series_is_better_than_its_contract(self, declares: str, says: str) -> None:
+        """Nor of a quality that there is not."""
+        shapes = [shape._replace(quality=declares) for shape in DECLARED]
+        declared = Declared("sensor#x", shapes, qualities=("measured", "derived", "estimated"))
+
+        with pytest.raises(ContractBreach, match=f"`load` is said to be `{says}`") as caught:
+            declared.columns([ColumnSpec("load", quality=says)])
+
+        assert caught.value.clause == "provides.metrics.quality"
 
     def test_equal_series_give_the_identical_columns(self, declared: Declared) -> None:
         """What was prepared for columns is found again by identity; a plain tuple is a spec too."""

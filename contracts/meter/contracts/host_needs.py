@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host, reason, remedy
+from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, Host, reason, remedy
 from meter.contracts.model import Contract
 
 # What somebody can do about comes first: where a file may not be read, another alternative lacks its file for good.
@@ -27,6 +27,10 @@ class Table(Protocol):
     def capability(self) -> tuple[str, ...]:
         """Capabilities of Linux."""
 
+    @property
+    def library(self) -> tuple[str, ...]:
+        """Shared libraries."""
+
 
 class Told(NamedTuple):
     """Unmet needs in words: half a sentence, and what mends them."""
@@ -39,6 +43,7 @@ def unmet(table: Table, host: Host) -> list[str]:
     """The answers that say why a table does not hold; empty where it holds in all its keys."""
     asked = [(READABLE, pattern) for pattern in table.readable]
     asked += [(CAPABILITY, name) for name in table.capability]
+    asked += [(LIBRARY, name) for name in table.library]
     return [answer for kind, argument in asked if (answer := host.answer(kind, argument))]
 
 

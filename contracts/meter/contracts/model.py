@@ -67,6 +67,7 @@ class MetricHost:
 
     readable: tuple[str, ...]
     capability: tuple[str, ...]
+    library: tuple[str, ...]
 
 
 @frozen(kw_only=True)
@@ -137,6 +138,7 @@ class HostNeed:
     name: str
     readable: tuple[str, ...]
     capability: tuple[str, ...]
+    library: tuple[str, ...]
 
 
 @frozen(kw_only=True)

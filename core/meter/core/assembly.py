@@ -59,7 +59,7 @@ class Assembly:
             source = SourceElement(
                 label,
                 plugin,
-                Declared(label, variants, entry["absent"]),
+                Declared(label, variants, entry["absent"], self.plan["qualities"]),
                 int(entry["config"]["interval"]),
                 self.sysroot,
                 entry["received"],

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from meter.contracts.host import Host
     from meter.contracts.sent import Sent
 
+_LINKER_CACHE = "/etc/ld.so.cache"
+_LINKER_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
+
 
 class Probe:
     """Asks the host, once for each question, below `sysroot` and from `folder` for relative paths."""
@@ -125,6 +128,23 @@ class Probe:
         effective = next((int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:")), 0)
         return "" if effective >> CAPABILITIES.index(name) & 1 else f"unprivileged {name}"
 
+    def library(self, name: str) -> str:
+        """The dynamic linker finds a shared library by its name; it is not loaded."""
+        del self
+        folders = os.environ.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")
+        # Where the linker looks first; then what `ldconfig` has found, of which the path is in the cache as a text.
+        paths = [os.path.join(folder, name) for folder in folders if folder]
+        paths += [f"{folder}/{name}" for folder in _LINKER_FOLDERS]
+        try:
+            with open(_LINKER_CACHE, "rb") as file:
+                cache = file.read()
+        except OSError:  # the linker of musl has none
+            cache = b""
+        end = cache.find(b"/" + os.fsencode(name) + b"\0")
+        if end >= 0:
+            paths.append(os.fsdecode(cache[cache.rfind(b"\0", 0, end) + 1 : end]) + f"/{name}")
+        return "" if any(map(os.path.exists, paths)) else f"no-library {name}"
+
     def python(self, requirement: str) -> str:
         """A Python distribution can be imported from, in a range of versions."""
         from meter.contracts import distributions  # brings `re`; few plugins need more than meter does
@@ -193,6 +213,7 @@ _QUESTIONS = {
     "fill": Probe.fill,
     "environment": Probe.environment,
     "capability": Probe.capability,
+    "library": Probe.library,
     "python": Probe.python,
     "schema": Probe.schema,
 }

@@ -36,7 +36,7 @@ class Metric(NamedTuple):
 
     `type` is `f64`, `i64` or `u64`; `unit` is UCUM; `kind` is `gauge`, `delta` or `counter`. `interval` is the time
     between rows in nanoseconds, 0 where it is not known. `origin` is the instance that gives the metric, `via` every
-    instance that it derives from.
+    instance that it derives from. `reason` is why the source gives this series in no better quality, where it says so.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Metric(NamedTuple):
     interval: int = 0
     origin: str = ""
     via: frozenset[str] = frozenset()
+    reason: str = ""
 
     @classmethod
     def of(cls, variant: Variant) -> Metric:
@@ -191,7 +192,8 @@ class KeySet(NameSet[Key]):
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of names and metadata; equal in every process."""
         if self._digest is None:
-            text = ascii([(key.name, *key.metric[:-1], sorted(key.metric.via)) for key in self._keys])
+            told = [(key.name, *key.metric._replace(via=frozenset()), sorted(key.metric.via)) for key in self._keys]
+            text = ascii(told)
             self._digest = digest(text.encode("ascii"))
         return self._digest
 

@@ -33,7 +33,11 @@ _COLUMNS_REMEMBERED = 64
 
 
 class ColumnSpec(NamedTuple):
-    """One column as a plugin asks for it; the same words as `Readings.emit`. A plain tuple does as well."""
+    """One column as a plugin asks for it; the same words as `Readings.emit`. A plain tuple does as well.
+
+    `quality` is that of this series where it is worse than the contract says, and `reason` says why: one GPU has a
+    counter of energy, where that of another has to be computed.
+    """
 
     metric: str
     resource_id: str | None = None
@@ -41,6 +45,8 @@ class ColumnSpec(NamedTuple):
     resource: str | None = None
     consumer: str | None = None
     attributes: Mapping[str, str] = _NO_ATTRIBUTES
+    quality: str | None = None
+    reason: str = ""
 
 
 class Columns:
@@ -83,13 +89,20 @@ class Declared:
     """What one instance may emit, from the variants of its plan.
 
     Args: label, the instance, named in breaches; variants, its product sets of series; absent, the metrics of its
-        contract that this host does not let it give.
+        contract that this host does not let it give; qualities, all words for quality, the best one first.
     """
 
-    __slots__ = ("_columns", "_keys", "_variants", "absent", "label")
+    __slots__ = ("_columns", "_keys", "_qualities", "_variants", "absent", "label")
 
-    def __init__(self, label: str, variants: Iterable[Variant], absent: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        label: str,
+        variants: Iterable[Variant],
+        absent: Iterable[str] = (),
+        qualities: Sequence[str] = (),
+    ) -> None:
         self.label = label
+        self._qualities = tuple(qualities)
         self.absent = frozenset(absent)
         self._variants: dict[str, list[Variant]] = {}
         for variant in variants:
@@ -109,6 +122,8 @@ class Declared:
         resource: str | None = None,
         consumer: str | None = None,
         attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+        quality: str | None = None,
+        reason: str = "",
     ) -> Key:
         """The series that these words name; equal words give the identical key.
 
@@ -117,12 +132,12 @@ class Declared:
         Raises: ContractBreach, the metric, a kind, an attribute's name or its value is not declared, or an id is
             missing or too many; the detail names the nearest declared word.
         """
-        asked = (metric, resource_id, consumer_id, resource, consumer, *attributes.items())
+        asked = (metric, resource_id, consumer_id, resource, consumer, quality, reason, *attributes.items())
         key = self._keys.get(asked)
         if key is None:
             if len(self._keys) >= _KEYS_REMEMBERED:
                 self._keys.clear()
-            spec = ColumnSpec(metric, resource_id, consumer_id, resource, consumer, attributes)
+            spec = ColumnSpec(metric, resource_id, consumer_id, resource, consumer, attributes, quality, reason)
             key = self._keys[asked] = self._make(spec)
         return key
 
@@ -162,11 +177,22 @@ class Declared:
         )
         variant = self._allowed(asked, resource, consumer, variants)
         return Key.make(
-            Metric.of(variant),
+            self._metric(variant, asked),
             resource=(resource, ids[0]),
             consumer=(consumer, ids[1]),
             attributes=dict(asked.attributes),
         )
+
+    def _metric(self, variant: Variant, asked: ColumnSpec) -> Metric:
+        """What the series shares with others, and its own quality. Raises: ContractBreach, it is said to be better."""
+        metric = Metric.of(variant)
+        if asked.quality is None:
+            return metric
+        worse = self._qualities[self._qualities.index(variant.quality) :] if self._qualities else (variant.quality,)
+        if asked.quality not in worse:
+            told = {"metric": asked.metric, "quality": asked.quality}
+            raise self._breach("quality", "quality", asked.quality, worse, **told)
+        return metric._replace(quality=asked.quality, reason=asked.reason)
 
     def _kind(self, metric: str, role: str, asked: str | None, declared: list[frozenset[str]]) -> str:
         kinds: frozenset[str] = frozenset().union(*declared)

@@ -69,7 +69,7 @@ def quantity(total: Total) -> Quantity:
     metric = total.key.metric
     if total.value is None:
         return Quantity.missing(metric.unit, "; ".join(total.reasons) or "it was never read")
-    return Quantity(total.value, metric.unit, metric.quality)
+    return Quantity(total.value, metric.unit, metric.quality, metric.reason or None)
 
 
 def to_json(total: Total) -> dict[str, Any]:

@@ -159,6 +159,9 @@ def _text(contract: Contract, path: str) -> str:
     readable = [pattern for need in contract.needs.host for pattern in need.readable]
     if readable:
         lines += ["needs of the host: can read " + " or ".join(readable)]
+    libraries = dict.fromkeys(name for need in contract.needs.host for name in need.library)
+    if libraries:
+        lines += ["needs of the host: the library " + " or ".join(libraries)]
     width = common.width()
     metrics = [
         [m.name, m.type, m.unit, m.kind, "|".join(m.resource), "|".join(m.consumer), ", ".join(sorted(m.attributes))]

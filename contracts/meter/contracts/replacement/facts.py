@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from meter.contracts import options
 from meter.contracts.claims import meet
-from meter.contracts.host import CAPABILITY, PYTHON, READABLE, Host
+from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, Host
 from meter.contracts.host_needs import host_faults
 from meter.contracts.language import ABSENT
 from meter.contracts.model import Contract
@@ -124,9 +124,15 @@ def _host(case: Case) -> bool:
     if case.mount.host is None:
         return False
     if isinstance(case.outcome.new, str):
-        kind = CAPABILITY if case.outcome.new.startswith("CAP_") else READABLE
-        return not case.mount.host.answer(kind, case.outcome.new)
+        return not case.mount.host.answer(_question(case.outcome.new), case.outcome.new)
     return not host_faults(case.new, case.mount.host)
+
+
+def _question(needed: str) -> str:
+    """What is asked of a host about one thing that a table needs: paths have a slash, names of libraries have none."""
+    if needed.startswith("CAP_"):
+        return CAPABILITY
+    return READABLE if "/" in needed else LIBRARY
 
 
 def _python(case: Case) -> bool:
