@@ -102,7 +102,7 @@ def remedy(answer: str, variant: str = "") -> str:
     key, facts = _parts(answer)
     known = key if key in language().words["host"] else "missing"
     if f"help.{variant}" not in language().words["host"][known]:
-        variant = "proc" if facts["path"].startswith("/proc/") else ""
+        variant = next((word for word in ("proc", "sys") if facts["path"].startswith(f"/{word}/")), "")
     return language().phrase("host", known, "help", variant, **facts, command=command(answer))
 
 
