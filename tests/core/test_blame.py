@@ -197,6 +197,24 @@ class TestPolicies:
         assert 4 <= len(world.rows(metric="other.value")) <= 5
         assert engine.failed
 
+    def test_an_output_goes_on_without_what_it_may_not_take(self, tmp_path: Path, clock: Still) -> None:
+        """A plan that no longer fits the data: what fits is delivered, what does not is lost and told."""
+        parts = [source("state"), source("flow", metric("flow.value", kind="delta")), output(), output("second")]
+        made = chain(tmp_path, *parts)
+        (entry,) = [entry for entry in made.plan["plugins"] if entry["instance"] == "sink"]
+        entry["rules"][0]["kind"] = ["delta"]
+        engine = made.engine(clock=clock, on_breach=WARN)
+        engine.start()
+        engine.poll_now()
+        ticks(engine, clock, 2)
+        run(engine, clock)
+
+        assert breaches(engine) == [("sink", "needs.metrics.kind", "state.value")]
+        assert engine.faults[0].facts["hop"] == "2"
+        assert world.metrics("sink") == {"flow.value"}
+        assert len(world.rows("sink")) == engine.outputs[0].lost == 4
+        assert len(world.rows("second")) == 8
+
     def test_a_silent_source_ends_the_run(self, tmp_path: Path, clock: Still) -> None:
         """Success without data is a breach like any other."""
         world.scripts["probe"] = lambda _: None

@@ -90,16 +90,10 @@ class Delivery:
         self._seq += 1
         full: list[tuple[OutputElement, Batch]] = []
         for output in self.outputs:
-            try:
-                routed = tuple([part for block in blocks for part in output.parts(block)])
-            except ContractBreach as error:
-                if output.live:
-                    output.live = self._faults.breached(output.label, error)
-                output.lose(sum(block.rows for block in blocks))
-                continue
+            routed = self._routed(output, blocks)
             if not routed:
                 continue
-            batch = Batch(routed, anchor, self._seq)
+            batch = Batch(tuple(routed), anchor, self._seq)
             if not output.wanted:
                 output.lose(batch.rows)
             elif not output.queue.put(batch):
@@ -109,6 +103,21 @@ class Delivery:
         for output, batch in full:
             if not self._waited(output, batch):
                 self._overflow(output, batch)
+
+    def _routed(self, output: OutputElement, blocks: list[Block]) -> list[Block]:
+        """What an output takes of some blocks. One that its rules do not allow is lost, and all where it ends there."""
+        routed: list[Block] = []
+        for block in blocks:
+            try:
+                routed += output.parts(block)
+            except ContractBreach as breach:
+                if output.live:
+                    output.live = self._faults.breached(output.label, breach)
+                if not output.live:
+                    output.lose(sum(each.rows for each in blocks))
+                    return []
+                output.lose(block.rows)
+        return routed
 
     def close(self) -> None:
         """Tell each output that nothing follows."""

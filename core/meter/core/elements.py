@@ -374,7 +374,7 @@ class OutputElement:
 
     def imprints(self, batch: Batch) -> list[Imprint]:
         """What the blocks of a batch hold before the output gets it, where it is one that is looked at closely."""
-        if not self.sampler.due(batch.blocks[0].layout):
+        if not batch.blocks or not self.sampler.due(batch.blocks[0].layout):
             return []
         from meter.core.scrutiny import Imprint  # numpy, which is loaded when there is a batch
 
