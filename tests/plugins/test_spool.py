@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import signal
@@ -104,6 +105,17 @@ class TestText:
             assert exact(back) == exact(each)
             assert (back.anchor, back.seq, back.rows) == (each.anchor, each.seq, each.rows)
             assert [block.layout for block in back.blocks] == [block.layout for block in each.blocks]
+
+    def test_a_line_of_an_older_meter_is_read(self) -> None:
+        """One that says nothing of why a series is no better: what a metric has got since is as it is by default."""
+        kept = batch(1, width=1, rows=1)
+        layout, line = Writer().lines(kept)[0].splitlines(keepends=True)
+        document = json.loads(layout)
+        document["metrics"] = [fields[:9] for fields in document["metrics"]]
+        reader = Reader()
+        reader.layout(json.dumps(document).encode())
+
+        assert exact(reader.batch(line)) == exact(kept)
 
     def test_what_no_key_addresses_is_not_written(self) -> None:
         """An output that takes a column of a wide matrix does not keep the others."""

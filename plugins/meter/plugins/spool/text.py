@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = b'{"rows":'
 """What the line of a batch begins with; the number and a comma follow."""
+_VIA: Final = Metric._fields.index("via")
 
 
 class Writer:
@@ -62,7 +63,7 @@ class Reader:
         """Take in a line that is no batch. Raises: ValueError, it is no line of this form."""
         document = _loaded(line)
         try:
-            metrics = [Metric._make([*fields[:-1], frozenset(fields[-1])]) for fields in document["metrics"]]
+            metrics = [_metric(fields) for fields in document["metrics"]]
             keys = [
                 Key(metrics[metric], (kind, id_), (whose, which), [(name, value) for name, value in attributes])
                 for metric, kind, id_, whose, which, attributes in document["keys"]
@@ -148,7 +149,7 @@ def _plan(layout: Layout) -> _Plan:
     metrics = list(dict.fromkeys(key.metric for key in layout.keys))
     document = {
         "layout": 0,
-        "metrics": [[*metric[:-1], sorted(metric.via)] for metric in metrics],
+        "metrics": [[*metric[:_VIA], sorted(metric.via), *metric[_VIA + 1 :]] for metric in metrics],
         "keys": [[metrics.index(key.metric), *key.resource, *key.consumer, key.attributes] for key in layout.keys],
         "types": [layout.dtypes[part] for part in parts],
         "widths": [len(columns[part]) for part in parts],
@@ -173,6 +174,12 @@ def _written(block: Block, number: int) -> list[Any]:
     reasons = [[row, key, why] for (row, key), why in block.reasons.items()]
     ts, since = np.ascontiguousarray(block.ts), np.ascontiguousarray(block.since)
     return [number, ts, since, parts, masks, reasons, block.ids]
+
+
+def _metric(fields: list[Any]) -> Metric:
+    """A metric of its fields; what an older file does not have is as it is by default."""
+    made = [*fields[:_VIA], frozenset(fields[_VIA]), *fields[_VIA + 1 :]]
+    return Metric(**dict(zip(Metric._fields, made, strict=False)))
 
 
 def _dumped(document: dict[str, Any]) -> bytes:
