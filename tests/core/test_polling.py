@@ -123,6 +123,46 @@ class TestHanging:
         last.leave.set()
         engine.stop()
 
+    def test_it_joins_the_others_when_it_comes_back(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
+        """One thread polls all again, as a second one costs more, and the sources keep their deadlines."""
+        engine = started(chain(tmp_path, source("a"), source("b"), output()), clock)
+        clock.advance(100)
+        engine.go()
+        engine._pollers.wake()
+        assert hang.reached.wait(DEADLINE_S)
+        clock.advance(150)
+        engine._pollers.look()
+        assert len(engine._pollers.threads) == 2
+        hang.leave.set()
+
+        assert waited(lambda: len(engine._pollers.threads) == 1)
+        (thread,) = engine._pollers.threads
+        assert thread.name == "meter-poll-2"
+        clock.advance(100)
+        polls = [each.polls for each in engine.sources]
+        engine._pollers.wake()
+        assert waited(lambda: all(e.polls > n for e, n in zip(engine.sources, polls, strict=True)))
+        clock.advance(1)
+        engine.stop()
+        assert told(engine) == []
+
+    def test_one_that_hangs_again_and_again_stays_alone(self, tmp_path: Path, clock: Still) -> None:
+        """The others wait for it three times."""
+        last = world.scripts["c"] = Hang("c.value")
+        engine = started(chain(tmp_path, source("b"), source("c"), output()), clock)
+        engine.sources[1].slow = 2
+        clock.advance(100)
+        engine.go()
+        engine._pollers.wake()
+        assert last.reached.wait(DEADLINE_S)
+        clock.advance(101)
+        engine._pollers.look()
+        last.leave.set()
+        assert waited(lambda: engine.sources[1].polls == 2)
+
+        assert sorted(thread.name for thread in engine._pollers.threads) == ["meter-poll", "meter-poll-2"]
+        engine.stop()
+
     def test_it_is_named_once(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
         """After ten seconds, and it is no failure: it may come back."""
         engine = started(chain(tmp_path, source("a"), output()), clock)
@@ -234,7 +274,7 @@ def test_who_may_block_has_a_thread_from_the_start(tmp_path: Path) -> None:
     engine = chain(tmp_path, slow, source("b"), output()).engine()
     engine.start()
     engine.go()
-    names = [thread.name for thread in engine._pollers.threads]
+    names = sorted(thread.name for thread in engine._pollers.threads)
     engine.stop()
 
     assert names == ["meter-poll", "meter-poll-2"]

@@ -39,9 +39,12 @@ SOON_NS: Final = 100_000_000
 """Where there are many rows already, they wait less: a large block would keep the GIL from a fast poll for too long."""
 STEP_NS: Final = 100_000
 """The clocks run alike, so that a greater difference is a step of the wall clock."""
-STUCK_NS: Final = 20_000_000
-"""So long a poll takes at least before the other sources go on without it."""
-SLOW_NS: Final = 500_000
+STUCK_NS: Final = 50_000_000
+"""So long a poll takes at least before the other sources go on without it; on a busy machine any may take 20 ms."""
+SLOW_NS: Final = 5_000_000
+SELDOM_NS: Final = 500_000
+SELDOM: Final = 10
+"""A poll of a source that is polled so many times less often than another one disturbs that sooner."""
 SLOW_POLLS: Final = 3
 """After so many slow polls in a row a source gets a thread of its own: one may be slow because of others."""
 OVERDUE_NS: Final = 1_000_000_000
@@ -78,6 +81,9 @@ class Poller:
         """None of its rows that are not handed over yet is older, nor will any be."""
         self.rows: list[tuple[str, list[Row]]] = []
         self.thread: threading.Thread | None = None
+        self.heir: Poller | None = None
+        """Who has got what waited here for the poll that lasts."""
+        self._closed = False
         self._pollers = pollers
         self._sources = pollers.sources
         self._clock = pollers.clock
@@ -97,6 +103,22 @@ class Poller:
         with self._lock:
             for entry in entries:
                 heapq.heappush(self._heap, entry)
+
+    def adopt(self, entry: tuple[int, int]) -> bool:
+        """Let it poll a source from its next deadline on; whether it does not end just now."""
+        with self._lock:
+            if self._closed:
+                return False
+            self.floor = min(self.floor, entry[0])
+            heapq.heappush(self._heap, entry)
+        self.wake.set()
+        return True
+
+    def _close(self) -> bool:
+        """Whether there is nothing left to poll, and nothing comes any more."""
+        with self._lock:
+            self._closed = not self._heap
+            return self._closed
 
     def leave(self, wanted: Callable[[SourceElement], bool] = lambda _: True) -> list[tuple[int, int]]:
         """Take sources that wait in its heap away from it, and give them back: next deadline and place."""
@@ -176,8 +198,7 @@ class Poller:
             upcoming = (deadline + (late + 1) * interval, place)
             if spent <= source.share_ns:
                 source.slow = 0
-            elif self._slow(source):
-                self._pollers.part([upcoming])
+            elif self._elsewhere(source, upcoming):
                 continue
             again.append(upcoming)
         with self._lock:
@@ -185,10 +206,17 @@ class Poller:
                 heapq.heappush(heap, again.pop())
             return heap[0][0] if heap else None
 
-    def _slow(self, source: SourceElement) -> bool:
-        """Whether a source that was slow again is to have a thread of its own."""
+    def _elsewhere(self, source: SourceElement, upcoming: tuple[int, int]) -> bool:
+        """Whether a source that was slow is polled in another thread from now on."""
         source.slow += 1
-        return source.slow >= SLOW_POLLS and self._pollers.warm.is_set() and bool(self.waiting())
+        heir, self.heir = self.heir, None
+        often = source.slow >= SLOW_POLLS
+        if heir is not None:  # the others did not wait for it
+            return not often and heir.adopt(upcoming)
+        if often and self._pollers.warm.is_set() and self.waiting():
+            self._pollers.part([upcoming])
+            return True
+        return False
 
     def _poll_asked(self, now: int) -> None:
         self.asked = False
@@ -255,7 +283,7 @@ class Poller:
             self._pollers.faults.fail("E-IO", "poll", variant="polling", why=described(error))
         finally:
             self.hand_over(self._clock.now())
-            self._pollers.left()
+            self._pollers.left(self)
 
     def taken(self) -> list[tuple[str, list[Row]]]:
         """The rows that were polled since the last call, by source."""
@@ -274,11 +302,11 @@ class Poller:
         pollers.going.wait()
         self.hand_over(self._clock.now())
         pollers.warm.wait()
-        upcoming = self.upcoming()
-        while upcoming is not None and pollers.wanted():
+        while pollers.wanted() and not pollers.stopping.is_set():
             # Whether anybody still takes what is polled is asked as often as it is handed over.
-            upcoming = self._round(upcoming)
-        if upcoming is not None and not pollers.stopping.is_set():
+            if self._round(self.upcoming()) is None and self._close():
+                return
+        if not pollers.stopping.is_set():
             pollers.ended.set()
             pollers.stopping.wait()
         self._last_polls()
@@ -355,6 +383,7 @@ class Pollers:
         """How many hand-overs there were."""
         self._hand_over = hand_over
         self._all: list[Poller] = []
+        self._started = 0
         self._live = 0
         """How many of them have not ended."""
         self._lock = threading.Lock()
@@ -457,7 +486,8 @@ class Pollers:
     def part(self, entries: list[tuple[int, int]], behind: Poller | None = None) -> None:
         """Let another thread poll these sources: next deadline and place of each.
 
-        Args: behind, where a source hangs that they waited for; what was polled there goes on with them.
+        Args: behind, where a source hangs that they waited for; what was polled there goes on with them, and so does
+            that source when it comes back, unless that happens again and again.
         """
         made = Poller(self)
         made.give(entries)
@@ -465,6 +495,7 @@ class Pollers:
         if behind is not None:
             made.floor = min(made.floor, behind.floor)
             made.rows = behind.taken()
+            behind.heir = made
         made.asked = True  # one may have been asked for while it waited
         made.wake.set()
         self._add(made)
@@ -477,8 +508,8 @@ class Pollers:
 
     def _start(self, poller: Poller) -> None:
         self._share_out(poller)
-        number = self._all.index(poller)
-        name = "meter-poll" if not number else f"meter-poll-{number + 1}"
+        self._started += 1
+        name = "meter-poll" if self._started == 1 else f"meter-poll-{self._started}"
         poller.thread = threading.Thread(target=poller.loop, name=name, daemon=True)
         poller.thread.start()
 
@@ -487,7 +518,8 @@ class Pollers:
         sources = poller.waiting()
         for source in sources:
             shortest = self.shortest_ns(each for each in sources if each is not source)
-            source.share_ns = max(SLOW_NS, shortest // 2)
+            least = SELDOM_NS if source.interval_ns >= SELDOM * shortest else SLOW_NS
+            source.share_ns = max(least, shortest // 2)
 
     def origin_at(self, now: int) -> int:
         """The instant that all deadlines count from, in all threads: when the first of them polls."""
@@ -501,11 +533,13 @@ class Pollers:
         if all(source.polls or not source.live for source in self.sources):
             self.begun.set()
 
-    def left(self) -> None:
+    def left(self, poller: Poller) -> None:
         """A poller has ended."""
         with self._lock:
             self._live -= 1
             last = not self._live
+            if not self.stopping.is_set():
+                self._all.remove(poller)
         if last:
             self.ended.set()
 
