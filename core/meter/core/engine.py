@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 FIRST_S: Final = 5.0
 """How long the first poll of all sources is waited for."""
+SWITCH_S: Final = 0.0001
+"""How long a busy pipeline may keep the interpreter's lock from a thread that polls, at each file that this reads: with
+the 5 ms of Python one read delays a 1 kHz poll by five ticks. Less than this costs both of them more than it gives."""
 WARM_S: Final = 1.0
 WARM_NS: Final = 50_000_000
 """Where something is polled more often than this, the chain has its first batch before the schedule begins: what it
@@ -176,8 +179,7 @@ class Engine:
 
     def begin(self, patience_s: float = FIRST_S) -> None:
         """Start the threads that poll, and wait until every source was polled once, or for some time in seconds."""
-        # The default of 5 ms lets a busy pipeline delay a 1 kHz poll by five ticks.
-        sys.setswitchinterval(0.0005)
+        sys.setswitchinterval(SWITCH_S)
         if not self._watched:
             self._watched = True
             threading.Thread(target=self._watch, name="meter-watch", daemon=True).start()
