@@ -126,6 +126,17 @@ def test_a_run_from_a_valid_lock_loads_numpy_and_orjson_besides(started: Started
     assert among(modules, *OPENSSL, *COMPRESSORS, *ERRORS_ONLY, *PROCESSES, *METADATA) == []
 
 
+def test_who_polls_for_an_isolated_chain_loads_no_numpy(started: Started) -> None:
+    """Nor what the outputs need: that is in the other process."""
+    started.modules("mount", "/host", "cpu", "memory", "annotate", "attributes=site=lab", "csv", "path=host.csv")
+
+    modules = started.modules("run", "--isolate", "--locked", "/host", "--for", "200ms")
+
+    assert (started.work / "host.csv").stat().st_size > 0
+    assert installed(modules) == {"click"}
+    assert among(modules, *OPENSSL, *COMPRESSORS, *ERRORS_ONLY, *PROCESSES, *METADATA, "meter.plugins.csv") == []
+
+
 ANNOTATE = ("annotate", "attributes=site=lab", "annotate#rack", "attributes=rack=7")
 ACCUMULATE = ("accumulate", "metrics=system.cpu.time")
 RATE = ("rate", "metrics=system.cpu.time.total")

@@ -30,7 +30,7 @@ _USUAL: Final = 80
 
 
 class Sample(NamedTuple):
-    """What some runs have done by a time; `cpu_us` and `resident` are of the process, `queued` are points."""
+    """What some runs have done by a time; `cpu_us` and `resident` are of all their processes, `queued` are points."""
 
     time_s: float
     polls: int
@@ -46,7 +46,11 @@ class Sample(NamedTuple):
 def sample(runs: Sequence[Running]) -> Sample:
     """The present state of all these runs together."""
     tallies = [running.tally() for running in runs]
-    resident = resident_bytes()
+    states = [running.state() for running in runs]
+    others = [process for state in states for process in state.processes]
+    resident = [
+        size for size in (resident_bytes(), *[each.resident for each in others]) if not isinstance(size, Missing)
+    ]
     return Sample(
         time.monotonic(),
         sum(tally.polls for tally in tallies),
@@ -54,9 +58,9 @@ def sample(runs: Sequence[Running]) -> Sample:
         sum(tally.missed for tally in tallies),
         sum(tally.lost for tally in tallies),
         sum(tally.dropped for tally in tallies),
-        sum(output.waiting_points for running in runs for output in running.state().outputs),
-        sum(cpu_us()),
-        None if isinstance(resident, Missing) else resident,
+        sum(output.waiting_points for state in states for output in state.outputs),
+        sum(cpu_us()) + sum(each.user_us + each.system_us for each in others),
+        sum(resident) or None,
     )
 
 

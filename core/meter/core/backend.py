@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from meter.contracts.catalogue import Catalogue
     from meter.contracts.check import Checked
+    from meter.contracts.diagnostics import Diagnostic
     from meter.contracts.request import Request
     from meter.contracts.spans import Span
     from meter.core.batch import Batch
@@ -327,21 +328,30 @@ class Mounted:
         *,
         on_breach: str | None = None,
         realtime: bool = False,
+        isolate: bool = False,
     ) -> Running:
         """A run of this backend, to be entered with `with`. `report` is called with each fault, in some thread.
 
         `on_breach` says what becomes of a plugin that breaks its contract, as `meter run --on-breach` does. With
-        `realtime` every thread of this process has real-time priority during the run, as with `meter run --realtime`.
+        `realtime` every thread of this process has real-time priority during the run, as with `meter run --realtime`;
+        with `isolate` filters and outputs run in a second process, as with `meter run --isolate`.
 
-        Raises: ValueError, there is no such policy.
+        Raises: ValueError, there is no such policy. ContractError, with `isolate`, where `collect` is an output: what
+            it keeps would be in the other process.
         """
-        return Running(self, report, on_breach=on_breach, realtime=realtime)
+        return Running(self, report, on_breach=on_breach, realtime=realtime, isolate=isolate)
 
-    def engine(self, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None) -> Engine:
+    def engine(
+        self, report: Callable[[Fault], None] | None = None, *, on_breach: str | None = None, isolate: bool = False
+    ) -> Engine:
         """An engine with this plan, not started: for who needs its phases one by one.
 
         Raises: as `running`.
         """
+        if isolate and (refused := self.against_isolation()):
+            from meter.contracts.diagnostics import ContractError  # only a refusal needs it
+
+            raise ContractError(refused)
         from pathlib import Path  # the engine; a check needs none
 
         from meter.core.engine import Engine
@@ -353,7 +363,21 @@ class Mounted:
             sysroot=Path(self.sysroot).absolute() if self.sysroot else None,
             report=report or (lambda _: None),
             on_breach=on_breach,
+            isolate=isolate,
         )
+
+    def against_isolation(self) -> list[Diagnostic]:
+        """Why it cannot run with `isolate`: somebody takes what an output keeps in the memory of this process."""
+        plugins = self.plan.document["plugins"]
+        labels = [each["instance"] for each in plugins if each["plugin"] == COLLECT]
+        if not labels:
+            return []
+        from meter.contracts.diagnostics import Diagnostic  # only a refusal needs it
+
+        facts = {"mountpoint": self.plan.mountpoint}
+        return [
+            Diagnostic(code="E-INTERFACE", variant="isolate", facts={"instance": label, **facts}) for label in labels
+        ]
 
     def __repr__(self) -> str:
         return f"<Mounted {self.plan}>"
@@ -394,9 +418,10 @@ class Running:
         *,
         on_breach: str | None = None,
         realtime: bool = False,
+        isolate: bool = False,
     ) -> None:
         self.plan: Final = mounted.plan
-        self._engine = mounted.engine(report, on_breach=on_breach)
+        self._engine = mounted.engine(report, on_breach=on_breach, isolate=isolate)
         self._realtime = realtime
         self._urgent = False
         self._entered = False
@@ -447,6 +472,10 @@ class Running:
 
                 self._urgent = False
                 realtime.leave()
+
+    def kill(self) -> None:
+        """End at once what runs in another process, with whatever it has; may be called by a signal's handler."""
+        self._engine.chain.kill()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is left to measure, or for a time in seconds; whether nothing is left."""

@@ -81,6 +81,11 @@ class Blame:
         """How often a plugin of the run broke its contract."""
         return self._counts.total()
 
+    def counts(self) -> dict[str, int]:
+        """The same by instance, of those that did."""
+        with self._lock:
+            return dict(self._counts)
+
     def watch(self, element: Watched) -> None:
         """Count the violations of an element in its `violations`, those before it was made included."""
         with self._lock:

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from meter.core.faults import Faults
     from meter.core.plugin import Control
     from meter.core.polling import Raw
-    from meter.core.state import FilterState, OutputState
+    from meter.core.state import FilterState, OutputState, ProcessState
 
 
 class Told(NamedTuple):
     """What a chain says of itself: rows and values that came, `waiting` hand-overs, its elements in their order.
 
-    `points` are values by source; `violations` are by instance of the chain.
+    `points` are values by source; `violations` are by instance of the chain. Of a chain in another process it is up to
+    a second old; then `processes` says of that one, `elsewhere` is how many breaches were counted there, and `lost` are
+    the rows that it took with it.
     """
 
     rows: int
@@ -43,6 +45,9 @@ class Told(NamedTuple):
     filters: tuple[FilterState, ...]
     outputs: tuple[OutputState, ...]
     violations: Mapping[str, int]
+    processes: tuple[ProcessState, ...] = ()
+    elsewhere: int = 0
+    lost: int = 0
 
 
 class Face(Protocol):
@@ -103,6 +108,9 @@ class Face(Protocol):
     def stop(self, behind: Collection[str]) -> None:
         """Stop the plugins but those that were left behind."""
 
+    def kill(self) -> None:
+        """End at once what runs in another process; may be called by a signal's handler."""
+
     def blocks(self, raw: Raw) -> list[Block]:
         """What the chain makes of polled rows.
 
@@ -114,7 +122,8 @@ class Chain:
     """A chain in this process.
 
     Args: `leave_out` is called with the label of a source whose rows cannot be used; `stopping` is set when the run
-        ends; `ended` is set here when the chain cannot go on; `gone` is called when an output takes nothing any more.
+        ends; `ended` is set here when the chain cannot go on; `gone` is called when an output takes nothing any more,
+        `through` when one more hand-over is.
     """
 
     def __init__(
@@ -127,6 +136,7 @@ class Chain:
         stopping: threading.Event,
         ended: threading.Event,
         gone: Callable[[], None],
+        through: Callable[[], None] = lambda: None,
     ) -> None:
         self._assembly = assembly
         self._faults = faults
@@ -135,7 +145,7 @@ class Chain:
         self._keepers: dict[str, RecoverElement] = {}
         self._phases = Phases(faults, self._quarantine)
         self.delivery = Delivery(faults, stopping, gone, lambda: 2 * self.pipeline.raw.qsize() > RAW_LIMIT)
-        self.pipeline = Pipeline(self.delivery, faults, leave_out, ended)
+        self.pipeline = Pipeline(self.delivery, faults, leave_out, ended, through)
         self._thread = threading.Thread(target=self.pipeline.loop, name="meter-pipeline", daemon=True)
 
     @property
@@ -257,6 +267,9 @@ class Chain:
     def stop(self, behind: Collection[str]) -> None:
         """Stop the plugins but those that were left behind."""
         self._phases.stop(behind, self._left_s)
+
+    def kill(self) -> None:
+        """Nothing of it is elsewhere."""
 
     def _put(self, raw: Raw | None) -> None:
         """Tell the pipeline what came last, or that nothing follows; where it hangs, nobody waits for ever."""

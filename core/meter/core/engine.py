@@ -68,7 +68,8 @@ class Engine:
 
     Args: `plan` is the document of a Plan; `contracts` says for each plugin where its contract lies; `folder` is
         where relative paths of the configuration start; `on_breach` is a word of the sections [policy ...] of
-        CONTRACT.ini and says what becomes of a plugin that breaks its contract.
+        CONTRACT.ini and says what becomes of a plugin that breaks its contract; with `isolate` all that lies behind
+        the sources runs in a process of its own.
     Raises: ValueError, there is no such policy.
     """
 
@@ -82,6 +83,7 @@ class Engine:
         clock: Clock | None = None,
         report: Callable[[Fault], None] = lambda _: None,
         on_breach: str | None = None,
+        isolate: bool = False,
     ) -> None:
         self.plan = plan
         self.ended = threading.Event()
@@ -91,7 +93,7 @@ class Engine:
         self._faults = Faults(vault, report, self._blame)
         self._stopping = threading.Event()
         self._assembly = Assembly(plan, contracts, folder, sysroot, vault, self._faults)
-        self.chain: Face = self._chain()
+        self.chain: Face = self._isolated_chain(on_breach) if isolate else self._chain()
         """What lies behind the sources."""
         self._pollers = Pollers(
             clock or MonotonicClock(),
@@ -106,6 +108,22 @@ class Engine:
         self._watched = False
         self._give_up_ns = 0
         self._over = threading.Event()
+
+    def _isolated_chain(self, on_breach: str | None) -> Face:
+        from meter.core.isolation import IsolatedChain, Setup  # sockets, which an ordinary run does without
+
+        made, sysroot = self._assembly, self._assembly.sysroot
+        root = None if sysroot is None else str(sysroot)
+        return IsolatedChain(
+            Setup(made.plan, made.contracts, str(made.folder), root, on_breach),
+            self._faults,
+            self._blame,
+            leave_out=self._leave_out,
+            ended=self.ended,
+            gone=self._wake,
+            trigger=self.trigger,
+            state=self.state,
+        )
 
     def _chain(self) -> Face:
         return Chain(
@@ -254,23 +272,26 @@ class Engine:
             missed=sum(source.missed for source in self.sources),
             retries=sum(source.retries for source in self.sources),
             rows=told.rows,
-            lost=sum(output.lost for output in told.outputs),
+            lost=sum(output.lost for output in told.outputs) + told.lost,
             gaps=told.gaps,
             dropped=sum(output.dropped for output in told.outputs),
-            violations=self._blame.violations,
+            violations=self._blame.violations + told.elsewhere,
         )
 
     def state(self) -> State:
         """What each element has done and holds at this moment; takes no lock."""
         told = self.chain.told()
-        violations = {**{source.label: source.violations for source in self.sources}, **told.violations}
+        violations = dict(told.violations)
+        for source in self.sources:
+            violations[source.label] = violations.get(source.label, 0) + source.violations
         return State(
-            tuple([source.state(told.points[source.label]) for source in self.sources]),
+            tuple([source.state(told.points.get(source.label, 0)) for source in self.sources]),
             told.filters,
             told.outputs,
             told.waiting,
             {PIPELINE: 0, **dict.fromkeys(violations, 0), **self._faults.counts},
             violations,
+            told.processes,
         )
 
     # --------------------------------------------------------------- for who takes the places of the threads, or steers

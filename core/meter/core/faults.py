@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import Counter
@@ -66,14 +67,24 @@ class Faults:
         self._vault = vault
         self._report = report
         self._lock = threading.Lock()
+        self._over = threading.Event()
+        """Set when the call that is waited for in `bounded` has come back, or nobody waits for it any more."""
+        self._interrupted = False
 
     def add(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:
         """Remember and report a fault after which the run goes on as it was."""
         told = {name: self._vault.masked(text) for name, text in facts.items()}
-        fault = Fault(code, instance, {"instance": instance, **told}, clause, variant)
+        self._remember(Fault(code, instance, {"instance": instance, **told}, clause, variant))
+
+    def relay(self, fault: Fault, *, failed: bool) -> None:
+        """Remember and report a fault of another process, which has masked it; whether its run is a failed one."""
+        self.failed = self.failed or failed
+        self._remember(fault)
+
+    def _remember(self, fault: Fault) -> None:
         with self._lock:
             self.seen.append(fault)
-            self.counts[instance] += 1
+            self.counts[fault.instance] += 1
         self._report(fault)
 
     def fail(self, code: str, instance: str, clause: str = "", variant: str = "", **facts: str) -> None:
@@ -132,15 +143,27 @@ class Faults:
         A signal that interrupts whoever calls ends the wait at once.
         """
         good: list[bool] = []
-        thread = threading.Thread(
-            target=lambda: good.append(self.guarded(label, phase, call)), name=f"meter-{label}-{phase}", daemon=True
-        )
+        over = self._over = threading.Event()
+        self._interrupted = False
+
+        def guarded() -> None:
+            good.append(self.guarded(label, phase, call))
+            over.set()
+
+        thread = threading.Thread(target=guarded, name=f"meter-{label}-{phase}", daemon=True)
         try:
             thread.start()
-            thread.join(seconds)
+            over.wait(seconds)
         except InterruptedError as error:
             self.raised(label, phase, error)
             return False
-        if thread.is_alive():
+        if self._interrupted and not good:
+            self.raised(label, phase, InterruptedError(errno.EINTR, os.strerror(errno.EINTR)))
+        elif not good:
             self.fail("E-IO", label, variant="phase-hangs", phase=phase, seconds=f"{seconds:.3g}")
         return good == [True]
+
+    def interrupt(self) -> None:
+        """End the wait of `bounded`, as a signal does; by another thread than the one that waits."""
+        self._interrupted = True
+        self._over.set()

@@ -41,11 +41,17 @@ HANGS_NS: Final = 10_000_000_000
 class Pipeline:
     """The filters of a chain, and the thread that runs them.
 
-    Args: `quarantine` leaves the source of that label out; `ended` is set when the pipeline itself could not go on.
+    Args: `quarantine` leaves the source of that label out; `ended` is set when the pipeline itself could not go on;
+        `through` is called after each hand-over.
     """
 
     def __init__(
-        self, delivery: Delivery, faults: Faults, quarantine: Callable[[str], None], ended: threading.Event
+        self,
+        delivery: Delivery,
+        faults: Faults,
+        quarantine: Callable[[str], None],
+        ended: threading.Event,
+        through: Callable[[], None] = lambda: None,
     ) -> None:
         self.filters: list[FilterElement] = []
         self.raw: queue.Queue[Raw | None] = queue.Queue(RAW_LIMIT)
@@ -66,6 +72,7 @@ class Pipeline:
         self._faults = faults
         self._quarantine = quarantine
         self._ended = ended
+        self._one_more = through
 
     def loop(self) -> None:
         """The thread: run the chain over what was polled until its end comes."""
@@ -75,7 +82,8 @@ class Pipeline:
             self._faults.fail("E-IO", PIPELINE, variant="pipeline", why=described(error))
             self._ended.set()
             while self.raw.get() is not None:  # the poll thread must not wait for somebody who has gone
-                pass
+                self.handled += 1
+                self._one_more()
             self._delivery.close()
 
     def _run(self) -> None:
@@ -86,6 +94,7 @@ class Pipeline:
             anchor = Anchor(*raw.anchor)
             self._delivery.deliver(self.blocks(raw), anchor)
             self.handled += 1
+            self._one_more()
         for place, filter_ in enumerate(self.filters):
             if filter_.live:
                 self.busy = (filter_.label, time.monotonic_ns())

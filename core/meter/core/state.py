@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meter.core.plugin import Missing
+
 LATENESS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "50us": 50_000,
@@ -93,11 +95,21 @@ class OutputState(NamedTuple):
     dropped: int
 
 
+class ProcessState(NamedTuple):
+    """A process that a part of the engine runs in: CPU time so far in microseconds, memory in RAM in bytes."""
+
+    pid: int
+    user_us: int
+    system_us: int
+    resident: int | Missing
+
+
 class State(NamedTuple):
     """An engine: its elements in their order; `waiting` hand-overs of polled rows wait for the chain.
 
     `faults` and `violations` are by instance: what was reported of it, and how often it broke its contract. Who has
-    none is there with 0; faults of the chain itself have a name, too.
+    none is there with 0; faults of the chain itself have a name, too. `processes` are those beside this one; what is
+    said of them, and of elements that run in them, is up to a second old.
     """
 
     sources: tuple[SourceState, ...]
@@ -106,3 +118,4 @@ class State(NamedTuple):
     waiting: int
     faults: Mapping[str, int]
     violations: Mapping[str, int]
+    processes: tuple[ProcessState, ...] = ()

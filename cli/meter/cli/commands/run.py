@@ -83,15 +83,17 @@ def _policies() -> list[str]:
     help="What becomes of a plugin that breaks its contract; the first is the usual one.",
 )
 @click.option("--realtime", is_flag=True, help="Run before all that has no real-time priority, or not at all.")
+@click.option("--isolate", is_flag=True, help="Run filters and outputs in a second process, for strict rates.")
 @common.file_option
 @common.plugin_dir_option
 @common.sysroot_option
-def run(
+def run(  # noqa: PLR0917  (click hands options over by name)
     mountpoints: tuple[str, ...],
     for_: int | None,
     locked: bool,  # noqa: FBT001  (click hands options over by name)
     on_breach: str | None,
     realtime: bool,  # noqa: FBT001  (as above)
+    isolate: bool,  # noqa: FBT001  (as above)
     file: str | None,
     plugin_dirs: tuple[str, ...],
     sysroot: str | None,
@@ -110,16 +112,20 @@ def run(
     )
     if isinstance(backends, int):
         return backends
+    if isolate and (against := [each for mounted in backends for each in mounted.against_isolation()]):
+        return common.fail(against)
     if realtime and (refused := _refused_realtime()):
         return refused
     gc.enable()
     several = len(backends) > 1
     line = StatusLine()
     runs = [
-        mounted.running(partial(_report, line, mounted.plan.mountpoint if several else ""), on_breach=on_breach)
+        mounted.running(
+            partial(_report, line, mounted.plan.mountpoint if several else ""), on_breach=on_breach, isolate=isolate
+        )
         for mounted in backends
     ]
-    stop = _Stop()
+    stop = _Stop(runs)
     started = time.monotonic()
     for running in runs:
         stop.prepare(running)
@@ -200,8 +206,9 @@ class _Stop:
     While plugins start, the first one interrupts what they wait for, such as the reader of a named pipe.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runs: list[Running]) -> None:
         self.asked = threading.Event()
+        self._runs = runs
         self._starts = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
@@ -219,6 +226,8 @@ class _Stop:
 
     def _handle(self, number: int, _frame: object) -> None:
         if self.asked.is_set():
+            for running in self._runs:
+                running.kill()
             os._exit(128 + number)
         self.asked.set()
         if self._starts:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from meter.core.plugin import Control, SourceContext
     from meter.core.readings import Readings
-    from meter.core.state import State
+    from meter.core.state import ProcessState, State
 
 _INSTANCE: Final = "meter.instance"
 _LATE: Final = "meter.poll.late"
@@ -33,7 +33,8 @@ class Meter(Source):
 
     Emits of each source, filter and output what the contract says, by `meter.instance`; `meter.chain.waiting`; and of
     this process `meter.cpu.time` (s, f64, delta) by `cpu.mode` and `meter.memory.usage` (By, u64, gauge), which is
-    missing where /proc/self/statm says no number.
+    missing where /proc/self/statm says no number. Where the chain runs in a process of its own that is another
+    consumer of both, from its second poll on; what is said of it, and of what runs there, is up to a second old.
 
     The engine counts from 0 on, so the first delta of each count covers all since the first poll; the first poll
     itself gives no deltas, nor does one before the chain runs. An instance that is new since the last poll counts from
@@ -51,6 +52,7 @@ class Meter(Source):
         self._counts: dict[Series, int] = {}
         self._cpu: tuple[int, int] | None = None
         self._pid = str(os.getpid())
+        self._others: dict[int, ProcessState] = {}
 
     def post_pipeline_start(self, control: Control) -> None:
         """Keep what the chain can be asked by."""
@@ -65,7 +67,9 @@ class Meter(Source):
         if since is None or control is None:
             out.nothing()  # the chain does not run yet
         else:
-            self._chain(out, control.state(), since)
+            state = control.state()
+            self._beside(out, state)
+            self._chain(out, state, since)
             self._since = out.ts
 
     def _process(self, out: Readings) -> None:
@@ -76,6 +80,18 @@ class Meter(Source):
             for mode, begin, end in zip(_MODES, before, now, strict=True):
                 out.emit("meter.cpu.time", (end - begin) / 1e6, consumer_id=self._pid, attributes={"cpu.mode": mode})
         out.emit("meter.memory.usage", resident_bytes(), consumer_id=self._pid)
+
+    def _beside(self, out: Readings, state: State) -> None:
+        """What the processes beside this one use, from when they were seen first."""
+        for now in state.processes:
+            before = self._others.get(now.pid)
+            self._others[now.pid] = now
+            pid = str(now.pid)
+            if before is not None:
+                spent = (now.user_us - before.user_us, now.system_us - before.system_us)
+                for mode, delta in zip(_MODES, spent, strict=True):
+                    out.emit("meter.cpu.time", delta / 1e6, consumer_id=pid, attributes={"cpu.mode": mode})
+            out.emit("meter.memory.usage", now.resident, consumer_id=pid)
 
     def _chain(self, out: Readings, state: State, since: int) -> None:
         """What the chain did since a time, and what waits in it."""

@@ -1,0 +1,162 @@
+"""Link: messages between meter's process and one that it has started itself, over a socket that only these two have.
+
+A message is a tuple of a word and plain values, as a pickle behind its length. Rows go as plain tuples; their columns
+go once and are named by a number from then on. A thread of the link writes, so that whoever says something waits for
+nobody and no signal cuts a message in two. Imports no numpy.
+"""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import struct
+import threading
+from contextlib import suppress
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Final
+
+from meter.core.plugin import Missing
+from meter.core.polling import Raw
+from meter.core.readings import Columns, Row
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from meter.core.keys import Key
+
+PART: Final = 4096
+"""So many values go in one message at most: to write one holds the GIL, and a poll may be due."""
+COLUMNS_KNOWN: Final = 4096
+"""So many columns have a number at one time; the oldest is forgotten, and sent again when it comes again."""
+_LENGTH: Final = struct.Struct(">Q")
+_PLAIN: Final = frozenset({int, float, Missing, type(None)})
+
+
+class Link:
+    """One end. `send` and `receive` are for any thread, the latter for one at a time."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._file = end.makefile("rb")
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="meter-link-write", daemon=True)
+        self._thread.start()
+
+    def send(self, word: str, *values: Any) -> None:
+        """Say something; where nobody listens any more it is forgotten."""
+        data = pickle.dumps((word, *values), pickle.HIGHEST_PROTOCOL)
+        self._outbox.put(_LENGTH.pack(len(data)) + data)
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """What the other one says next; None where it has gone."""
+        with suppress(OSError, ValueError):  # reset, or closed here meanwhile
+            head = self._file.read(_LENGTH.size)
+            if len(head) == _LENGTH.size:
+                size = _LENGTH.unpack(head)[0]
+                data = self._file.read(size)
+                if len(data) == size:
+                    message: tuple[Any, ...] = pickle.loads(data)  # noqa: S301  (of the process that we started)
+                    return message
+        return None
+
+    def flush(self, seconds: float) -> None:
+        """Say what was to be said, within some time, and nothing after it."""
+        self._outbox.put(None)
+        self._thread.join(seconds)
+
+    def close(self) -> None:
+        """Let go of the socket; who waits in `receive` comes back."""
+        import socket  # it is loaded: this end is one
+
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self.flush(1.0)
+
+    def release(self) -> None:
+        """Close the descriptor; nobody is in `receive` any more."""
+        self._file.close()
+        self._socket.close()
+
+    def _write(self) -> None:
+        while (data := self._outbox.get()) is not None:
+            with suppress(OSError):
+                self._socket.sendall(data)
+
+
+class RowsOut:
+    """Sends polled rows by `send`."""
+
+    def __init__(self, send: Callable[..., None]) -> None:
+        self._send = send
+        self._numbers: dict[Columns, int] = {}
+        self._next = 0
+
+    def send(self, raw: Raw) -> None:
+        """Send one hand-over."""
+        rows: list[tuple[Any, ...]] = []
+        cells = 0
+        for label, polled in raw.rows:
+            for row in polled:
+                number = self._number(row.columns)
+                rows.append((label, number, row.ts, row.since, plain(row.values), row.id))
+                cells += len(row.values)
+                if cells >= PART:
+                    self._send("part", rows)
+                    rows, cells = [], 0
+        self._send("rows", rows, raw.anchor, raw.watermark)
+
+    def _number(self, columns: Columns) -> int:
+        number = self._numbers.get(columns)
+        if number is None:
+            if len(self._numbers) >= COLUMNS_KNOWN:
+                self._send("forget", self._numbers.pop(next(iter(self._numbers))))
+            number = self._numbers[columns] = self._next
+            self._next += 1
+            self._send("columns", number, columns.by, columns.keys)
+        return number
+
+
+class RowsIn:
+    """Takes what `RowsOut` has sent."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Columns] = {}
+        self._rows: list[tuple[str, list[Row]]] = []
+
+    def columns(self, number: int, by: str, keys: tuple[Key, ...]) -> None:
+        """Columns have a number from now on."""
+        self.known[number] = Columns(keys, by)
+
+    def forget(self, number: int) -> None:
+        """A number is not used any more, but by rows that came before."""
+        del self.known[number]
+
+    def part(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Some rows of a hand-over."""
+        for label, number, ts, since, values, id_ in rows:
+            made = Row(self.known[number], ts, since, values, id_)
+            if not self._rows or self._rows[-1][0] != label:
+                self._rows.append((label, []))
+            self._rows[-1][1].append(made)
+
+    def rows(self, rows: Sequence[tuple[Any, ...]], anchor: tuple[int, int], watermark: int | None) -> Raw:
+        """The last rows of a hand-over: all of it."""
+        self.part(rows)
+        whole, self._rows = self._rows, []
+        return Raw(whole, anchor, watermark)
+
+
+def plain(values: Sequence[Any]) -> Sequence[Any]:
+    """The values of a row without types that the other process may not have, such as a plugin's own."""
+    if not _PLAIN.issuperset(map(type, values)):
+        return [_cell(value) for value in values]
+    return values if type(values) in (list, tuple) else list(values)
+
+
+def _cell(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, Missing):
+        return Missing(value.reason)
+    return int(value) if isinstance(value, Integral) else float(value)
