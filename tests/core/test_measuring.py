@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
@@ -1096,26 +1096,41 @@ def joules(
     return Counted(key, value, reasons=() if value is not None else ("EIO",))
 
 
+RAPL: Final[tuple[dict[str, Any], ...]] = tuple(
+    {"origin": "", "resource": [kind], "attributes": {"domain": values}, "parts": {"domain": parts}}
+    for kind, values, parts in (
+        ("cpu_package", ["package", "core", "uncore"], {"core": "package", "uncore": "package"}),
+        ("dram", ["dram"], {}),
+        ("machine", ["psys"], {}),
+    )
+)
+"""What a source of energy declares whose values of `domain` are parts of others."""
+
+
+def structure(emits: tuple[dict[str, Any], ...] = ()) -> totals.Structure:
+    """The tree of kinds of the contract language, and what sources declare."""
+    return totals.Structure(
+        {kind: says.get("parent", "") for kind, says in language().words["resource"].items()}, emits
+    )
+
+
 @pytest.mark.parametrize(
     ("series", "total"),
     [
         ([], Quantity.missing("J", "none")),
-        ([joules(3.5, ("cpu_package", "0"))], Quantity(3.5, "J")),
-        ([joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1"))], Quantity(3, "J")),
+        ([joules(3.5, ("machine", ""))], Quantity(3.5, "J")),
+        # What is of a part of the machine is not the machine's own number.
+        ([joules(3.5, ("cpu_package", "0"))], Quantity(3.5, "J", "derived")),
+        ([joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1"))], Quantity(3, "J", "derived")),
         ([joules(1, ("cpu_package", "0")), joules(2, ("gpu", "0"), "estimated")], Quantity(3, "J", "estimated")),
         # An attribute divides the package, or names it as a whole: it is not known which.
         (
             [joules(5, ("cpu_package", "0"), domain="package"), joules(2, ("cpu_package", "0"), domain="core")],
-            Quantity.missing(
-                "J", "some of these may be parts of others: cpu_package-0 domain=package, cpu_package-0 domain=core"
-            ),
+            Quantity.missing("J", "some of these may be parts of others: package-0, core-0"),
         ),
-        # The machine as a whole holds its package.
-        (
-            [joules(9, ("machine", "")), joules(5, ("cpu_package", "0"))],
-            Quantity.missing("J", "some of these may be parts of others: machine, cpu_package-0"),
-        ),
-        # So does a package its cores, and a GPU its partitions.
+        # The machine as a whole holds its package, and is another view.
+        ([joules(9, ("machine", "")), joules(5, ("cpu_package", "0"))], Quantity(5, "J", "derived")),
+        # A package holds its cores, and a GPU its partitions.
         (
             [joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0"))],
             Quantity.missing("J", "some of these may be parts of others: cpu_package-0, cpu_core-0"),
@@ -1127,33 +1142,80 @@ def joules(
         # A part is not taken for the whole.
         ([joules(1, ("gpu", "0")), joules(None, ("gpu", "1"))], Quantity.missing("J", "gpu-1: EIO")),
         # What was attributed to a process is in that of the machine.
-        ([joules(5, ("cpu_package", "0")), joules(2, ("cpu_package", "0"), consumer="7")], Quantity(5, "J")),
+        (
+            [joules(5, ("cpu_package", "0")), joules(2, ("cpu_package", "0"), consumer="7")],
+            Quantity(5, "J", "derived"),
+        ),
     ],
 )
 def test_joules_are_never_counted_twice(series: list[Counted], total: Quantity) -> None:
     """The total is a sum where no two series can hold the same joules, and missing otherwise."""
-    parents = {kind: says.get("parent", "") for kind, says in language().words["resource"].items()}
-    assert totals.energy(series, "none", parents).total == total
+    assert totals.energy(series, "none", structure()).total == total
+
+
+@pytest.mark.parametrize(
+    ("series", "total"),
+    [
+        ({"package": 1000, "core": 600, "dram": 100}, Quantity(1100, "J", "derived")),
+        ({"package": 1000, "core": 600, "uncore": 50, "psys": 1500}, Quantity(1000, "J", "derived")),
+        ({"package": 1000, "core": None, "psys": None}, Quantity(1000, "J", "derived")),
+        ({"psys": 1500}, Quantity(1500, "J")),
+        ({"package": 1000, "dram": None}, Quantity.missing("J", "dram-0: EIO")),
+        ({"core": 600, "dram": 100}, Quantity.missing("J", "these are parts of what is not measured: core-0")),
+    ],
+)
+def test_energy_is_the_sum_of_what_is_no_part(series: dict[str, float | None], total: Quantity) -> None:
+    """Of domains that a contract declares to be parts of others the wholes are added up; psys is another view."""
+    kinds = {"dram": ("dram", "0"), "psys": ("machine", "")}
+    known = [joules(each, kinds.get(name, ("cpu_package", "0")), domain=name) for name, each in series.items()]
+
+    assert totals.energy(known, "none", structure(RAPL)).total == total
+
+
+def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
+    """Parts name their whole, a view what it holds; what is declared and not there is missing, and never 0."""
+    known = [
+        joules(1000, ("cpu_package", "0"), domain="package"),
+        joules(600, ("cpu_package", "0"), domain="core"),
+        joules(1500, ("machine", ""), domain="psys"),
+    ]
+    found = totals.energy(known, "none", structure(RAPL)).domains
+    lacks = "this machine has no counter for it"
+
+    assert [(domain.name, domain.energy.value, domain.counted) for domain in found] == [
+        ("package-0", 1000, True),
+        ("core-0", 600, False),
+        ("psys", 1500, False),
+        ("dram", None, False),
+    ]
+    assert [name for name, _ in totals.lines(domain.to_json() for domain in found)] == [
+        "energy of package-0",
+        "energy of core-0 (part of package-0)",
+        "energy of psys (another view of package-0)",
+        "energy of dram",
+    ]
+    assert found[3].energy == Quantity.missing("J", lacks)
 
 
 def test_a_table_has_a_line_for_each_kind() -> None:
     """What a core has used is in its package's number, so that they are not one sum."""
     metrics = [totals.to_json(each) for each in (joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0")))]
-    lines = totals.summary(metrics).lines
+    lines = totals.summary({**metric, "metric": "hw.work"} for metric in metrics).lines
     assert [(name, quantity.value) for name, quantity in lines] == [
-        ("hw.energy cpu_package", 10),
-        ("hw.energy cpu_core", 4),
+        ("hw.work cpu_package", 10),
+        ("hw.work cpu_core", 4),
     ]
 
 
 def test_a_table_sums_only_what_may_be_summed() -> None:
-    """Joules of two packages are one line, temperatures of two sensors are two."""
+    """Joules of two packages are one line, temperatures of two sensors are two; energy has lines of its own."""
     heat = Metric("hw.temperature", "f64", "Cel", "gauge", additive=False)
     warm = [Counted(Key(heat, ("sensor", name), ("machine", ""), ()), 40.0, "mean") for name in "ab"]
-    both = [joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1")), *warm]
-    lines = totals.summary(totals.to_json(each) for each in both).lines
+    both = [totals.to_json(each) for each in (joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1")))]
+    metrics = [*both, *({**each, "metric": "hw.work"} for each in both), *map(totals.to_json, warm)]
+    lines = totals.summary(metrics).lines
     assert [(name, quantity.value) for name, quantity in lines] == [
-        ("hw.energy", 3),
+        ("hw.work", 3),
         ("hw.temperature sensor/a, mean", 40.0),
         ("hw.temperature sensor/b, mean", 40.0),
     ]
@@ -1199,7 +1261,8 @@ def test_energy_of_a_source_is_in_the_measurement(tmp_path: Path, monkeypatch: p
         pass
 
     assert m.energy == Quantity(2.5, "J")
-    assert m.to_json()["energy"]["domains"] == [{"name": "machine", **m.energy.to_json(), "counted": True}]
+    told: dict[str, Any] = {"counted": True, "part_of": None, "contains": []}
+    assert m.to_json()["energy"]["domains"] == [{"name": "machine", **m.energy.to_json(), **told}]
 
 
 def _machine_of(sources: Sources) -> Callable[..., Any]:

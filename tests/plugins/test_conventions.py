@@ -49,6 +49,7 @@ OWN_METRICS = {
     "meter.row.lost": "as meter.chain.waiting",
     "meter.tick.missed": "as meter.chain.waiting",
     "meter.violation.count": "as meter.chain.waiting",
+    "meter.wrap.count": "as meter.chain.waiting",
     "meter.write.count": "as meter.chain.waiting",
     "meter.write.failed": "as meter.chain.waiting",
     "meter.write.points": "as meter.chain.waiting",
@@ -62,6 +63,7 @@ OWN_METRICS = {
 """Metrics that the conventions have no name for."""
 
 OWN_ATTRIBUTES = {
+    "domain": "they do not part the energy of a processor; the word is that of the kernel's powercap",
     "meter.instance": "belongs to metrics of our own",
     "meter.poll.late": "belongs to a metric of our own",
     "system.pressure.resource": "belongs to a metric of our own",

@@ -47,6 +47,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "pressure": ("pressure", *SINK),
     "process": ("process", *SINK),
     "random": ("random", *SINK),
+    "rapl": ("rapl", *SINK),
     "rate": ("cpu", "rate", TIME, *SINK),
     "select": ("cpu", "load", "select", "drop=system.cpu.load_average.*", *SINK),
     "spool": ("random", *SINK, "spool", "path=kept", "for=jsonl"),
@@ -57,6 +58,9 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
 MADE: Final = {
     "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp\n",
     "sys/class/thermal/thermal_zone0/temp": "48000\n",
+    "sys/class/powercap/intel-rapl:0/name": "package-0\n",
+    "sys/class/powercap/intel-rapl:0/max_energy_range_uj": "262143328850\n",
+    "sys/class/powercap/intel-rapl:0/energy_uj": "1000000\n",
     **dict.fromkeys(
         ("proc/pressure/cpu", "proc/pressure/memory", "proc/pressure/io"),
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n",
@@ -86,7 +90,7 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("thermal", "pressure"):
+    if name not in ("thermal", "pressure", "rapl"):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

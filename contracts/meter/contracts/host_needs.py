@@ -41,10 +41,24 @@ class Told(NamedTuple):
 
 def unmet(table: Table, host: Host) -> list[str]:
     """The answers that say why a table does not hold; empty where it holds in all its keys."""
+    return [answer for question in _asked(table) if (answer := host.answer(*question))]
+
+
+def lacking_rights(contract: Contract, host: Host) -> list[tuple[str, str]]:
+    """The questions that a host says no to where a plugin lacks rights and nothing else; empty where it lacks more."""
+    if host_faults(contract, host) and not python_faults(contract, host):
+        for need in contract.needs.host:
+            no = {question: answer for question in _asked(need) if (answer := host.answer(*question))}
+            if all(answer.partition(" ")[0] in _FIRST for answer in no.values()):
+                return list(no)
+    return []
+
+
+def _asked(table: Table) -> list[tuple[str, str]]:
+    """The questions of a table."""
     asked = [(READABLE, pattern) for pattern in table.readable]
     asked += [(CAPABILITY, name) for name in table.capability]
-    asked += [(LIBRARY, name) for name in table.library]
-    return [answer for kind, argument in asked if (answer := host.answer(kind, argument))]
+    return asked + [(LIBRARY, name) for name in table.library]
 
 
 def host_faults(contract: Contract, host: Host) -> list[list[str]]:

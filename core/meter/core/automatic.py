@@ -18,11 +18,12 @@ from meter.core.totals import ENERGY
 from meter.core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from meter.contracts.catalogue import Catalogue
     from meter.contracts.host import Host
     from meter.contracts.model import Contract
+    from meter.contracts.sent import Sent
 
 COLLECT: Final = "collect"
 PROCESS: Final = "process"
@@ -162,14 +163,44 @@ def _make(asked: Asked) -> dict[str, Any]:
 
     catalogue = discover(installed=False).catalogue
     probe = Probe(asked.folder, asked.sysroot)
-    request, found = from_words(asked.mountpoint, _words(asked, catalogue, probe), ["meter", "exec"])
+    host = _Granting(probe, _denied(catalogue, probe))
+    request, found = from_words(asked.mountpoint, _words(asked, catalogue, host), ["meter", "exec"])
     if request is None:
         raise ContractError(found)
-    checked = check(request, catalogue, probe)
+    checked = check(request, catalogue, host)
     plan = checked.require().document
     shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
     entry = lock.make_entry(plan, request.digest(), paths_of(checked, catalogue), probe, shown)
     return {"entry": entry, "no_energy": _no_energy(plan, catalogue, probe)}
+
+
+class _Granting:
+    """A host that says yes to some questions, whatever it would say."""
+
+    def __init__(self, host: Host, granted: Collection[tuple[str, str]]) -> None:
+        self._host = host
+        self._granted = granted
+
+    def answer(self, kind: str, argument: str) -> str:
+        """The answer of the host, or that it holds."""
+        answer = self._host.answer(kind, argument)
+        return "" if (kind, argument) in self._granted else answer
+
+    def sent(self, reference: str) -> Sent:
+        """What an output of another meter sends."""
+        return self._host.sent(reference)
+
+
+def _denied(catalogue: Catalogue, host: Host) -> set[tuple[str, str]]:
+    """What sources of energy need and may not have: they are mounted all the same, and say what is missing, and why."""
+    from meter.contracts.host_needs import lacking_rights  # as in _make
+
+    return {question for contract in _givers(catalogue) for question in lacking_rights(contract, host)}
+
+
+def _givers(catalogue: Catalogue) -> list[Contract]:
+    """The sources of energy."""
+    return [c for c in _sources(catalogue) if any(metric.name == ENERGY for metric in c.provides.metrics)]
 
 
 def _sources(catalogue: Catalogue) -> list[Contract]:
@@ -206,8 +237,7 @@ def _no_energy(plan: dict[str, Any], catalogue: Catalogue, host: Host) -> str:
 
     if any(variant["metric"] == ENERGY for plugin in plan["plugins"] for variant in plugin["emits"]):
         return ""
-    givers = [c for c in _sources(catalogue) if any(metric.name == ENERGY for metric in c.provides.metrics)]
-    faults = [f"`{c.name}` cannot be used: {fault}" for c in givers if (fault := host_fault(c, host))]
+    faults = [f"`{c.name}` cannot be used: {fault}" for c in _givers(catalogue) if (fault := host_fault(c, host))]
     return "; ".join(faults) or "no source of energy is mounted in this chain"
 
 

@@ -69,7 +69,7 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
 def _document(argv: Sequence[str], usage: Usage, chain: Automatic, engine: Engine, left: Leftovers) -> dict[str, Any]:
     collect: Any = next(output.output for output in engine.outputs if output.label == automatic.COLLECT)
     tally, table = engine.tally(), collect.table()
-    energy = totals.energy(table, chain.no_energy, chain.mounted.plan.document["resources"])
+    energy = totals.energy(table, chain.no_energy, totals.Structure.of(chain.mounted.plan.document))
     return {
         "format": FORMAT,
         "command": list(argv),

@@ -14,7 +14,7 @@ import time
 import warnings
 import weakref
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
-from types import AsyncGeneratorType, CoroutineType, GeneratorType, MappingProxyType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -33,7 +33,7 @@ from meter.core import totals
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from meter.core.cuts import Sources, Window
@@ -369,7 +369,7 @@ class Measurement:
     def _energy(self) -> Energy:
         self._both()
         machine = self._machine or _Machine(None, "", "")
-        return totals.energy(self.metrics, self._why or machine.no_energy, machine.parents)
+        return totals.energy(self.metrics, self._why or machine.no_energy, machine.structure)
 
     @property
     def _forked(self) -> bool:
@@ -466,6 +466,7 @@ class Measurement:
         return [
             *(_Row("process", name, quantity) for name, quantity in own),
             _Row("machine", "energy", self.energy),
+            *(_Row("machine", *line) for line in totals.lines(domain.to_json() for domain in self.domains)),
             *(_Row("machine", name, quantity) for name, quantity in self._summary().lines),
         ]
 
@@ -591,13 +592,13 @@ def _memory() -> tuple[int | None, int | None]:
 class _Machine(NamedTuple):
     """The sources for measurements of one interval and sysroot, or why there are none; why there is no energy.
 
-    `parents` is the tree of kinds of resources.
+    `structure` says which energy is part of which.
     """
 
     sources: Sources | None
     why: str
     no_energy: str
-    parents: Mapping[str, str] = MappingProxyType({})
+    structure: totals.Structure = totals.Structure()
 
 
 _machines: dict[tuple[str | None, str | None], _Machine] = {}
@@ -649,7 +650,7 @@ def _made(interval: str | None, sysroot: str | None) -> _Machine:
     mounted = chain.mounted
     root = None if sysroot is None else Path(sysroot)
     sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
-    return _Machine(sources, "", chain.no_energy, mounted.plan.document["resources"])
+    return _Machine(sources, "", chain.no_energy, totals.Structure.of(mounted.plan.document))
 
 
 def _checked(interval: str | None) -> str | None:

@@ -90,7 +90,8 @@ def report(document: dict[str, Any], width: int) -> str:
 
     machine = totals.summary(document["metrics"])
     found = [("command", *row) for row in _command_rows(document)]
-    found += [("machine", name, q.text(), q.quality, q.reason or "") for name, q in machine.lines]
+    energy = totals.lines(document["energy"]["domains"])
+    found += [("machine", name, q.text(), q.quality, q.reason or "") for name, q in (*energy, *machine.lines)]
     rows: list[list[str]] = []
     last = ""
     for scope, name, text, quality, _ in found:

@@ -1,0 +1,1 @@
+"""The source `rapl`: energy of processors from their own counters."""

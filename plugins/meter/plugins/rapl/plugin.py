@@ -1,0 +1,128 @@
+"""The source `rapl`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from meter.core.plugin import Missing, Source
+from meter.core.readings import ColumnSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from meter.core.plugin import SourceContext
+    from meter.core.readings import Readings
+    from meter.plugins.rapl.counter import Counter
+    from meter.plugins.rapl.found import Series
+
+_RESOURCES: Final = {"dram": "dram", "psys": "machine"}
+
+
+class Rapl(Source):
+    """Energy of each package, its parts and its memory since the previous poll.
+
+    Emits `hw.energy` (J, f64, delta) for each domain that this host has, and `meter.wrap.count` ({wrap}, u64, delta);
+    the first poll is their base. A counter that wraps is corrected. One that could not be read, began anew, or jumped
+    by more than a processor can take is missing with the reason, and goes on from its next reading.
+
+    Where the interval is so long that a counter could wrap twice in it, a thread reads them in between.
+
+    Row: a column for each domain, and one. Steps are those of the counters, 61 uJ mostly, which move each 1 ms.
+    Source: Linux, Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c;
+    arch/x86/events/rapl.c; tests/data/measurement-cases.json (counter-difference, rapl-*).
+    """
+
+    def start(self, context: SourceContext) -> None:
+        """Find the counters. Raises: LookupError, there is none; ValueError, the kernel's words are not understood."""
+        self._series = _found(context, self.config["reader"])
+        self._counters = [counter for series in self._series for counter in series.counters]
+        self._columns = context.columns([*map(_column, self._series), ColumnSpec("meter.wrap.count")])
+        self._begun = False
+        self._lock = threading.Lock()
+        self._guard: _Guard | None = None
+        seconds = min(counter.guard_s for counter in self._counters)
+        if self.config["interval"] > seconds * 1e9:
+            self._guard = _Guard(self._look, seconds)
+
+    def poll(self, out: Readings) -> None:
+        """Read each counter once."""
+        with self._lock:
+            for counter in self._counters:
+                counter.look(out.ts)
+            cells = [_energy(series.counters) for series in self._series]
+            wraps = sum(counter.wraps for counter in self._counters)
+            for counter in self._counters:
+                counter.wraps = 0
+        if self._begun:
+            out.row(self._columns, [*cells, wraps])
+        elif self._guard is not None:
+            self._guard.start()
+        self._begun = True
+
+    def stop(self) -> None:
+        """Close the files, and end the thread if there is one."""
+        if self._guard is not None:
+            self._guard.stop()
+        for counter in self._counters:
+            counter.close()
+
+    def _look(self, ts: int) -> None:
+        """Read each counter between two polls."""
+        with self._lock:
+            for counter in self._counters:
+                counter.look(ts)
+
+
+class _Guard:
+    """A thread that calls `look` each so many seconds, with the time in monotonic nanoseconds."""
+
+    def __init__(self, look: Callable[[int], None], seconds: float) -> None:
+        self._look = look
+        self._seconds = seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="meter-rapl", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._look(time.monotonic_ns())
+
+
+def _found(context: SourceContext, reader: str) -> list[Series]:
+    """What one of the readers finds. Raises: as `start`."""
+    if (context.alternative if reader == "auto" else reader) == "perf":
+        from meter.plugins.rapl import perf  # of two readers one is needed
+
+        found, folder = perf.find(context), perf.FOLDER
+    else:
+        from meter.plugins.rapl import powercap  # as above
+
+        found, folder = powercap.find(context), powercap.FOLDER
+    if not found:
+        raise LookupError(f"there is no counter of energy in {folder}: leave this source out on such a machine")
+    return found
+
+
+def _column(series: Series) -> ColumnSpec:
+    resource = _RESOURCES.get(series.domain, "cpu_package")
+    return ColumnSpec("hw.energy", series.package, resource=resource, attributes={"domain": series.domain})
+
+
+def _energy(counters: Sequence[Counter]) -> float | Missing:
+    """Joules of all counters of a series since the last call; missing where one is. Each is asked."""
+    taken = [counter.take() for counter in counters]
+    total = 0.0
+    for joules in taken:
+        if isinstance(joules, Missing):
+            return joules
+        total += joules
+    return total

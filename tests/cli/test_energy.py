@@ -1,0 +1,215 @@
+"""The energy matrix end to end: `exec`, `run` and `measure()` on made machines whose power is known.
+
+A process of its own lets 10 s of such a machine pass, as fast as it can; what comes out is compared with the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.powercap import ROWS, row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.cli.conftest import Sandbox, Waiting
+
+ROOT: Final = Path(__file__).parents[2]
+TRUTH: Final[dict[str, dict[str, float]]] = {
+    "A": {"package-0": 1000, "core-0": 600, "dram-0": 100},
+    "B": {"package-0": 1000, "core-0": 600, "uncore-0": 50, "psys": 1500},
+    "V": {"package-0": 1000, "core-0": 600, "dram-0": 100},
+    "W": {"package-0": 1000, "core-0": 600, "dram-0": 100},
+}
+TOTAL: Final = {"A": 1100, "B": 1000, "V": 1100, "W": 1100}
+STEP_J: Final = 1.0
+"""What a counter of 100 W counts in one step of the player."""
+DENY: Final = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+"""What takes the right to read everything from root."""
+
+
+def player(root: Path, name: str) -> list[str]:
+    """A command that lets 10 s pass on the machine of a row."""
+    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.powercap", str(root), name, "10"]
+
+
+def near(joules: float) -> Any:
+    """1 % and one step of a counter."""
+    return pytest.approx(joules, rel=0.01, abs=STEP_J)
+
+
+def deny(root: Path, name: str) -> Sequence[str]:
+    """Let nobody read the counters of a machine; what a command has to begin with so that this is so."""
+    machine = row(root, name)
+    for place in ROWS[name]:
+        machine.file(place).chmod(0)
+    return DENY if os.geteuid() == 0 else ()
+
+
+def compared(energy: dict[str, Any], name: str) -> None:
+    """Whether a document is right about the machine of a row."""
+    domains = {domain["name"]: domain for domain in energy["domains"]}
+    assert energy["total"] == {"value": near(TOTAL[name]), "unit": "J", "quality": "derived", "reason": None}
+    for domain, joules in TRUTH[name].items():
+        assert (domains[domain]["value"], domains[domain]["quality"]) == (near(joules), "measured")
+        assert domains[domain]["counted"] is (domain in ("package-0", "dram-0"))
+    assert domains["core-0"]["part_of"] == "package-0"
+    if name == "B":
+        assert domains["psys"]["contains"] == ["package-0"]
+        assert (domains["dram"]["value"], domains["dram"]["quality"]) == (None, "missing")
+
+
+def denied(energy: dict[str, Any]) -> None:
+    """Whether a document says of each domain that it is missing, and what mends it."""
+    domains = {domain["name"]: domain for domain in energy["domains"]}
+    assert set(domains) == {"package-0", "core-0", "dram-0"}
+    for domain in (energy["total"], *domains.values()):
+        assert (domain["value"], domain["quality"]) == (None, "missing")
+        assert "no permission to read /sys/class/powercap/intel-rapl:0" in domain["reason"]
+        assert "sudo chmod a+r" in domain["reason"]
+
+
+@pytest.mark.parametrize("interval", ["20ms", "1s"])
+@pytest.mark.parametrize("name", sorted(TRUTH))
+def test_exec_measures_the_energy_of_a_command(sandbox: Sandbox, name: str, interval: str) -> None:
+    """Each domain and the total, with polls while it runs and with those at its begin and end alone."""
+    row(sandbox.folder, name)
+    words = ("--sysroot", sandbox.folder, "-i", interval, "--format", "json")
+    done = sandbox.meter("exec", *words, "--", *player(sandbox.folder, name)).ok()
+
+    compared(done.json["energy"], name)
+    assert done.json["faults"] == []
+
+
+def test_exec_says_what_is_missing_where_counters_may_not_be_read(sandbox: Sandbox) -> None:
+    """Row U: the command runs all the same, and no number stands for what is not known."""
+    words = deny(sandbox.folder, "U")
+    told = [*words, sys.executable, "-m", "meter", "exec", "--sysroot", str(sandbox.folder)]
+    form = subprocess.run(
+        [*told, "--format", "json", "true"], capture_output=True, env=sandbox.environment, check=True, timeout=60
+    )
+    table = subprocess.run([*told, "true"], capture_output=True, env=sandbox.environment, check=True, timeout=60)
+
+    denied(json.loads(form.stdout)["energy"])
+    assert b"energy of dram-0 is missing: no permission to read" in table.stderr
+
+
+def test_the_table_of_exec_says_what_is_part_of_what(sandbox: Sandbox) -> None:
+    """A line for the total and for each domain."""
+    row(sandbox.folder, "B")
+    done = sandbox.meter("exec", "--sysroot", sandbox.folder, "--", *player(sandbox.folder, "B")).ok()
+    lines = {" ".join(line.split()).removeprefix("machine ") for line in done.errors.splitlines()}
+
+    assert {
+        "energy 1 kJ derived",
+        "energy of package-0 1 kJ measured",
+        "energy of core-0 (part of package-0) 600 J measured",
+        "energy of psys (another view of package-0) 1.5 kJ measured",
+        "energy of dram - missing",
+        "energy of dram is missing: this machine has no counter for it",
+    } <= lines
+
+
+@pytest.mark.parametrize("name", sorted(TRUTH))
+def test_run_writes_the_energy(sandbox: Sandbox, wait: Waiting, name: str) -> None:
+    """The rows of a file add up to the truth; wraps are counted."""
+    row(sandbox.folder, name)
+    sandbox.mount("/energy", "rapl", "interval=20ms", "csv", "path=host.csv", "--sysroot", sandbox.folder)
+    running = sandbox.start("run", "/energy", "--sysroot", sandbox.folder)
+    file = sandbox.folder / "host.csv"
+    wait.until(lambda: file.exists() and "hw.energy" in file.read_text())
+    subprocess.run(player(sandbox.folder, name), check=True)
+    running.send_signal(signal.SIGINT)
+    assert wait.end(running).code == 0
+
+    rows = sandbox.rows()
+    sums: dict[str, float] = {}
+    for each in rows:
+        if each["metric"] == "hw.energy":
+            domain = each["attributes"].removeprefix("domain=")
+            sums[domain] = sums.get(domain, 0) + float(each["value"])
+    wraps = sum(int(each["value"]) for each in rows if each["metric"] == "meter.wrap.count")
+    assert sums == {domain.partition("-")[0]: near(joules) for domain, joules in TRUTH[name].items()}
+    assert wraps == (2 if name in "VW" else 0)
+
+
+def test_check_says_before_the_run_that_counters_may_not_be_read(sandbox: Sandbox) -> None:
+    """Row U: with the file, the command that mends it, and the exit code 1; a backend is not mounted then."""
+    words = deny(sandbox.folder, "U")
+    (sandbox.folder / "meter.toml").write_text('[mounts."/e"]\nplugins = ["rapl", "csv"]\nconfig.csv.path = "e.csv"\n')
+    told = [*words, sys.executable, "-m", "meter"]
+    for command in (["check"], ["run", "/e"]):
+        done = subprocess.run(
+            [*told, *command, "--sysroot", str(sandbox.folder)],
+            cwd=sandbox.folder,
+            env=sandbox.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert "error[E-HOST]: `rapl` cannot work on this host: no permission to read" in done.stderr
+        assert "sudo chmod a+r" in done.stderr
+
+
+MEASURE: Final = """
+import json, subprocess, sys
+from meter.core import measure
+root, *command = sys.argv[1:]
+with measure(sysroot=root, interval="50ms") as m:
+    if command:
+        subprocess.run(command, check=True)
+print(json.dumps(m.to_json()))
+"""
+
+
+@pytest.mark.parametrize("name", [*sorted(TRUTH), "U"])
+def test_measure_knows_the_energy_of_a_block(sandbox: Sandbox, name: str) -> None:
+    """As exec; where the counters may not be read, the program goes on and the number says why it is missing."""
+    row(sandbox.folder, name)
+    words = deny(sandbox.folder, name) if name == "U" else ()
+    command = [] if name == "U" else player(sandbox.folder, name)
+    done = subprocess.run(
+        [*words, sys.executable, "-c", MEASURE, str(sandbox.folder), *command],
+        env=sandbox.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["problems"] == []
+    if name == "U":
+        denied(document["energy"])
+    else:
+        compared(document["energy"], name)
+
+
+@pytest.mark.parametrize(
+    "metrics", ["hw.energy{domain=package|core}", "hw.energy{domain=package|psys}", "hw.energy{domain=dram|psys}"]
+)
+def test_joules_that_are_there_twice_are_not_summed(sandbox: Sandbox, metrics: str) -> None:
+    """A domain and what it is a part of, nor the platform and what it holds; the help says what may be summed."""
+    words = (f"metrics={metrics}", "function=sum", "over=domain", "over=resource")
+    row(sandbox.folder, "B")
+    done = sandbox.meter("mount", "--sysroot", sandbox.folder, "/e", "rapl", "aggregate", *words, "csv", "path=e.csv")
+
+    assert done.code == 1
+    assert done.codes == ["E-FLOW-DOUBLE"]
+
+
+def test_packages_and_their_memory_are_summed(sandbox: Sandbox) -> None:
+    """What is no part of each other."""
+    words = ("metrics=hw.energy{domain=package|dram}", "function=sum", "over=domain", "over=resource")
+    row(sandbox.folder, "A")
+    sandbox.mount("--sysroot", sandbox.folder, "/e", "rapl", "aggregate", *words, "csv", "path=e.csv")
