@@ -223,6 +223,7 @@ class TestHanging:
 
         assert time.monotonic() - begin < 30
         assert told(engine) == [("E-IO", "left-behind", "a")]
+        assert engine.tally().missed == 50
         assert "stop" not in world.phases("a")
         assert "stop" in world.phases("sink")
 

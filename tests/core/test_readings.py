@@ -353,6 +353,34 @@ class TestReadings:
             readings.emit("load", numpy.bool_(1))
 
 
+class TestManyIntegers:
+    """A row with so many integers that they are looked at together."""
+
+    @staticmethod
+    def row(wrong: object) -> list[Any]:
+        """What is left of a row whose 31st number is this."""
+        counts = Declared("many", [shape("count", "u64", attributes=(("of", None),)), shape("load")])
+        readings = Readings(counts, tolerated=lambda _: True)
+        readings.begin(1_000)
+        specs = [ColumnSpec("count", attributes={"of": str(number)}) for number in range(40)]
+        readings.row(readings.columns([*specs, ColumnSpec("load")]), [*range(30), wrong, *range(9), 0.5])
+        (row,) = readings.take()
+        return list(row.values)
+
+    @pytest.mark.parametrize("right", [0, 2**64 - 1, None])
+    def test_what_fits_stays(self, right: object) -> None:
+        """The least, the greatest, and what is missing."""
+        assert self.row(right)[30] is right
+
+    @pytest.mark.parametrize("wrong", [-1, 2**64, True, "1"])
+    def test_one_that_does_not_fit_is_missing(self, wrong: object) -> None:
+        """And no other."""
+        found = self.row(wrong)
+
+        assert isinstance(found[30], Missing)
+        assert [*found[:30], *found[31:]] == [*range(30), *range(9), 0.5]
+
+
 def test_polling_needs_neither_numpy_nor_attrs() -> None:
     """A source starts before the pipeline exists, so its imports are those of every short run."""
     imports = "import meter.core.readings, meter.core.counters, meter.plugins.cpu.plugin, meter.plugins.process.plugin"

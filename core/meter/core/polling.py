@@ -128,8 +128,11 @@ class Poller:
                 while entries:
                     with suppress(IndexError):
                         heapq.heappush(self._heap, entries.pop())
-            taken = [entry for entry in self._heap if wanted(self._sources[entry[1]])]
-            self._heap[:] = [entry for entry in self._heap if entry not in taken]
+            taken: list[tuple[int, int]] = []
+            kept: list[tuple[int, int]] = []
+            for entry in self._heap:
+                (taken if wanted(self._sources[entry[1]]) else kept).append(entry)
+            self._heap[:] = kept
             heapq.heapify(self._heap)
         return taken
 
@@ -481,6 +484,9 @@ class Pollers:
             thread.join(grace_s if hangs else max(0.0, (give_up_ns - time.monotonic_ns()) / 1e9) + grace_s)
             if thread.is_alive():
                 behind.append(poller)
+                if (busy := poller.busy) is not None:
+                    source, begin = busy
+                    source.missed += (self.clock.now() - begin) // source.interval_ns
         return behind
 
     def part(self, entries: list[tuple[int, int]], behind: Poller | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 _NOTHING: frozenset[str] = frozenset()
+_INTEGER = frozenset({int})
+_FEW = 16
+"""So many integers are looked at one by one."""
 _PLAIN = frozenset({int, float, Missing, type(None)})
 _RANGES = {"u64": (0, 2**64 - 1), "i64": (-(2**63), 2**63 - 1)}
 
@@ -49,6 +53,25 @@ class ColumnSpec(NamedTuple):
     reason: str = ""
 
 
+class Integers:
+    """The columns of a row that have one type of integers: where they are, the least and the largest number of it."""
+
+    __slots__ = ("_take", "least", "most", "places")
+
+    def __init__(self, places: tuple[int, ...], least: int, most: int) -> None:
+        self.places = places
+        self.least = least
+        self.most = most
+        self._take = itemgetter(*places) if len(places) > _FEW else None
+
+    def fit(self, values: Sequence[Any]) -> bool:
+        """Whether many numbers are integers that fit, without a step of Python for each; false where they are few."""
+        if self._take is None:
+            return False
+        taken: tuple[Any, ...] = self._take(values)
+        return _INTEGER.issuperset(map(type, taken)) and self.least <= min(taken) and max(taken) <= self.most
+
+
 class Columns:
     """The columns of a row: unique keys in the order in which they were declared.
 
@@ -64,8 +87,9 @@ class Columns:
         self.by = by
         self.plan: Any = None
         self.each = any(key.each for key in keys)
-        self.integers = tuple((at, *_RANGES[t]) for at, key in enumerate(keys) if (t := key.metric.type) in _RANGES)
-        """Positions of the columns of type `i64` or `u64`, with the least and the largest number of it."""
+        places = {type_: [at for at, key in enumerate(keys) if key.metric.type == type_] for type_ in _RANGES}
+        self.integers = tuple(Integers(tuple(at), *_RANGES[type_]) for type_, at in places.items() if at)
+        """The columns of type `i64` and of type `u64`."""
 
     def __repr__(self) -> str:
         return f"Columns({', '.join(key.name for key in self.keys)})"
@@ -368,10 +392,14 @@ class Readings:
         try:
             # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
             if _PLAIN.issuperset(map(type, values)):
-                for at, least, most in columns.integers:
-                    value = values[at]
-                    if type(value) is not int or not least <= value <= most:
-                        self._check(keys[at], value)
+                for integers in columns.integers:
+                    if integers.fit(values):
+                        continue
+                    least, most = integers.least, integers.most
+                    for at in integers.places:
+                        value = values[at]
+                        if type(value) is not int or not least <= value <= most:
+                            self._check(keys[at], value)
             else:
                 for key, value in zip(keys, values, strict=True):
                     self._check(key, value)
