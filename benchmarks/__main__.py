@@ -35,6 +35,7 @@ GROUPS: Final = {
     "readings": "benchmarks.readings",
     "polling": "benchmarks.polling",
     "kilohertz": "benchmarks.kilohertz",
+    "isolate": "benchmarks.isolate",
     "growth": "benchmarks.growth",
     "delivery": "benchmarks.delivery",
     "churn": "benchmarks.churn",

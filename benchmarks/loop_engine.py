@@ -1,12 +1,12 @@
 """A mounted backend whose sources are `tick`, with the engine that runs every mount.
 
-Usage: `python -m benchmarks.loop_engine FILE SECONDS [WARM_S] [realtime]`: runs `/loop` of a mount file for
+Usage: `python -m benchmarks.loop_engine FILE SECONDS [WARM_S] [realtime] [isolate]`: runs `/loop` of a mount file for
 WARM_S seconds, which do not count, then for SECONDS, and prints one JSON object about these:
 
 - `nominal`, `polled`, `missed`: deadlines of all sources; polls that met or stood for them; the difference
 - `p50_us`, `p99_us`, `max_us`: lateness of the polls
 - `first`: the same of that source alone which was polled first
-- `cpu`: CPU time of the process by time, in %
+- `cpu`: CPU time of the process by time, in %; with `isolate` of the one that polls
 - `told_polls`, `told_missed`: what meter itself has counted
 - `told_nominal`: what both have to be together, by the times of the polls
 - `rows`, `lost`, `faults`: what the chain got, what reached not every output, codes of what went wrong
@@ -44,14 +44,16 @@ class Told(MonotonicClock):
         super().sleep_until(deadline_ns, wake)
 
 
-def main(file: str, seconds: str, warm: str = "1", priority: str = "") -> None:
+def main(file: str, seconds: str, warm: str = "1", *how: str) -> None:
     """Run it and print what it did."""
     mounted = Backend.load("/loop", file=file, plugin_dirs=PLUGINS)
     ticks = [each["config"] for each in mounted.plan.document["plugins"] if each["plugin"] == "tick"]
     interval = int(ticks[0]["interval"])
     clock = Told()
-    engine = Engine(mounted.plan.document, mounted.contracts, folder=Path(mounted.folder), clock=clock)
-    if priority:
+    isolate = "isolate" in how
+    folder = Path(mounted.folder)
+    engine = Engine(mounted.plan.document, mounted.contracts, folder=folder, clock=clock, isolate=isolate)
+    if "realtime" in how:
         realtime.enter()
     engine.start()
     engine.go()

@@ -106,9 +106,9 @@ class Rounds:
         engine = [sys.executable, "-m", "benchmarks.loop_engine", file, str(pace.span_s), str(WARM_S)]
         engine += ["realtime"] if hurried else []
         for _ in range(pace.rounds):
-            self.own.append(of_engine(_json(engine, folder)))
+            self.own.append(of_engine(said_by(engine, folder)))
             if ticker:
-                self.control.append(of_control(_json(ticker, folder), pace))
+                self.control.append(of_control(said_by(ticker, folder), pace))
 
     def median(self, name: str) -> tuple[float, float | None]:
         """A field of both, over the rounds."""
@@ -134,7 +134,7 @@ def told(
     yield figure("CPU of a core", "cpu", "%", cpu_bar, "%")
 
 
-def _json(command: Sequence[str], folder: str) -> Mapping[str, Any]:
+def said_by(command: Sequence[str], folder: str) -> Mapping[str, Any]:
     """What a program prints."""
     env = environment({"PYTHONPATH": source_path()})
     done = subprocess.run(command, check=True, capture_output=True, cwd=folder, env=env)

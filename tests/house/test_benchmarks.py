@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import catalogue, growth, kilohertz, peers
+from benchmarks import catalogue, growth, isolate, kilohertz, peers
 from benchmarks.figure import Figure, absent
 from benchmarks.lateness import lateness
-from benchmarks.polling import Pace
+from benchmarks.polling import Pace, of_engine, said_by
 from benchmarks.processes import Process, lines
 from benchmarks.stalls import Stall, stalls
 
@@ -235,6 +235,16 @@ def test_the_chain_of_the_benchmarks_runs(tmp_path: Path) -> None:
     assert (said["faults"], said["lost"]) == ([], 0)
     assert 1 <= said["polled"] <= said["nominal"]
     assert said["rows"] >= said["polled"]
+
+
+@pytest.mark.parametrize("how", [(), ("isolate",)], ids=["here", "apart"])
+def test_the_chain_beside_a_busy_filter_runs(tmp_path: Path, how: tuple[str, ...]) -> None:
+    """In one process and in two, through the filter."""
+    file = isolate.mount(str(tmp_path), Pace(100, span_s=0.5))
+
+    ran = of_engine(said_by([sys.executable, "-m", "benchmarks.loop_engine", file, "0.3", "0.1", *how], str(tmp_path)))
+
+    assert 0 < ran.percent <= 100
 
 
 def test_a_chain_grows_by_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
