@@ -156,6 +156,18 @@ class TestCheck:
         plugin = run("rapl sink", PERF, output(), host=host()).require().document["plugins"][0]
         assert plugin["alternative"] == ""
 
+    def test_what_all_alternatives_lack_is_said_once(self) -> None:
+        """Behind what tells them apart."""
+        both = "[[needs.host]]\nreadable = ['/a']\nlibrary = ['libx.so']\n"
+        plugin = contract(source("gpu", more=both + both.replace("/a", "/b")))
+        answers = {("readable", "/a"): "missing /a", ("readable", "/b"): "missing /b"}
+        lacks = Recorded({**answers, ("library", "libx.so"): "no-library libx.so"})
+
+        assert host_fault(plugin, lacks) == (
+            "`/a` does not exist or `/b` does not exist; "
+            "the shared library `libx.so` is not on the path of the dynamic linker"
+        )
+
     def test_a_library(self) -> None:
         """Its name, what finds the package that brings it, and what to do in a container."""
         plugin = source("gpu", more="[[needs.host]]\nlibrary = ['libx.so.1']\n")

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 OWN_METRICS = {
     "demo.random": "made for the tutorial, no measurement",
+    "hw.gpu.memory.busy": "their utilization of memory is the share in use, not the time in which it is busy",
+    "hw.gpu.memory.reserved": "what the driver keeps for itself is in neither their usage nor any other name",
+    "hw.gpu.process.count": "they have no processes of GPUs",
+    "hw.gpu.speed": "as hw.cpu.speed, which they have",
+    "hw.power.average": "the driver's own mean beside the power now",
     "meter.chain.waiting": "what meter says of itself; theirs are of SDKs of OpenTelemetry and of programs in general",
     "meter.cpu.time": "as meter.chain.waiting",
     "meter.fault.count": "as meter.chain.waiting",
@@ -53,6 +58,7 @@ OWN_METRICS = {
     "meter.write.count": "as meter.chain.waiting",
     "meter.write.failed": "as meter.chain.waiting",
     "meter.write.points": "as meter.chain.waiting",
+    "process.gpu.memory.usage": "they have no processes of GPUs",
     "system.context_switches": "they have it of a process only",
     "system.cpu.load_average.1m": "the name that OpenTelemetry's collector gives it",
     "system.cpu.load_average.5m": "as .1m",
@@ -64,6 +70,8 @@ OWN_METRICS = {
 
 OWN_ATTRIBUTES = {
     "domain": "they do not part the energy of a processor; the word is that of the kernel's powercap",
+    "hw.gpu.clock": "belongs to a metric of our own",
+    "hw.gpu.context": "belongs to metrics of our own",
     "meter.instance": "belongs to metrics of our own",
     "meter.poll.late": "belongs to a metric of our own",
     "system.pressure.resource": "belongs to a metric of our own",

@@ -12,6 +12,7 @@ from meter.core.polling import STUCK_NS
 from tests.fake import PLUGINS
 
 MAY_WAIT = {
+    "nvml": "the driver waits for the firmware of the GPU, and hangs where that does",
     "filesystem": "statvfs of a file system on another host, or on a disk that sleeps",
     "thermal": "sensors are read over slow buses or by the firmware",
 }

@@ -43,6 +43,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "memory": ("memory", *SINK),
     "meter": ("meter", *SINK),
     "network": ("network", "connections=true", *SINK),
+    "nvml": ("nvml", *SINK),
     "paging": ("paging", *SINK),
     "pressure": ("pressure", *SINK),
     "process": ("process", *SINK),
@@ -110,15 +111,19 @@ def cycle(engine: Engine, clock: Still) -> tuple[int, list[Fault]]:
 
 
 @pytest.mark.parametrize("name", list(SENTENCES))
-def test_start_stop_start(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_stop_start(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """The second start of the same object polls, filters and delivers as the first one did, without a fault."""
+    if name == "nvml":
+        request.getfixturevalue("nvml_driver").reset(1)
     words = list(SENTENCES[name])
     if name == "process":
         words.insert(1, f"pid={os.getpid()}")
-    request, wrong = from_words("/again", words, ["meter", "mount", "/again"])
-    assert request is not None, wrong
+    asked, wrong = from_words("/again", words, ["meter", "mount", "/again"])
+    assert asked is not None, wrong
     catalogue = discover(installed=False).catalogue
-    plan = check(request, catalogue, Assumed()).require().document
+    plan = check(asked, catalogue, Assumed()).require().document
     contracts = {each["plugin"]: catalogue.entries[each["plugin"]][0].path for each in plan["plugins"]}
     kept: dict[str, Any] = {}
     monkeypatch.setattr(engines, "Assembly", partial(Kept, kept))

@@ -102,9 +102,17 @@ def told(answers: Iterable[str], variant: str = "") -> Told:
 
 
 def told_of_alternatives(alternatives: Iterable[list[str]], variant: str = "") -> Told:
-    """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold."""
+    """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold.
+
+    What all of them lack is said once, behind what tells them apart.
+    """
     kept = list(alternatives)
-    why = " or ".join(dict.fromkeys(told(answers).why for answers in kept))
+    common = [answer for answer in kept[0] if all(answer in answers for answers in kept)] if len(kept) > 1 else []
+    apart = [[answer for answer in answers if answer not in common] for answers in kept]
+    if not all(apart):
+        common, apart = [], kept
+    why = " or ".join(dict.fromkeys(told(answers).why for answers in apart))
+    why = f"{why}; {told(common).why}" if common else why
     return Told(why, told(nearest_alternative(kept), variant).help)
 
 

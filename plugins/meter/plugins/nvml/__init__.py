@@ -1,0 +1,1 @@
+"""The source `nvml`: NVIDIA GPUs by their driver's library."""

@@ -1,0 +1,529 @@
+"""The source `nvml`, on a fake library of the driver with a known truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meter.core.plugin import Gone, Missing
+from tests import nvml
+from tests.fake import SECOND, Mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@pytest.fixture
+def driver(nvml_driver: nvml.Driver) -> Iterator[nvml.Driver]:
+    """Two GPUs of 100 W; afterwards nobody uses the library any more."""
+    nvml_driver.reset(2)
+    yield nvml_driver
+    assert nvml_driver.users == 0
+
+
+class Gpus:
+    """The source, polled at the times of the fake's clock."""
+
+    def __init__(self, driver: nvml.Driver, config: Mapping[str, Any] | None = None) -> None:
+        self._driver = driver
+        self._seconds = 0.0
+        self.mounted = Mounted("nvml", config)
+
+    def poll(self, seconds: float) -> dict[str, Any]:
+        """Numbers or reasons of all series."""
+        self._seconds = seconds
+        self._driver.clock(seconds)
+        return {
+            (key.at(row.id) if row.id else key).name: value.reason if isinstance(value, Missing) else value
+            for row in self.mounted.rows(round(seconds * SECOND))
+            for key, value in zip(row.columns.keys, row.values, strict=True)
+        }
+
+    def energies(self, *seconds: float) -> list[dict[str, Any]]:
+        """J of each GPU at each of several polls."""
+        polls = [self.poll(each) for each in seconds]
+        return [{str(gpu): poll[energy(gpu)] for gpu in range(16) if energy(gpu) in poll} for poll in polls]
+
+    def quality(self, gpu: int) -> tuple[str, str]:
+        """That of its energy, with the reason."""
+        for _ in range(2):
+            self.poll(self._seconds + 1)
+        rows = self.mounted.rows(round(self._seconds * SECOND))
+        metrics = [key.metric for row in rows for key in row.columns.keys if key.name == energy(gpu)]
+        return metrics[0].quality, metrics[0].reason
+
+    def stop(self) -> None:
+        """Give the library back."""
+        self.mounted.source.stop()
+
+
+@pytest.fixture
+def gpus(driver: nvml.Driver) -> Iterator[Any]:
+    """Makes the source; stops what it has made."""
+    made: list[Gpus] = []
+
+    def make(config: Mapping[str, Any] | None = None) -> Gpus:
+        made.append(Gpus(driver, config))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+def energy(gpu: int) -> str:
+    """The name of a series."""
+    return of("hw.energy", gpu)
+
+
+def of(metric: str, gpu: int, *attributes: str) -> str:
+    """The same of any metric."""
+    return "/".join([metric, "gpu", f"#{gpu}" if gpu < 10 else f"#_{gpu}", "machine", "%", *attributes])
+
+
+# ------------------------------------------------------------------------------------------------------------- energy
+
+
+def cases(topic: str) -> list[Any]:
+    """The cases of a topic in the shared vectors."""
+    document = json.loads((Path(__file__).parents[1] / "data" / "nvml" / "cases.json").read_text())
+    return [pytest.param(case, id=case["id"]) for case in document["cases"] if case["topic"] == topic]
+
+
+@pytest.mark.parametrize("case", cases("nvml-energy"))
+def test_energies_of_the_vectors(driver: nvml.Driver, gpus: Any, case: dict[str, Any]) -> None:
+    """Power becomes energy by trapezoids, whether it rises or falls; readings of the counter by differences."""
+    given, expect = case["given"], case["expect"]
+    powers = given.get("power_mW")
+    readings = powers or given["energy_counter_mJ"]
+    if powers:
+        driver.fail(0, "energy", nvml.NOT_SUPPORTED)
+        driver.set(0, "instant", powers[0])
+    driver.watts(0, 0)
+    made, found = gpus(), []
+    for second, reading in enumerate(readings):
+        driver.set(0, "instant" if powers else "energy", reading)
+        found += [each["0"] * 1000 for each in made.energies(second * given.get("dt_s", 1) + 1) if "0" in each]
+
+    assert sum(found) == pytest.approx(expect.get("energy_mJ", expect.get("total_mJ")), abs=1e-9)
+    assert found == pytest.approx(expect.get("differences_mJ", found), abs=1e-9)
+
+
+@pytest.mark.parametrize("case", cases("nvml-source-choice"))
+def test_where_energy_comes_from(driver: nvml.Driver, gpus: Any, case: dict[str, Any]) -> None:
+    """The counter, else the power now, and the quality says which."""
+    for key, answer in case["given"].items():
+        if answer != "ok":
+            driver.fail(0, {"energy_counter": "energy"}[key], nvml.NOT_SUPPORTED)
+
+    quality, reason = gpus().quality(0)
+
+    assert quality == case["expect"]["quality"]
+    assert ("field 186" in reason) is (case["expect"]["from"] == "field_186")
+
+
+def test_without_the_power_now_the_other_one_is_integrated(driver: nvml.Driver, gpus: Any) -> None:
+    """As an old driver has it; the reason names the function."""
+    driver.fail(0, "energy", nvml.NOT_SUPPORTED)
+    driver.fail(0, "instant", nvml.NOT_SUPPORTED)
+    driver.set(0, "power", 30_000)
+    made = gpus()
+
+    assert made.energies(1, 3) == [{}, {"0": 60.0, "1": 200.0}]
+    assert made.poll(4)[of("hw.power", 0)] == 30.0
+    assert made.quality(0) == (
+        "derived",
+        "nvmlDeviceGetTotalEnergyConsumption: Not Supported; the power of nvmlDeviceGetPowerUsage was integrated",
+    )
+
+
+def test_a_gpu_without_counter_and_power_is_missing_in_every_total(driver: nvml.Driver, gpus: Any) -> None:
+    """With what the driver says of both, and never 0; the other one is there."""
+    for key in ("energy", "instant", "power"):
+        driver.fail(1, key, nvml.NOT_SUPPORTED)
+
+    first, second = gpus().energies(1, 2)
+
+    assert first == {}
+    assert second["0"] == 100.0
+    assert "nvmlDeviceGetTotalEnergyConsumption: Not Supported" in second["1"]
+    assert "Not Supported (field 186)" in second["1"]
+
+
+@pytest.mark.parametrize("lacks", [False, True], ids=["N1", "N2"])
+@pytest.mark.parametrize("step", [0.1, 1.0, 3.0])
+def test_the_energy_matrix(driver: nvml.Driver, gpus: Any, step: float, lacks: bool) -> None:  # noqa: FBT001  (a row)
+    """750 J and 300 J in 3 s, at any pace, also where the second GPU has no counter (row N2)."""
+    driver.watts(0, 250)
+    driver.watts(1, 100)
+    if lacks:
+        driver.fail(1, "energy", nvml.NOT_SUPPORTED)
+    made = gpus()
+
+    polls = made.energies(*(1 + step * n for n in range(round(3 / step) + 1)))
+
+    assert polls[0] == {}
+    assert [sum(each[gpu] for each in polls[1:]) for gpu in "01"] == pytest.approx([750, 300], rel=1e-9)
+    assert made.quality(1)[0] == ("derived" if lacks else "measured")
+
+
+def test_joules_are_those_of_the_span_within_a_step_of_the_counter(gpus: Any) -> None:
+    """Polls that fall between two steps of 20 ms give a step more or less, and lose none."""
+    found = [each["0"] for each in gpus().energies(*(0.113 * n for n in range(1, 60)))[1:]]
+
+    assert all(abs(each - 11.3) <= 2.001 for each in found)
+    assert sum(found) == pytest.approx(100 * 0.113 * 58, abs=2.001)
+
+
+def test_an_energy_that_could_not_be_read_once_is_not_lost(driver: nvml.Driver, gpus: Any) -> None:
+    """It is missing, then one delta spans both intervals; of the counter and of integrated power."""
+    driver.fail(1, "energy", nvml.NOT_SUPPORTED)
+    made = gpus()
+    made.poll(1)
+    driver.fail(0, "energy", nvml.TIMEOUT)
+    driver.fail(1, "instant", nvml.TIMEOUT)
+    failed = made.poll(2)
+    driver.fail(0, "energy", 0)
+    driver.fail(1, "instant", 0)
+    driver.clock(3)
+    cells = made.mounted.cells(3 * SECOND)
+
+    assert failed[energy(0)] == "nvmlDeviceGetTotalEnergyConsumption: Timeout"
+    assert failed[energy(1)] == "nvmlDeviceGetFieldValues: Timeout (field 186)"
+    assert [(cells[energy(gpu)].value, cells[energy(gpu)].since) for gpu in (0, 1)] == [(200.0, SECOND)] * 2
+
+
+def test_a_counter_that_went_back_is_missing_once(driver: nvml.Driver, gpus: Any) -> None:
+    """As when the driver was loaded anew: what it had counted is not known."""
+    made = gpus()
+    made.poll(1)
+    driver.set(0, "energy", 0)
+
+    assert made.energies(2, 3) == [{"0": "the counter went back", "1": 100.0}, {"0": 100.0, "1": 100.0}]
+
+
+# ------------------------------------------------------------------------------------------------------------- faults
+
+FIELDS = {
+    "instant": ["hw.power"],
+    "average": ["hw.power.average"],
+    "utilization": ["hw.gpu.memory.busy", "hw.gpu.utilization/hw.gpu.task=general"],
+    "encoder": ["hw.gpu.utilization/hw.gpu.task=encoder"],
+    "decoder": ["hw.gpu.utilization/hw.gpu.task=decoder"],
+    "memory": ["hw.gpu.memory.limit", "hw.gpu.memory.reserved", "hw.gpu.memory.usage"],
+    "temperature": ["hw.temperature/hw.sensor_location=gpu"],
+    "memory_temperature": ["hw.temperature/hw.sensor_location=memory"],
+    "clock": [f"hw.gpu.speed/hw.gpu.clock={clock}" for clock in ("graphics", "sm", "memory", "video")],
+    "compute": ["hw.gpu.process.count/hw.gpu.context=compute"],
+    "graphics": ["hw.gpu.process.count/hw.gpu.context=graphics"],
+    "energy": ["hw.energy"],
+}
+"""What is behind each key of the fake."""
+
+
+def named(gpu: int, series: str) -> str:
+    """The name of a series of `FIELDS`."""
+    metric, _, attribute = series.partition("/")
+    return of(metric, gpu, *([attribute] if attribute else []))
+
+
+@pytest.mark.parametrize("code", [nvml.NOT_SUPPORTED, nvml.NO_PERMISSION, nvml.TIMEOUT, 999])
+@pytest.mark.parametrize("key", FIELDS)
+def test_what_fails_is_missing_and_nothing_else_is(driver: nvml.Driver, gpus: Any, key: str, code: int) -> None:
+    """Each with what the driver said, on this GPU alone, never 0; when it works again it is there again."""
+    made = gpus()
+    made.poll(1)
+    good = made.poll(2)
+    driver.fail(1, key, code)
+    failed = made.poll(3)
+    driver.fail(1, key, 0)
+    again = made.poll(4)
+
+    missing = {name for name, value in failed.items() if isinstance(value, str)}
+    assert missing == {named(1, series) for series in FIELDS[key]}
+    assert all("nvmlDeviceGet" in failed[name] for name in missing)
+    assert failed.keys() == good.keys()
+    assert {name: again[name] for name in missing - {energy(1)}} == {name: good[name] for name in missing - {energy(1)}}
+
+
+@pytest.mark.parametrize("key", [key for key in FIELDS if key not in ("energy", "instant")])
+def test_what_is_not_supported_is_missing_from_the_start_on(driver: nvml.Driver, gpus: Any, key: str) -> None:
+    """With the reason; the driver is asked for it once, and not at each poll."""
+    driver.fail(0, key, nvml.NOT_SUPPORTED)
+    made = gpus()
+    first = made.poll(1)
+    before = driver.calls
+    second = made.poll(2)
+
+    asked_of_one = 13
+    calls = {"clock": 4, "average": 0, "memory_temperature": 0}.get(key, 1)
+    assert driver.calls - before == 2 * asked_of_one - calls
+    for series in FIELDS[key]:
+        assert first[named(0, series)] == second[named(0, series)]
+        assert "Not Supported" in second[named(0, series)]
+        assert not isinstance(second[named(1, series)], str)
+
+
+@pytest.mark.parametrize("code", [nvml.TIMEOUT, nvml.NO_PERMISSION, 999])
+def test_a_gpu_that_fails_altogether_hides_no_other(driver: nvml.Driver, gpus: Any, code: int) -> None:
+    """All of it is missing as long as that lasts; its energy spans the gap afterwards."""
+    made = gpus()
+    made.poll(1)
+    good = made.poll(2)
+    driver.fail(0, "all", code)
+    failed = made.poll(3)
+    driver.fail(0, "all", 0)
+    again = made.poll(4)
+
+    first = {name for name in good if "/gpu/#0/" in name and not name.startswith("hw.status/")}
+    assert {name for name, value in failed.items() if isinstance(value, str)} == first
+    assert {name: failed[name] for name in good.keys() - first} == {name: good[name] for name in good.keys() - first}
+    assert again == {**good, energy(0): 200.0}
+
+
+@pytest.mark.parametrize("code", [nvml.LOST, nvml.RESET])
+def test_a_lost_gpu_ends_and_leaves_its_mark(driver: nvml.Driver, gpus: Any, code: int) -> None:
+    """Its series end; it is said to have failed, and its energy is missing at every poll from then on."""
+    made = gpus()
+    before = made.energies(1, 2)[1]
+    driver.fail(0, "all", code)
+    lost, later = made.poll(3), made.poll(4)
+
+    status = [name for name in later if name.startswith("hw.status/gpu/#0")]
+    assert before == {"0": 100.0, "1": 100.0}
+    for each in (lost, later):
+        assert "GPU 0 has gone" in each[energy(0)]
+        assert each[energy(1)] == 100.0
+        assert {name.rpartition("=")[2]: each[name] for name in status} == {"ok": 0, "failed": 1}
+        assert {name for name in each if "/gpu/#0/" in name} == {energy(0), *status}
+
+
+def test_a_gpu_that_is_lost_once_stays_so(driver: nvml.Driver, gpus: Any) -> None:
+    """It is not asked again: what it would say then is of a GPU that was reset."""
+    made = gpus()
+    made.poll(1)
+    driver.fail(0, "all", nvml.LOST)
+    made.poll(2)
+    driver.fail(0, "all", 0)
+
+    assert "GPU 0 has gone" in made.poll(3)[energy(0)]
+
+
+def test_the_last_lost_gpu_ends_the_source(driver: nvml.Driver, gpus: Any) -> None:
+    """What it said in this poll still counts: the energy is missing."""
+    made = gpus({"gpus": ["1"]})
+    made.poll(1)
+    driver.fail(1, "all", nvml.LOST)
+    driver.clock(2)
+    made.mounted.readings.begin(2 * SECOND)
+    with pytest.raises(Gone):
+        made.mounted.source.poll(made.mounted.readings)
+
+    values = {
+        key.name: row.values[at] for row in made.mounted.readings.take() for at, key in enumerate(row.columns.keys)
+    }
+    assert isinstance(values[energy(1)], Missing)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [(nvml.LOST, "GPU is lost"), (nvml.NO_PERMISSION, "Insufficient Permissions")]
+)
+def test_a_gpu_that_cannot_be_had_at_the_start_leaves_its_mark(
+    driver: nvml.Driver, gpus: Any, code: int, why: str
+) -> None:
+    """The other one is measured; a total of both is missing, and says why."""
+    driver.fail(0, "handle", code)
+
+    assert gpus().energies(1, 2)[1] == {"0": f"GPU 0 cannot be used: {why}", "1": 100.0}
+
+
+def test_no_gpu_that_can_be_used(driver: nvml.Driver) -> None:
+    """The source does not start, and says why of each."""
+    driver.fail(0, "handle", nvml.NO_PERMISSION)
+    driver.fail(1, "handle", nvml.LOST)
+
+    with pytest.raises(LookupError, match="GPU 0 cannot be used: Insufficient Permissions; GPU 1 cannot be used"):
+        Gpus(driver)
+
+
+def test_no_gpu_at_all(driver: nvml.Driver) -> None:
+    """As in a container that was given none."""
+    driver.reset(0)
+
+    with pytest.raises(LookupError, match="has no GPU; in a container, start it with `--gpus all`"):
+        Gpus(driver)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (nvml.NOT_LOADED, "Driver Not Loaded; load it with `sudo modprobe nvidia`"),
+        (nvml.NO_PERMISSION, "Insufficient Permissions; let this user read and write /dev/nvidiactl"),
+        (18, "version mismatch.; the driver was updated: restart the machine"),
+        (999, "Unknown Error; see what `nvidia-smi` says"),
+    ],
+)
+def test_a_driver_that_cannot_be_used(driver: nvml.Driver, code: int, words: str) -> None:
+    """What it says, and what mends it."""
+    driver.load(code)
+
+    with pytest.raises(OSError, match=words):
+        Gpus(driver)
+    driver.load(0)
+
+
+# ----------------------------------------------------------------------------------------------------- what is measured
+
+
+def test_the_numbers_of_a_gpu(driver: nvml.Driver, gpus: Any) -> None:
+    """Each in the unit of its name; memory in use is without what is reserved."""
+    driver.set(0, "instant", 123_456)
+
+    values = gpus().poll(1)
+
+    assert values[of("hw.power", 0)] == 123.456
+    assert values[of("hw.power.average", 0)] == 100.0
+    assert values[of("hw.gpu.utilization", 0, "hw.gpu.task=general")] == 0.75
+    assert values[of("hw.gpu.utilization", 0, "hw.gpu.task=encoder")] == 0.1
+    assert values[of("hw.gpu.utilization", 0, "hw.gpu.task=decoder")] == 0.2
+    assert values[of("hw.gpu.memory.busy", 0)] == 0.3
+    assert values[of("hw.gpu.memory.usage", 0)] == 2 << 30
+    assert values[of("hw.gpu.memory.reserved", 0)] == 1 << 28
+    assert values[of("hw.gpu.memory.limit", 0)] == 8 << 30
+    assert values[of("hw.temperature", 0, "hw.sensor_location=gpu")] == 40.0
+    assert values[of("hw.temperature", 0, "hw.sensor_location=memory")] == 50.0
+    assert values[of("hw.gpu.speed", 0, "hw.gpu.clock=graphics")] == 1.0e9
+    assert values[of("hw.gpu.speed", 0, "hw.gpu.clock=video")] == 1.003e9
+
+
+def test_the_status_says_which_gpu_it_is(gpus: Any) -> None:
+    """By model, UUID and version of the driver."""
+    about = ["hw.driver_version=999.99", "hw.id=GPU-00000000-0000-0000-0000-000000000001", "hw.name=Fake GPU 1"]
+
+    values = gpus().poll(1)
+
+    assert values[of("hw.status", 1, *about, "hw.state=ok")] == 1
+    assert values[of("hw.status", 1, *about, "hw.state=failed")] == 0
+
+
+def test_processes_by_context(driver: nvml.Driver, gpus: Any) -> None:
+    """One with both contexts is in both lists of the driver, with the same memory: it counts once."""
+    driver.set(0, "compute", 2)
+    driver.set(0, "graphics", 2)
+    driver.set(0, "graphics_pid", 1001)
+    made = gpus()
+
+    values = made.poll(1)
+    found = {
+        name: value for name, value in values.items() if name.startswith("process.gpu.memory.usage/gpu/#0/process/")
+    }
+
+    assert sorted(name.rpartition("=")[2] for name in found) == ["both", "compute", "graphics"]
+    assert set(found.values()) == {1 << 20}
+    assert values[of("hw.gpu.process.count", 0, "hw.gpu.context=compute")] == 2
+    assert values[of("hw.gpu.process.count", 0, "hw.gpu.context=graphics")] == 2
+
+
+def test_processes_come_and_go(driver: nvml.Driver, gpus: Any) -> None:
+    """More than there was room for are found at once."""
+    made = gpus({"gpus": ["0"]})
+    counts = []
+    for second, there in enumerate([0, 3, 500, 1, 0], start=1):
+        driver.set(0, "compute", there)
+        counts.append(sum(name.startswith("process.gpu.memory.usage/") for name in made.poll(second)))
+
+    assert counts == [0, 3, 500, 1, 0]
+
+
+def test_a_process_of_which_the_driver_knows_no_memory(driver: nvml.Driver, gpus: Any) -> None:
+    """It is there, and its memory is missing."""
+    driver.set(0, "compute", 1)
+    driver.set(0, "process_memory", 2**64 - 1)
+
+    values = gpus({"gpus": ["0"]}).poll(1)
+
+    assert [value for name, value in values.items() if name.startswith("process.gpu.memory.usage/")] == [
+        "the driver does not say what this process uses"
+    ]
+
+
+def test_without_processes_nobody_asks_for_them(driver: nvml.Driver, gpus: Any) -> None:
+    """Two calls of the driver fewer for each GPU."""
+    driver.set(0, "compute", 1)
+    made = gpus({"processes": False})
+    made.poll(1)
+    before = driver.calls
+    values = made.poll(2)
+
+    assert driver.calls - before == 2 * 11
+    assert not [name for name in values if "process" in name]
+
+
+def part(metric: str, id_: str, *attributes: str) -> str:
+    """The name of a series of a partition."""
+    return "/".join([metric, "gpu_partition", id_, "machine", "%", *attributes])
+
+
+def test_mig_partitions_have_memory_and_processes(driver: nvml.Driver, gpus: Any) -> None:
+    """Power, energy and temperature are those of the GPU: the driver knows no others. Processes count once."""
+    driver.set(0, "mig", 2)
+    driver.set(0, "compute", 3)
+    made = gpus({"gpus": ["0"]})
+    made.poll(1)
+    values = made.poll(2)
+
+    processes = [name for name in values if name.startswith("process.gpu.memory.usage/")]
+    assert values[part("hw.gpu.memory.limit", "0.1.0")] == 4 << 30
+    assert values[part("hw.gpu.memory.usage", "0.2.0")] == 1 << 30
+    assert values[part("hw.gpu.process.count", "0.1.0", "hw.gpu.context=compute")] == 3
+    assert len(processes) == 6
+    assert all("/gpu_partition/" in name for name in processes)
+    assert values[energy(0)] == 100.0
+    assert "Not Supported" in values[of("hw.gpu.utilization", 0, "hw.gpu.task=general")]
+
+
+def test_mig_partitions_come_and_go(driver: nvml.Driver, gpus: Any) -> None:
+    """From the first poll that sees them on, and with it their series."""
+    driver.set(0, "mig", 1)
+    made = gpus({"gpus": ["0"]})
+    seen = []
+    for second, there in enumerate([1, 3, 2], start=1):
+        driver.set(0, "mig", there)
+        seen.append([name for name in made.poll(second) if name.startswith("hw.gpu.memory.limit/gpu_partition/")])
+
+    wanted = [part("hw.gpu.memory.limit", f"0.{n}.0") for n in (1, 2, 3)]
+    assert seen == [wanted[:1], wanted, wanted[:2]]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "measured"),
+    [
+        (["*"], {"0", "1"}),
+        (["1"], {"1"}),
+        (["GPU-*-000000000000"], {"0"}),
+        (["GPU-00000000-0000-0000-0000-000000000001", "0"], {"0", "1"}),
+    ],
+)
+def test_some_gpus(gpus: Any, patterns: list[str], measured: set[str]) -> None:
+    """By number or UUID, or patterns of them."""
+    assert gpus({"gpus": patterns}).energies(1, 2)[1].keys() == measured
+
+
+def test_a_gpu_that_is_not_there(driver: nvml.Driver) -> None:
+    """What is there is told."""
+    with pytest.raises(LookupError, match=r"no GPU fits `7` of the option `gpus`; there are 0 \(GPU-0.*, 1 \(GPU-0"):
+        Gpus(driver, {"gpus": ["0", "7"]})
+
+
+def test_equal_polls_have_the_identical_columns(gpus: Any) -> None:
+    """What the chain has prepared for them is found again."""
+    made = gpus()
+    made.poll(1)
+    made.poll(2)
+
+    second, third = ([row.columns for row in made.mounted.rows(n * SECOND)] for n in (3, 4))
+
+    assert [a is b for a, b in zip(second, third, strict=True)] == [True, True]

@@ -1,0 +1,240 @@
+"""`nvml` in `meter exec`, `meter run` and `measure()`, each a process that finds a fake driver as it would a real one.
+
+The fake has a known truth: its counters step every 20 ms at a fixed power by the monotonic clock. No test asserts how
+long anything took: what is compared are joules with the times that were measured beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import meter.plugins.nvml
+from tests import nvml
+
+WATTS = {"gpu-0": 250, "gpu-1": 100}
+STEP_S = 0.02
+DEADLINE_S = 60
+
+
+class Machine:
+    """A folder in which `meter` finds two GPUs."""
+
+    def __init__(self, folder: Path, library: Path) -> None:
+        self.folder = folder
+        self.root = nvml.machine(folder / "root")
+        self._library = library
+        self.gpus()
+
+    def gpus(self, *lines: str) -> None:
+        """What the fake reads besides."""
+        both = ["gpus 2", "0.watts_mw=250000", "1.watts_mw=100000", *lines]
+        own = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder / "cache"), "NO_COLOR": "1"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("METER_", "XDG_"))}
+        self.environment = {**kept, **own, **nvml.environment(self.folder, self._library, both)}
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command to its end."""
+        return subprocess.run(
+            words,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    def meter(self, command: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """`meter COMMAND WORDS...` on this machine."""
+        return self.run(sys.executable, "-m", "meter", command, "--sysroot", str(self.root), *words)
+
+    def exec(self, *words: str) -> tuple[dict[str, Any], float]:
+        """The document of `exec`, and how long the sources were polled, from the first to the last poll, in s."""
+        done = self.meter("exec", "--format", "json", "--out", "all.jsonl", *words)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        times = seconds(self.rows("all.jsonl", "hw.gpu.memory.limit"))
+        return document, times[-1] - times[0]
+
+    def rows(self, path: str, metric: str) -> list[dict[str, Any]]:
+        """The rows of a metric in a file that meter wrote."""
+        lines = (self.folder / path).read_text().splitlines()
+        return [row for row in map(json.loads, lines) if row["metric"] == metric]
+
+
+def seconds(rows: list[dict[str, Any]]) -> list[float]:
+    """The times of rows, each once and in order."""
+    return sorted({datetime.fromisoformat(row["time"][:26] + "+00:00").timestamp() for row in rows})
+
+
+@pytest.fixture
+def machine(tmp_path: Path, nvml_library: Path) -> Machine:
+    """Two GPUs without a fault."""
+    return Machine(tmp_path, nvml_library)
+
+
+def truth(gpu: str, span_s: float) -> Any:
+    """J, within 1 % and one step of the counter."""
+    return pytest.approx(WATTS[gpu] * span_s, abs=WATTS[gpu] * (0.01 * span_s + STEP_S))
+
+
+@pytest.mark.parametrize(("faults", "second"), [([], "measured"), (["1.energy=!3"], "derived")], ids=["N1", "N2"])
+@pytest.mark.parametrize("pace", ["100ms", "1s"])
+def test_exec_gives_the_joules_of_the_energy_matrix(
+    machine: Machine, faults: list[str], second: str, pace: str
+) -> None:
+    """Of each GPU, with the quality of each and why; the total is their sum, and derived. At any pace the same."""
+    machine.gpus(*faults)
+
+    document, span_s = machine.exec("--interval", pace, "--", "sleep", "3")
+
+    found = {domain["name"]: domain for domain in document["energy"]["domains"] if domain["name"] in WATTS}
+    assert span_s >= 3
+    assert {name: each["value"] for name, each in found.items()} == {gpu: truth(gpu, span_s) for gpu in WATTS}
+    assert [each["quality"] for each in found.values()] == ["measured", second]
+    assert [each["counted"] for each in found.values()] == [True, True]
+    total = document["energy"]["total"]
+    assert total["value"] == pytest.approx(sum(each["value"] for each in found.values()))
+    if faults:
+        assert "nvmlDeviceGetTotalEnergyConsumption: Not Supported" in found["gpu-1"]["reason"]
+        assert total["quality"] == "derived"
+
+
+def test_run_gives_the_joules_of_each_row(machine: Machine) -> None:
+    """Each row those of its own span; the second GPU has no counter."""
+    machine.gpus("1.energy=!3")
+    mounted = machine.meter("mount", "/gpu", "nvml", "interval=200ms", "jsonl", "path=gpu.jsonl")
+    done = machine.meter("run", "/gpu", "--for", "2s")
+
+    assert (mounted.returncode, done.returncode) == (0, 0), mounted.stderr + done.stderr
+    polls = seconds(machine.rows("gpu.jsonl", "hw.gpu.memory.limit"))
+    spans = [later - earlier for earlier, later in pairwise(polls)]
+    for gpu in (0, 1):
+        rows = [row for row in machine.rows("gpu.jsonl", "hw.energy") if row["resource"] == f"gpu/{gpu}"]
+        assert len(rows) == len(spans)
+        assert {row["quality"] for row in rows} == {("measured", "derived")[gpu]}
+        assert sum(row["value"] for row in rows) == truth(f"gpu-{gpu}", sum(spans))
+
+
+MEASURED = """
+import json, sys, time
+from meter.core import measure
+
+with measure(sysroot=sys.argv[1]):
+    pass
+with measure(sysroot=sys.argv[1]) as m:
+    begin = time.monotonic()
+    time.sleep(2)
+    span = time.monotonic() - begin
+parts = {domain.name: [domain.energy.value, domain.energy.quality] for domain in m.domains}
+print(json.dumps({"span": span, "total": m.energy.value, "quality": m.energy.quality, "parts": parts}))
+"""
+
+
+@pytest.mark.parametrize(("faults", "second"), [([], "measured"), (["1.energy=!3"], "derived")], ids=["N1", "N2"])
+def test_measure_gives_the_joules_of_a_block(machine: Machine, faults: list[str], second: str) -> None:
+    """Exactly those between its begin and its end."""
+    machine.gpus(*faults)
+
+    done = machine.run(sys.executable, "-c", MEASURED, str(machine.root))
+    found = json.loads(done.stdout)
+
+    assert found["parts"]["gpu-0"] == [truth("gpu-0", found["span"]), "measured"]
+    assert found["parts"]["gpu-1"] == [truth("gpu-1", found["span"]), second]
+    assert found["total"] == pytest.approx(sum(value for value, _ in found["parts"].values()))
+
+
+def test_a_gpu_that_is_lost_while_a_command_runs_is_marked_in_the_total(machine: Machine) -> None:
+    """The other one is there; a sum of both would be too small, so it is missing."""
+    machine.gpus("1.lost_after_ms=800")
+
+    document, span_s = machine.exec("--interval", "100ms", "--", "sleep", "2")
+
+    total = document["energy"]["total"]
+    found = {domain["name"]: domain for domain in document["energy"]["domains"]}
+    assert (total["value"], total["quality"]) == (None, "missing")
+    assert "gpu-1" in total["reason"]
+    assert found["gpu-0"]["value"] == truth("gpu-0", span_s)
+
+
+def test_an_old_driver(machine: Machine, tmp_path: Path) -> None:
+    """One without the newer call for temperatures is asked by the older one."""
+    (tmp_path / "old").mkdir()
+    machine._library = nvml.compiled(tmp_path / "old", "-DOLD_DRIVER")
+    machine.gpus()
+
+    machine.exec("--", "true")
+
+    rows = machine.rows("all.jsonl", "hw.temperature")
+    assert {row["value"] for row in rows if row["attributes"]["hw.sensor_location"] == "gpu"} == {40}
+
+
+def test_a_driver_that_is_not_loaded_is_told_and_hides_nothing_else(machine: Machine) -> None:
+    """The command is measured all the same."""
+    machine.gpus("load !9")
+
+    done = machine.meter("exec", "--format", "json", "--", "true")
+
+    assert done.returncode == 0
+    assert "`nvml` cannot start: the NVIDIA driver cannot be used: Driver Not Loaded; load it with" in " ".join(
+        done.stderr.split()
+    )
+    assert json.loads(done.stdout)["energy"]["total"]["value"] is None
+
+
+def test_doctor_says_what_hinders_it(machine: Machine) -> None:
+    """Where there is the driver and not its library, how to find the package; where it has all, that it works."""
+    works = machine.meter("doctor").stdout
+    machine.environment["LD_LIBRARY_PATH"] = ""
+    lacks = " ".join(machine.meter("doctor").stdout.split())
+
+    assert re.search(r"works here: [^:]*\bnvml\b", works)
+    if nvml.NAME in lacks:  # else this machine has the real one
+        assert "nvml does not work here: the shared library `libnvidia-ml.so.1` is not on the path" in lacks
+        assert "apt-file search -l libnvidia-ml.so.1" in lacks
+
+
+def test_where_it_is_optional_it_is_left_out_with_a_warning(machine: Machine) -> None:
+    """Of a host without the driver; the rest of the mount runs."""
+    (machine.root / "proc" / "driver" / "nvidia" / "version").unlink()
+    text = '[mounts."/host"]\nplugins = ["uptime", "jsonl"]\noptional = ["nvml"]\nconfig.jsonl.path = "host.jsonl"\n'
+    (machine.folder / "meter.toml").write_text(text)
+
+    (machine.root / "proc" / "uptime").write_text("100.0 1.0\n")
+    done = machine.meter("check")
+
+    assert done.returncode == 0, done.stderr
+    assert "warning[W-HOST-DEGRADED]" in done.stderr
+    assert "nvml" in done.stderr
+
+
+def test_polls_faster_than_the_counters_are_refused(machine: Machine) -> None:
+    """Before anything runs."""
+    done = machine.meter("mount", "/gpu", "nvml", "interval=50ms", "jsonl", "path=gpu.jsonl")
+
+    assert done.returncode == 1
+    assert "error[E-CONFIG-RANGE]" in done.stderr
+    assert "100ms" in done.stderr
+
+
+def test_the_example_of_the_readme(machine: Machine) -> None:
+    """Its commands give what it shows."""
+    machine.gpus("1.energy=!3")
+    readme = (Path(meter.plugins.nvml.__file__).parent / "README.md").read_text()
+    [block] = re.findall(r"```console\n(.*?)```", readme, re.DOTALL)
+    own = f'meter() {{ local word=$1; shift; "{sys.executable}" -m meter "$word" --sysroot "{machine.root}" "$@"; }}\n'
+
+    for command, shown in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE):
+        done = machine.run("bash", "-c", own + command)
+        assert (done.returncode, done.stdout) == (0, shown), done.stderr
