@@ -268,6 +268,7 @@ class TestRows:
             (None, None),
             (2**64 - 1, 2**64 - 1),
             (Fraction(1, 4), 0.25),  # a type that the other process may not have
+            (Fraction(10**400), repr(Fraction(10**400))),  # no number of this type: refused with its series there
             (np.float64(1.5), 1.5),  # would import numpy here
             (np.uint64(2**64 - 1), 2**64 - 1),
         ],
@@ -453,6 +454,31 @@ def test_nothing_is_left_of_it(world: World) -> None:
 
     assert children(os.getpid()) == []
     assert (sorted(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+def test_what_was_not_started_is_stopped_at_once(world: World) -> None:
+    """As a backend that comes after the one that a signal has interrupted."""
+    running = world.tank().mounted().running(isolate=True)
+
+    assert running.stop(DEADLINE_S).polls == 0
+    assert running.faults == ()
+
+
+def test_rows_that_cannot_be_sent_end_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as for want of memory: it is said, nobody waits, and what was not sent counts as lost."""
+
+    def fail(_out: RowsOut, _raw: Raw) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(RowsOut, "send", fail)
+    running = world.tank().mounted().running(isolate=True)
+    running.start()
+
+    assert running.wait(DEADLINE_S)
+    tally = running.stop()
+    assert [fault.variant for fault in running.faults] == ["pipeline", "chain-lost"]
+    assert tally.lost == tally.polls
+    assert children(os.getpid()) == []
 
 
 def test_the_end_of_the_block_delivers_all(world: World) -> None:

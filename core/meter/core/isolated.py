@@ -159,7 +159,8 @@ class Isolated:
 
     def _look_at_safe(self) -> None:
         """Where nothing is under way, all that came is safe."""
-        received, rows = self._received, self._received_rows
+        rows = self._received_rows  # before the other: what comes meanwhile is not safe
+        received = self._received
         if self.chain.pipeline.handled == received and self.chain.drained:
             self._safe_rows = rows
 

@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core.chain import Told
-from meter.core.faults import refusal
+from meter.core.faults import described, refusal
 from meter.core.link import Link, RowsOut
 from meter.core.phases import GRACE_S, START_S
 from meter.core.pipeline import PIPELINE, RAW_LIMIT
@@ -137,7 +137,7 @@ class IsolatedChain:
         ours, theirs = socket.socketpair()
         with theirs:
             end = theirs.fileno()
-            words = [sys.executable, "-c", _BOOT, str(end), *sys.path]
+            words = [sys.executable, "-c", _BOOT, str(end), *map(str, sys.path)]
             # The same number twice: this descriptor alone is kept open in the child.
             keep = [(os.POSIX_SPAWN_DUP2, end, end)]
             try:
@@ -245,6 +245,15 @@ class IsolatedChain:
 
     def _send(self) -> None:
         """The thread that hands over: as much as the child may have."""
+        try:
+            self._send_all()
+        except BaseException as error:  # noqa: BLE001  (such as memory that cannot be had)
+            self._faults.fail("E-IO", PIPELINE, variant="pipeline", why=described(error))
+            self._give_up_child()
+            self._ended.set()
+            self._send_all()
+
+    def _send_all(self) -> None:
         out = RowsOut(self._say)
         while (raw := self.raw.get()) is not None:
             self._polled_rows += sum([len(rows) for _, rows in raw.rows])
@@ -296,11 +305,8 @@ class IsolatedChain:
 
     def _lost(self) -> None:
         """The child has gone before its time: name it, and end the run."""
-        with self._changed:
-            if self._dead or self._over:
-                return
-            self._dead = True
-            self._changed.notify_all()
+        if self._over or not self._give_up_child():
+            return
         status = self._status
         if status is None:
             self._faults.fail("E-IO", PIPELINE, variant="chain-gone")
@@ -324,6 +330,8 @@ class IsolatedChain:
 
     def finish(self) -> Collection[str]:
         """Nothing follows: wait until the child has delivered what it has; who is left behind there."""
+        if self._link is None:  # it was never started
+            return ()
         if self._sender.ident is None or not self._put(None):
             self._finish()
         found = self._answer("finish", self._budget_s())
@@ -333,7 +341,7 @@ class IsolatedChain:
 
     def stop(self, behind: Collection[str]) -> None:
         """Let the child stop its plugins but those that were left behind, and see that it ends."""
-        if not self._dead:
+        if self._link is not None and not self._dead:
             self._say("stop", sorted(behind))
             self._answer("stop", self._budget_s())
             if "stop" not in self._answers:
@@ -347,12 +355,15 @@ class IsolatedChain:
 
     def _leave_behind(self) -> None:
         """The child does not answer: what it has is lost."""
+        if self._give_up_child():
+            self._faults.fail("E-IO", PIPELINE, variant="left-behind")
+
+    def _give_up_child(self) -> bool:
+        """Expect nothing of it any more; whether something was until now."""
         with self._changed:
-            if self._dead:
-                return
-            self._dead = True
+            before, self._dead = self._dead, True
             self._changed.notify_all()
-        self._faults.fail("E-IO", PIPELINE, variant="left-behind")
+        return not before
 
     def _end_threads(self) -> None:
         if self._sender.ident is not None:
@@ -360,7 +371,8 @@ class IsolatedChain:
             self._sender.join(GRACE_S)
         if self._link is not None:
             self._link.close()
-            self._reader.join(GRACE_S)
+            if self._reader.ident is not None:
+                self._reader.join(GRACE_S)
             self._link.release()
             self._link = None
 

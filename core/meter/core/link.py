@@ -159,4 +159,7 @@ def _cell(value: Any) -> Any:
         return value
     if isinstance(value, Missing):
         return Missing(value.reason)
-    return int(value) if isinstance(value, Integral) else float(value)
+    try:
+        return int(value) if isinstance(value, Integral) else float(value)
+    except (ArithmeticError, TypeError, ValueError):
+        return repr(value)  # no number: who builds blocks says so, and of which series
