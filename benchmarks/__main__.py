@@ -33,6 +33,7 @@ GROUPS: Final = {
     "batches": "benchmarks.batches",
     "hops": "benchmarks.hops",
     "readings": "benchmarks.readings",
+    "gpus": "benchmarks.gpus",
     "polling": "benchmarks.polling",
     "kilohertz": "benchmarks.kilohertz",
     "isolate": "benchmarks.isolate",

@@ -63,7 +63,7 @@ def figures() -> Iterator[Figure]:
         for name, peer in peers.items():
             count = PROCESSES if name == "process" else 1
             what = f"poll of {name}" if count == 1 else f"poll of {name}, each of {count}"
-            took = _poll_us(name, [f"pid={pid}" for pid in pids] if name == "process" else []) / count
+            took = poll_us(name, [f"pid={pid}" for pid in pids] if name == "process" else []) / count
             yield Figure(what, took, best_us(peer.psutil) / count, "psutil", "us", 1)
             if peer.files and reader:
                 best = subprocess.run([reader, ROUNDS, *peer.files], check=True, capture_output=True).stdout.split()[0]
@@ -89,7 +89,7 @@ def _all_of(process: psutil.Process) -> Sequence[object]:
         return process.cpu_times(), process.memory_info(), process.num_threads(), process.io_counters()
 
 
-def _poll_us(name: str, options: list[str]) -> float:
+def poll_us(name: str, options: list[str]) -> float:
     """The best time of one poll in microseconds."""
     from meter.contracts.instances import Instance, configure
     from meter.contracts.request import from_words
