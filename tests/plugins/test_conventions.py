@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OWN_METRICS = {
     "demo.random": "made for the tutorial, no measurement",
+    "hw.current": "they have voltage and power only",
     "hw.gpu.memory.busy": "their utilization of memory is the share in use, not the time in which it is busy",
     "hw.gpu.memory.reserved": "what the driver keeps for itself is in neither their usage nor any other name",
     "hw.gpu.process.count": "they have no processes of GPUs",
@@ -85,7 +86,9 @@ OWN_VALUES = {
 }
 """Values of attributes that the conventions do not list, where they list values."""
 
-UNITS: dict[str, tuple[str, str]] = {}
+UNITS: dict[str, tuple[str, str]] = {
+    "hw.fan.speed": ("{revolution}/min", "UCUM has no rpm"),
+}
 """Units that are not those of the conventions: ours, and why."""
 
 NOT_ADDITIVE = {

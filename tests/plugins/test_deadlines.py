@@ -14,6 +14,7 @@ from tests.fake import PLUGINS
 MAY_WAIT = {
     "nvml": "the driver waits for the firmware of the GPU, and hangs where that does",
     "filesystem": "statvfs of a file system on another host, or on a disk that sleeps",
+    "hwmon": "as thermal",
     "thermal": "sensors are read over slow buses or by the firmware",
 }
 """All others read what the kernel has in memory."""

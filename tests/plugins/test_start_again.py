@@ -37,6 +37,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "difference": ("cpu", "accumulate", "difference", "metrics=*{kind=counter}", *SINK),
     "disk": ("disk", *SINK),
     "filesystem": ("filesystem", *SINK),
+    "hwmon": ("hwmon", *SINK),
     "jsonl": ("random", *SINK),
     "kernel": ("kernel", *SINK),
     "load": ("load", *SINK),
@@ -57,6 +58,8 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
 }
 """A small backend for each plugin."""
 MADE: Final = {
+    "sys/class/hwmon/hwmon0/name": "coretemp\n",
+    "sys/class/hwmon/hwmon0/temp1_input": "48000\n",
     "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp\n",
     "sys/class/thermal/thermal_zone0/temp": "48000\n",
     "sys/class/powercap/intel-rapl:0/name": "package-0\n",
@@ -91,7 +94,7 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("thermal", "pressure", "rapl"):
+    if name not in ("hwmon", "thermal", "pressure", "rapl"):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

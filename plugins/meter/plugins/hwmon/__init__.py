@@ -1,0 +1,1 @@
+"""Sensors of the hardware monitors: power, energy, temperature, voltage, current and fans, from /sys/class/hwmon."""
