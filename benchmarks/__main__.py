@@ -34,6 +34,7 @@ GROUPS: Final = {
     "hops": "benchmarks.hops",
     "readings": "benchmarks.readings",
     "gpus": "benchmarks.gpus",
+    "rapl": "benchmarks.rapl",
     "polling": "benchmarks.polling",
     "kilohertz": "benchmarks.kilohertz",
     "isolate": "benchmarks.isolate",

@@ -22,6 +22,7 @@ from meter.core.readings import BoundSourceContext, Declared, Readings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 PROCESSES: Final = 200
 """So many idle processes the source `process` scans."""
@@ -89,8 +90,8 @@ def _all_of(process: psutil.Process) -> Sequence[object]:
         return process.cpu_times(), process.memory_info(), process.num_threads(), process.io_counters()
 
 
-def poll_us(name: str, options: list[str]) -> float:
-    """The best time of one poll in microseconds."""
+def poll_us(name: str, options: list[str], sysroot: Path | None = None) -> float:
+    """The best time of one poll of a source in microseconds; of /proc and /sys below a folder where it is given."""
     from meter.contracts.instances import Instance, configure
     from meter.contracts.request import from_words
 
@@ -102,7 +103,7 @@ def poll_us(name: str, options: list[str]) -> float:
     assert not configure(instance, request.config.get(name, {}))
     source: Any = load(name, entry.path, entry.contract.exports["plugin"])(instance.config)
     declared = Declared(name, instance.emits)
-    source.start(BoundSourceContext(declared))
+    source.start(BoundSourceContext(declared, sysroot))
     readings = Readings(declared)
 
     def poll() -> None:

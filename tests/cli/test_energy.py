@@ -213,3 +213,22 @@ def test_packages_and_their_memory_are_summed(sandbox: Sandbox) -> None:
     words = ("metrics=hw.energy{domain=package|dram}", "function=sum", "over=domain", "over=resource")
     row(sandbox.folder, "A")
     sandbox.mount("--sysroot", sandbox.folder, "/e", "rapl", "aggregate", *words, "csv", "path=e.csv")
+
+
+def test_explain_says_which_reader_the_host_permits(sandbox: Sandbox) -> None:
+    """By the name of the alternative of `needs.host` that holds."""
+    row(sandbox.folder, "A")
+    sandbox.mount("--sysroot", sandbox.folder, "/e", "rapl", "csv", "path=e.csv")
+    done = sandbox.meter("explain", "/e", "rapl", "--sysroot", sandbox.folder).ok()
+
+    assert "  works with  powercap, the first alternative of `needs.host` that holds here" in done.out
+
+
+def test_doctor_names_the_counters_that_may_not_be_read(sandbox: Sandbox) -> None:
+    """With the command in a line of its own."""
+    words = deny(sandbox.folder, "U")
+    told = [*words, sys.executable, "-m", "meter", "doctor", "--sysroot", str(sandbox.folder)]
+    done = subprocess.run(told, env=sandbox.environment, capture_output=True, text=True, check=False, timeout=60)
+
+    assert "rapl does not work here: no permission to read" in done.stdout
+    assert "  $ sudo chmod a+r " in done.stdout

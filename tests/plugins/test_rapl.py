@@ -285,6 +285,48 @@ def test_domains_of_the_golden_sums(tmp_path: Path, case: dict[str, Any]) -> Non
     assert len(found) == len(zones) + 1
 
 
+def test_only_the_first_platform_is_taken(tmp_path: Path) -> None:
+    """Where each package shows one, that of the first is of the whole machine."""
+    zones = {
+        "intel-rapl:0": Zone("package-0", 100),
+        "intel-rapl:1": Zone("package-1", 90),
+        "intel-rapl:2": Zone("psys", 300),
+        "intel-rapl:3": Zone("psys-1", 7, 8_000_000_000),
+    }
+    found = measured(Powercap(tmp_path, zones), [10])
+    assert found == {key("package"): 1000, key("package", "1"): 900, key("psys"): 3000, WRAPS: 0}
+
+
+def test_no_series_is_a_total_of_others(tmp_path: Path) -> None:
+    """Other tools give sums of domains beside them under one name, and whatever adds up all counts them twice."""
+    zones = {
+        "intel-rapl:0": Zone("package-0", 60),
+        "intel-rapl:0:0": Zone("dram", 4, 6_000_000_000),
+        "intel-rapl:1": Zone("package-1", 40, 7_000_000_000),
+        "intel-rapl:1:0": Zone("dram", 6, 8_000_000_000),
+    }
+    found = measured(Powercap(tmp_path, zones), [10])
+    assert sum(joules for name, joules in found.items() if name != WRAPS) == 1100
+
+
+def test_a_wrap_is_that_of_one_counter(tmp_path: Path) -> None:
+    """Of a sum of dies only what has wrapped is corrected: other tools correct the sum, and show 260 kW."""
+    dies = {
+        "intel-rapl:0": Zone("package-0-die-0", 60, -1_000_000),
+        "intel-rapl:1": Zone("package-0-die-1", 40, 200_000_000_000),
+    }
+    assert measured(Powercap(tmp_path, dies), [1, 2, 10]) == {key("package"): 1000, WRAPS: 1}
+
+
+def test_a_counter_that_stands_still_gives_0(tmp_path: Path) -> None:
+    """Other tools leave such a reading out, and its time with it."""
+    machine = one(tmp_path)
+    source = mounted(machine)
+    cell = source.cells(SECOND)[key("package")]
+    source.source.stop()
+    assert (cell.value, cell.since, cell.ts) == (0, 0, SECOND)
+
+
 def test_what_is_no_counter_of_energy_is_left_alone(tmp_path: Path) -> None:
     """Zones of other drivers and of names that nobody knows."""
     machine = Powercap(tmp_path, {"intel-rapl:0": Zone("package-0", 100), "intel-rapl:0:0": Zone("cache", 7)})

@@ -114,6 +114,7 @@ def _document(found: recorded.Recorded, path: str) -> dict[str, Any]:
             {
                 **{name: plugin[name] for name in ("instance", "plugin", "version", "placement", "role", "because")},
                 "contract": found.contracts.get(plugin["plugin"]),
+                "alternative": plugin["alternative"],
                 "place": [reason._asdict() for reason in hops.placed(plan, plugin["instance"])],
                 **{name: plan["hops"][plugin["instance"]][name] for name in ("takes", "adds", "narrows", "ends")},
                 "schema": hops.behind(plan, plugin["instance"]) if plugin["role"] in ("source", "filter") else [],
@@ -256,6 +257,9 @@ class _Page:
             for reason in plugin["place"]:
                 yield from self._folded(head, _sentence(reason, plugin, others), 10)
                 head = " " * 10
+            if plugin["alternative"]:
+                told = f"{plugin['alternative']}, the first alternative of `needs.host` that holds here"
+                yield from self._folded("  works with  ", told, 4)
             if plugin["contract"]:
                 yield from self._folded("  contract  ", plugin["contract"], 4)
         yield from self._takes(plugin)
