@@ -101,12 +101,11 @@ MOUNTS: dict[str, tuple[str, ...]] = {
     "need-unmet": (
         HEAD + 'plugins = ["cpu", "bill", "console"]\n',
         filter_("bill", more='needs.capabilities = { "counter.enrgy" = "*" }'),
-        source("rapl", more='provides.capabilities = { "counter.energy" = "1.0" }'),
     ),
     "need-version": (
         HEAD + 'plugins = ["cpu", "bill", "console"]\n',
-        filter_("bill", more='needs.capabilities = { "rapl" = ">=2" }'),
-        source("rapl"),
+        filter_("bill", more='needs.capabilities = { "watts" = ">=2" }'),
+        source("watts"),
     ),
     "toml": (HEAD + 'plugins = ["cpu" "console"]\n',),
     "toml-twice": (HEAD + 'plugins = ["cpu"]\nplugins = ["console"]\n',),

@@ -51,7 +51,7 @@ def host(sandbox: Sandbox) -> Sandbox:
     host_ = 'host = {{ readable = ["/sys/dram"], capability = ["CAP_SYS_RAWIO"] }}\n'
     parts = METRIC + METRIC.replace('"]\n', f'"]\n{host_}')
     texts = {
-        "rapl": HEAD.format(name="rapl") + NEEDS + METRIC.format(name="power", of="machine"),
+        "watts": HEAD.format(name="watts") + NEEDS + METRIC.format(name="power", of="machine"),
         "perf": HEAD.format(name="perf") + NO_NEED + METRIC.format(name="p", of="machine"),
         "driver": HEAD.format(name="driver") + PYTHON + METRIC.format(name="d", of="machine"),
         "part": HEAD.format(name="part") + parts.format(name="part.power", of="dram").replace("dram", "machine", 1),
@@ -85,7 +85,7 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
     assert f"perf does not work here: {capability} CAP_PERFMON or `{host.folder}/tree/sys/none` does not exist" in text
     assert "--ambient-caps=+perfmon" in text
     assert f"part gives no `part.power` of dram: `{host.folder}/tree/sys/dram` does not exist; {capability}" in text
-    assert " rapl," in text.partition("can be measured")[0]
+    assert " watts," in text.partition("can be measured")[0]
     measured = text.partition("can be measured: ")[2].partition(" cpu does not")[0].split(", ")
     of_itself = [name for name in measured if name.startswith("meter.")]
     assert measured == sorted(["demo.random", "part.power", "power", *of_itself])
@@ -95,7 +95,7 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
 def test_the_json_form_has_the_same(host: Sandbox) -> None:
     """Of each plugin whether it works, and of each lack its metrics, reason, help and commands."""
     done = host.meter("doctor", "--format", "json").ok()
-    assert [finding(done, name)["works"] for name in ("rapl", "perf", "driver", "part")] == [
+    assert [finding(done, name)["works"] for name in ("watts", "perf", "driver", "part")] == [
         "yes",
         "no",
         "no",
@@ -123,11 +123,11 @@ def test_a_source_that_could_give_nothing_does_not_work(host: Sandbox) -> None:
 
 def test_a_record_answers_elsewhere(host: Sandbox) -> None:
     """What was refused here is refused there, and what was sound is."""
-    host.meter("mount", "/host", "rapl", "csv", "path=host.csv").ok()
+    host.meter("mount", "/host", "watts", "csv", "path=host.csv").ok()
     record(host)
     host.environment.pop("METER_SYSROOT")
     assert host.meter("check").codes == ["E-HOST"]
-    assert host.meter("check", "--host", "host.json").ok().out == "/host: ok, rapl -> csv\n"
+    assert host.meter("check", "--host", "host.json").ok().out == "/host: ok, watts -> csv\n"
 
     (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["perf", "console"]\n')
     done = host.meter("check", "--host", "host.json")
@@ -137,7 +137,7 @@ def test_a_record_answers_elsewhere(host: Sandbox) -> None:
 
 def test_a_valid_lock_of_this_host_is_no_answer_for_another(host: Sandbox) -> None:
     """The mount is checked against the record though nothing has changed here."""
-    host.meter("mount", "/host", "rapl", "csv", "path=host.csv").ok()
+    host.meter("mount", "/host", "watts", "csv", "path=host.csv").ok()
     before = (host.folder / "meter.lock").read_bytes()
     path = record(host)
     document = json.loads(path.read_bytes())
@@ -154,7 +154,7 @@ def test_a_valid_lock_of_this_host_is_no_answer_for_another(host: Sandbox) -> No
 def test_what_was_not_recorded_does_not_hold(host: Sandbox) -> None:
     """With the command that records it; answers for the mounts are recorded with those for the plugins."""
     record(host)
-    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["rapl", "csv"]\nconfig.csv.path = "x.csv"\n')
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["watts", "csv"]\nconfig.csv.path = "x.csv"\n')
     done = host.meter("check", "--host", "host.json")
     assert done.codes == ["E-PATH"]
     assert "whether `x.csv` can be had was not recorded" in done.errors
@@ -204,7 +204,7 @@ def test_broken_contracts_are_said_and_the_others_examined(host: Sandbox) -> Non
 )
 def test_a_file_that_is_no_record(host: Sandbox, content: bytes | None, why: str) -> None:
     """It is named, with what writes one; nothing is checked against it."""
-    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["rapl", "console"]\n')
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["watts", "console"]\n')
     if content is not None:
         (host.folder / "bad.json").write_bytes(content)
     done = host.meter("check", "--host", "bad.json")
@@ -224,7 +224,7 @@ def test_a_mount_file_that_cannot_be_read_is_said(host: Sandbox) -> None:
 
 def test_no_plugin_is_imported(host: Sandbox) -> None:
     """Their code may do anything."""
-    (host.folder / "plugins" / "rapl" / "plugin.py").write_text("raise SystemExit(9)\n")
+    (host.folder / "plugins" / "watts" / "plugin.py").write_text("raise SystemExit(9)\n")
     host.meter("doctor").ok()
 
 

@@ -150,7 +150,7 @@ def test_check_says_before_the_run_that_counters_may_not_be_read(sandbox: Sandbo
         done = subprocess.run(
             [*told, *command, "--sysroot", str(sandbox.folder)],
             cwd=sandbox.folder,
-            env=sandbox.environment,
+            env={**sandbox.environment, "COLUMNS": "400"},
             capture_output=True,
             text=True,
             check=False,
@@ -158,7 +158,7 @@ def test_check_says_before_the_run_that_counters_may_not_be_read(sandbox: Sandbo
         )
         assert done.returncode == 1
         assert "error[E-HOST]: `rapl` cannot work on this host: no permission to read" in done.stderr
-        assert "sudo chmod a+r" in done.stderr
+        assert f"sudo chmod a+r {sandbox.folder}/sys/class/powercap/intel-rapl*/energy_uj" in done.stderr
 
 
 MEASURE: Final = """
@@ -225,10 +225,10 @@ def test_explain_says_which_reader_the_host_permits(sandbox: Sandbox) -> None:
 
 
 def test_doctor_names_the_counters_that_may_not_be_read(sandbox: Sandbox) -> None:
-    """With the command in a line of its own."""
+    """With one command for all of them, in a line of its own."""
     words = deny(sandbox.folder, "U")
     told = [*words, sys.executable, "-m", "meter", "doctor", "--sysroot", str(sandbox.folder)]
     done = subprocess.run(told, env=sandbox.environment, capture_output=True, text=True, check=False, timeout=60)
 
     assert "rapl does not work here: no permission to read" in done.stdout
-    assert "  $ sudo chmod a+r " in done.stdout
+    assert f"  $ sudo chmod a+r {sandbox.folder}/sys/class/powercap/intel-rapl*/energy_uj\n" in done.stdout

@@ -39,10 +39,10 @@ def test_the_list_names_each_plugin_in_the_order_of_a_chain(sandbox: Sandbox) ->
 def test_the_list_of_a_capability(sandbox: Sandbox) -> None:
     """With a word only the plugins that provide it; where none does, what was perhaps meant, and exit 1."""
     contract = SOURCE.format(name="mine").replace(
-        "[[prov", '[provides]\ncapabilities = { "counter.energy" = "1.0" }\n[[prov'
+        "[[prov", '[provides]\ncapabilities = { "counter.rain" = "1.0" }\n[[prov'
     )
     sandbox.plugin("mine", contract=contract)
-    one = sandbox.meter("plugin", "list", "counter.energy", "--plugin-dir", "plugins").ok()
+    one = sandbox.meter("plugin", "list", "counter.rain", "--plugin-dir", "plugins").ok()
     assert [line.split()[0] for line in one.out.splitlines()] == ["plugin", "mine"]
     none = sandbox.meter("plugin", "list", "counter.energi", "--plugin-dir", "plugins")
     assert (none.code, none.raw) == (1, b"")

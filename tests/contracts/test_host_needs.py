@@ -93,6 +93,7 @@ class TestTold:
         ("answer", "wanted"),
         [
             ("denied /sys/a b", "sudo chmod a+r '/sys/a b'"),
+            ("denied /sys/a:*/b c", "sudo chmod a+r /sys/a:*'/b c'"),
             ("denied /proc/1/io", 'sudo "$(command -v meter)" run'),
             (
                 "unprivileged CAP_PERFMON",

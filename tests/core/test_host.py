@@ -107,6 +107,16 @@ def test_what_cannot_be_read_is_said(folder: Path) -> None:
     assert missing == f"missing {folder}/missing"
 
 
+def test_of_several_files_that_cannot_be_read_their_pattern_is_said(folder: Path) -> None:
+    """So that one command mends all of them."""
+    folder.chmod(0o755)
+    (folder / "secret-too").touch(mode=0o000)
+    with nobody():
+        answer = Probe(str(folder)).answer("readable", f"{folder}/secret*")
+
+    assert answer == f"denied {folder}/secret*"
+
+
 @pytest.mark.parametrize(
     ("path", "why"),
     [

@@ -94,7 +94,10 @@ def command(answer: str) -> str:
     import shlex  # only a fault has a command
 
     variant = "proc" if facts["path"].startswith("/proc/") else ""
-    return language().phrase("host", key, "command", variant, **facts, quoted=shlex.quote(facts["wanted"]))
+    # Where several files may not be read the path is their pattern, which the shell is to fill in.
+    parts = facts["wanted"].split("*") if key == "denied" else [facts["wanted"]]
+    quoted = "*".join(part and shlex.quote(part) for part in parts)
+    return language().phrase("host", key, "command", variant, **facts, quoted=quoted)
 
 
 def remedy(answer: str, variant: str = "") -> str:

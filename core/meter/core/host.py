@@ -50,7 +50,7 @@ class Probe:
         if not found or not os.path.exists(found[0]):
             return f"missing {shown}"
         denied = [path for path in found if not os.access(path, os.R_OK)]
-        return f"denied {denied[0]}" if denied else ""
+        return f"denied {shown if len(denied) > 1 else denied[0]}" if denied else ""
 
     def read(self, path: str) -> str:
         """The file can be read."""
