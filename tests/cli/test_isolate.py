@@ -147,6 +147,7 @@ def test_a_second_signal_ends_both_at_once(gated: Sandbox, wait: Waiting) -> Non
     process = gated.start("run", "--isolate")
     wait.until((gated.folder / "begun").exists)
     other = child_of(process)
+    os.kill(other, signal.SIGSTOP)  # so that it cannot end by itself
 
     def asked() -> bool:
         process.send_signal(signal.SIGTERM)  # two that come together are one
