@@ -12,7 +12,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, absent
+from benchmarks.kilohertz import refused_realtime
 from benchmarks.loop_engine import PLUGINS
 from benchmarks.polling import TICKS_BAR, WARM_S, Pace, add_source, of_engine, said_by
 from meter.core import Backend
@@ -31,22 +32,31 @@ def figures() -> Iterator[Figure]:
     """Ticks polled, lateness, CPU time of the process that polls."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = mount(folder, PACE)
-        words = [sys.executable, "-m", "benchmarks.loop_engine", file, str(PACE.span_s), str(WARM_S)]
-        here: list[Ran] = []
-        apart: list[Ran] = []
-        for _ in range(PACE.rounds):
-            here.append(of_engine(said_by(words, folder)))
-            apart.append(of_engine(said_by([*words, "isolate"], folder)))
+        yield from told("isolated", folder, file)
+        if why := refused_realtime():
+            yield absent("real-time priority", "%", why)
+        else:
+            yield from told("isolated, real-time", folder, file, "realtime")
+
+
+def told(what: str, folder: str, file: str, *how: str) -> Iterator[Figure]:
+    """The figures of one way to run."""
+    words = [sys.executable, "-m", "benchmarks.loop_engine", file, str(PACE.span_s), str(WARM_S), *how]
+    here: list[Ran] = []
+    apart: list[Ran] = []
+    for _ in range(PACE.rounds):
+        here.append(of_engine(said_by(words, folder)))
+        apart.append(of_engine(said_by([*words, "isolate"], folder)))
 
     def figure(name: str, field: str, unit: str, bar: float | None = None, of: str = "x") -> Figure:
         two, one = (statistics.median(getattr(ran, field) for ran in rans) for rans in (apart, here))
-        return Figure(f"isolated, {name}", two, one, HERE, unit, bar, of, field == "percent")
+        return Figure(f"{what}, {name}", two, one, HERE, unit, bar, of, field == "percent")
 
     yield figure("ticks polled", "percent", "%", TICKS_BAR, "%")
     yield figure("lateness p50", "p50_us", "us")
     yield figure("lateness p99", "p99_us", "us", 1)
     yield figure("lateness max", "max_us", "us")
-    yield figure("CPU of the process that polls", "cpu", "%")
+    yield figure("CPU of who polls", "cpu", "%")
 
 
 def mount(folder: str, pace: Pace) -> str:

@@ -42,7 +42,7 @@ def figures() -> Iterator[Figure]:
         chain(folder, filters, PACE, ten)
         for hurried in (False, True):
             suffix = ", real-time" if hurried else ""
-            if hurried and (why := _refused()):
+            if hurried and (why := refused_realtime()):
                 yield absent("real-time priority", "%", why)
                 continue
             rounds = Rounds(folder, sources, PACE, one, hurried=hurried)
@@ -51,7 +51,7 @@ def figures() -> Iterator[Figure]:
             yield from told(f"5 filters{suffix}", rounds, barred=True, cpu_bar=CPU_BARS["chain"])
 
 
-def _refused() -> str:
+def refused_realtime() -> str:
     """Why there is no real-time priority here, or nothing."""
     try:
         realtime.enter()

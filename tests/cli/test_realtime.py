@@ -148,3 +148,33 @@ def test_a_script_has_it_while_the_backend_runs(mounted: Sandbox, permitted: int
 def test_a_script_without_the_right_is_told_before_anything_runs(mounted: Sandbox) -> None:
     """As of a host that lacks something else; nothing was polled."""
     assert run(mounted, "-c", SCRIPT, permitted=0).ok().out == "E-HOST 0\n[True, True]\n"
+
+
+POLICY = """
+import os
+
+from meter.core.plugin import Output
+
+
+class Plugin(Output):
+    def write(self, batch):
+        with open("policies", "w") as file:
+            for name in os.listdir("/proc/self/task"):
+                print(os.sched_getscheduler(int(name)) == os.SCHED_OTHER, file=file)
+"""
+
+
+def test_the_process_of_an_isolated_chain_has_no_priority(sandbox: Sandbox) -> None:
+    """Only who polls goes before all else."""
+    contract = (
+        'name = "policy"\nversion = "1.0.0"\nplacement = "output"\nsummary = "s"\nauthor = "a"\nlicence = "MIT"\n'
+    )
+    folder = sandbox.plugin("policy", POLICY, contract)
+    sandbox.mount("/host", "uptime", "interval=20ms", "policy", "--plugin-dir", folder)
+
+    done = sandbox.meter("run", "--realtime", "--isolate", "--for", "300ms", "--plugin-dir", folder)
+
+    if done.codes == ["E-HOST"]:
+        pytest.skip("this host does not permit real-time priority to the tests in this way")
+    assert done.ok()
+    assert set((sandbox.folder / "policies").read_text().split()) == {"True"}
