@@ -1172,6 +1172,21 @@ def test_energy_is_the_sum_of_what_is_no_part(series: dict[str, float | None], t
     assert totals.energy(known, "none", structure(RAPL)).total == total
 
 
+def test_what_may_not_be_summed_is_no_part_of_the_total() -> None:
+    """As of a sensor that shows what another source counts, too; alone it gives no total."""
+    sensor = joules(7, ("sensor", "hwmon0.energy1"))
+    metric = sensor.key.metric._replace(additive=False, origin="hwmon")
+    shown = sensor._replace(key=Key(metric, sensor.key.resource, sensor.key.consumer, ()))
+    both = totals.energy([joules(5, ("cpu_package", "0")), shown], "none", structure())
+
+    assert both.total == Quantity(5, "J", "derived")
+    assert [(domain.energy.value, domain.counted) for domain in both.domains] == [(5, True), (7, False)]
+    assert [name for name, _ in totals.lines(domain.to_json() for domain in both.domains)][1].endswith(
+        "not in the total)"
+    )
+    assert totals.energy([shown], "none", structure()).total.value is None
+
+
 def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
     """Parts name their whole, a view what it holds; what is declared and not there is missing, and never 0."""
     known = [

@@ -164,10 +164,10 @@ def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
 def energy(totals: Iterable[Total], otherwise: str, structure: Structure) -> Energy:
     """The energy of the machine from all series of `hw.energy` that no consumer divides.
 
-    The total is the sum of those that are no part of another one. A series of the machine as a whole beside others is
-    another view of their joules, and not in it. Where two of them may hold the same joules all the same, where one of
-    them is missing, and where there is a part without its whole, it is missing: joules are never counted twice, nor a
-    part of them taken for the whole.
+    The total is the sum of those that are no part of another one. A series of the machine as a whole beside others, and
+    one that may not be summed, is another view of their joules, and not in it. Where two of them may hold the same
+    joules all the same, where one of them is missing, and where there is a part without its whole, it is missing:
+    joules are never counted twice, nor a part of them taken for the whole.
 
     Args: `otherwise` is why there is none where no series is there.
     """
@@ -177,8 +177,8 @@ def energy(totals: Iterable[Total], otherwise: str, structure: Structure) -> Ene
     wholes = [_whole(total.key, structure) for total in series]
     there = {(total.key.resource, total.key.attributes) for total in series}
     parts = [whole in there for whole in wholes]
-    kinds = {total.key.resource for total in series} - {MACHINE}
-    views = [bool(kinds) and total.key.resource == MACHINE for total in series]
+    things = {total.key.resource for total in series if total.key.metric.additive} - {MACHINE}
+    views = [not t.key.metric.additive or (bool(things) and t.key.resource == MACHINE) for t in series]
     counted = [t for t, part, view in zip(series, parts, views, strict=True) if not part and not view]
     lost = [t for t, whole, part in zip(series, wholes, parts, strict=True) if whole is not None and not part]
     total = _sum(counted, lost, structure)
@@ -208,6 +208,8 @@ def _whole(key: Key, structure: Structure) -> Place | None:
 
 def _sum(counted: Sequence[Total], lost: Sequence[Total], structure: Structure) -> Quantity:
     """The sum of series; missing where it would not be right."""
+    if not counted:
+        return Quantity.missing("J", "nothing that is measured may be summed")
     known = [(_named(total.key), quantity(total)) for total in counted]
     gaps = [f"{name}: {each.reason}" for name, each in known if each.value is None]
     cells = [f"{_named(total.key)}: some of its readings are missing" for total in counted if total.missing]
@@ -259,9 +261,13 @@ def _absent(series: Sequence[Total], structure: Structure) -> Iterator[Domain]:
 
 def lines(domains: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Quantity]]:
     """What a table shows of the parts of energy. Takes what `Domain.to_json` makes."""
+    domains = list(domains)
+    total = any(domain["counted"] for domain in domains)
     for domain in domains:
-        beside = f" (part of {domain['part_of']})" if domain["part_of"] else ""
-        if domain["contains"]:
+        beside = " (not in the total)" if total and not domain["counted"] and domain["value"] is not None else ""
+        if domain["part_of"]:
+            beside = f" (part of {domain['part_of']})"
+        elif domain["contains"]:
             beside = f" (another view of {', '.join(domain['contains'])})"
         known = Quantity(domain["value"], domain["unit"], domain["quality"], domain["reason"])
         yield f"energy of {domain['name']}{beside}", known
