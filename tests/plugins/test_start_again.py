@@ -38,6 +38,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "disk": ("disk", *SINK),
     "filesystem": ("filesystem", *SINK),
     "hwmon": ("hwmon", *SINK),
+    "integrate": ("hwmon", "integrate", "metrics=hw.power", *SINK),
     "jsonl": ("random", *SINK),
     "kernel": ("kernel", *SINK),
     "load": ("load", *SINK),
@@ -60,6 +61,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
 MADE: Final = {
     "sys/class/hwmon/hwmon0/name": "coretemp\n",
     "sys/class/hwmon/hwmon0/temp1_input": "48000\n",
+    "sys/class/hwmon/hwmon0/power1_input": "15000000\n",
     "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp\n",
     "sys/class/thermal/thermal_zone0/temp": "48000\n",
     "sys/class/powercap/intel-rapl:0/name": "package-0\n",
@@ -94,7 +96,7 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("hwmon", "thermal", "pressure", "rapl"):
+    if name not in ("hwmon", "integrate", "thermal", "pressure", "rapl"):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
