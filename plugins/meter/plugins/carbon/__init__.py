@@ -1,0 +1,1 @@
+"""Carbon dioxide of energy."""
