@@ -43,6 +43,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "attribution": {
         "formulas": {"memory.share": "system.memory.usage{system.memory.state=used} / system.memory.limit"}
     },
+    "baseline": {"metrics": ["*{unit=J}"], "power": "10 W"},
     "carbon": {"metrics": ["*{unit=J}"], "country": "FRA"},
     "convert": {"metrics": ["system.memory.usage"], "unit": "KiBy"},
     "csv": {"path": "/tmp/a.csv"},

@@ -28,6 +28,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "aggregate": ("cpu", "aggregate", TIME, "function=sum", "over=cpu.mode", *SINK),
     "annotate": ("cpu", "annotate", "attributes=site=lab", *SINK),
     "attribution": ("random", "attribution", "formulas=x=demo.random * 2", *SINK),
+    "baseline": ("rapl", "baseline", "metrics=hw.energy", "power=0W", *SINK),
     "carbon": ("rapl", "carbon", "metrics=hw.energy", "country=FRA", *SINK),
     "collect": ("random", "collect"),
     "console": ("random", "console"),
@@ -97,7 +98,7 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("carbon", "hwmon", "integrate", "thermal", "pressure", "rapl"):
+    if name not in ("baseline", "carbon", "hwmon", "integrate", "thermal", "pressure", "rapl"):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Energy above an idle baseline."""
