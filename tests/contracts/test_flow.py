@@ -147,9 +147,9 @@ class TestDemands:
 
     def test_many_metrics_are_one_diagnostic(self) -> None:
         """One selector took too much: that is one cause."""
-        many = source("many", *(metric(f"m{place}", kind="delta") for place in range(5)))
+        many = source("many", *(metric(f"m{place}", kind="delta") for place in range(7)))
         document = one(run("many sink", many, output("sink", rule("*", 'kind = ["gauge"]'))), "E-FLOW-KIND")
-        assert "`m0`, `m1`, `m2` and 2 more" in document["message"]
+        assert "`m0`, `m1`, `m2` and 4 more" in document["message"]
 
     @pytest.mark.parametrize("words", ["p q sink", "q p sink"])
     def test_two_causes_are_two_whatever_the_order(self, words: str) -> None:

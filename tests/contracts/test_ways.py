@@ -110,7 +110,9 @@ def test_what_another_output_takes_is_only_left_out() -> None:
         '`config.taker.metrics = ["*{unit=J}"]`; the last of these alone leaves `power` out'
     )
     document = one(run("meter taker sink", BOTH, CONVERT, SELECT, taker, SINK), "E-FLOW-UNIT")
-    assert document["help"] == 'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`'
+    assert document["help"] == (
+        'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`: `taker` gets only `energy` then'
+    )
     assert run("meter taker sink", BOTH, taker, SINK, more='config.taker.metrics = ["*{unit=J}"]').plan is not None
 
 
@@ -180,6 +182,35 @@ def test_another_option_of_the_source() -> None:
     document = one(run("ticks taker", text, taking('type = ["u64"]')), "E-FLOW-TYPE")
     assert document["help"] == 'let `ticks` give something else: write `config.ticks.count = "came"`'
     assert run("ticks taker", text, taking('type = ["u64"]'), more='config.ticks.count = "came"\n').plan is not None
+
+
+def test_an_option_with_which_an_output_takes_all() -> None:
+    """It comes first; behind it stands what is lost without it. All of a few metrics are named."""
+    text = output(
+        "wire", rule("${config.metrics}", 'type = ["u64"]\nwhen = { form = "whole" }'),
+        rule("${config.metrics}", 'when = { form = "text" }'),
+        more=OPTION + '\nconfig.form = { type = "enum", values = ["text", "whole"], default = "whole" }',
+    )  # fmt: skip
+    many = source("many", *(metric(f"m{place}") for place in range(4)), metric("n", type_="u64"))
+    document = one(run("many wire sink", many, text, SINK), "E-FLOW-TYPE")
+    assert "`m0`, `m1`, `m2`, `m3` as `f64`" in document["message"]
+    assert document["help"] == (
+        'let `wire` take that, too: write `config.wire.form = "text"`; to leave `m0`, `m1`, `m2`, `m3` out instead, '
+        'write only `config.wire.metrics = ["*{type=u64}"]`: `wire` gets only `n` then'
+    )
+    assert run("many wire sink", many, text, SINK, more='config.wire.form = "text"\n').plan is not None
+
+
+def test_an_option_with_which_an_output_takes_other_metrics_only() -> None:
+    """It is not offered: what was taken has to be taken still."""
+    text = output(
+        "wire", rule("${config.metrics}", 'type = ["u64"]\nwhen = { form = "whole" }'),
+        rule("${config.metrics}", 'type = ["f64"]\nwhen = { form = "real" }'),
+        more=OPTION + '\nconfig.form = { type = "enum", values = ["real", "whole"], default = "whole" }',
+    )  # fmt: skip
+    both = source("both", metric("m"), metric("n", type_="u64"))
+    document = one(run("both wire sink", both, text, SINK), "E-FLOW-TYPE")
+    assert "config.wire.form" not in document["help"]
 
 
 def test_a_unit_that_the_user_asks_for() -> None:

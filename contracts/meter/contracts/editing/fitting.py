@@ -26,7 +26,7 @@ from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
 from meter.contracts.model import Contract
 from meter.contracts.request import Given, Request
-from meter.contracts.rules import Rule, WorstQuality, give
+from meter.contracts.rules import Rule, WorstQuality, apply, give
 from meter.contracts.selectors import Commensurable
 from meter.contracts.variants import Variant
 
@@ -189,7 +189,8 @@ class Mender:
         facts["instance"] = trouble.instance.label
         facts["where"] = "" if self._request.document is None else f" {_say('where')}"
         if (
-            told := self._there(trouble, facts)
+            told := self._by_option(wider, facts)
+            or self._there(trouble, facts)
             or self._for_all(trouble, wider, facts)
             or self._by_filter(trouble, facts)
         ):
@@ -200,8 +201,41 @@ class Mender:
         if name := "" if self._scales(trouble) else self._named(trouble):
             return _say("some", **facts, filter=name, without=without)
         if leaves is not None:
-            return _say("drop" if leaves[0] else "leave", **facts, filter=leaves[0], settings=leaves[1])
+            variant, left = ("drop", "") if leaves[0] else ("leave", self._left(trouble))
+            return _say(variant, **facts, filter=leaves[0], settings=leaves[1], left=left)
         return self._without_filter(trouble, facts)
+
+    def _by_option(self, wider: Trouble, facts: Mapping[str, str]) -> str:
+        """The option of an output with which it takes all that it selects, and what to write; empty without one."""
+        instance, given = wider.instance, self._request.config.get(wider.instance.label, {})
+        if instance.contract.role != "output":
+            return ""
+        for clause in instance.contract.needs.metrics:
+            if not clause.when or holds_when(clause.when, instance.config, instance.contract.config):
+                continue
+            options = {name: each[0] if isinstance(each, list) else each for name, each in clause.when.items()}
+            new = configured(instance, given, options)
+            if new is not None and self._takes_all(wider, new):
+                settings = setting(self._request, instance.label, options)
+                return _say("own", **facts, settings=settings, without=self._told_without(wider, facts))
+        return ""
+
+    def _takes_all(self, trouble: Trouble, new: Instance) -> bool:
+        """Whether an instance with other options can take whatever it would select, and selects what it did."""
+        rules = [compiled.rule for compiled in new.rules]
+        hits, _ = apply(rules, trouble.live, self._same)
+        if any(self._wrong(rules[hit.rule], hit.part) for hit in hits):
+            return False
+        taken = {hit.part for hit in hits}
+        return all(self._parts(variant, trouble.texts) <= taken for variant in trouble.live)
+
+    def _left(self, trouble: Trouble) -> str:
+        """What an instance still gets without what is wrong, where that is little enough to be read."""
+        rules = [compiled.rule for compiled in trouble.instance.rules]
+        hits, _ = apply(rules, trouble.live, self._same)
+        names = sorted({hit.part.metric for hit in hits if not self._wrong(rules[hit.rule], hit.part)})
+        few = 0 < len(names) <= _NAMED
+        return _say("left", instance=trouble.instance.label, metrics=listed(names)) if few else ""
 
     def _for_all(self, trouble: Trouble, wider: Trouble, facts: Mapping[str, str]) -> str:
         """One filter for all that is wrong in one way, if there is more than the trouble at hand; looked for once."""
@@ -262,7 +296,8 @@ class Mender:
         leaves = self._leaving(trouble)
         if leaves is None:
             return ""
-        return _say("without-drop" if leaves[0] else "without", **facts, filter=leaves[0], settings=leaves[1])
+        variant, left = ("without-drop", "") if leaves[0] else ("without", self._left(trouble))
+        return _say(variant, **facts, filter=leaves[0], settings=leaves[1], left=left)
 
     def _without_filter(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
         """What mends it where neither a filter nor another selection does."""
@@ -598,8 +633,9 @@ def _rule(contract: Contract, options: Mapping[str, Any], trouble: Trouble) -> R
 
 
 def some(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
-    return listed(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    """Some names, of many the first ones and how many more there are."""
+    shown = names if len(names) <= _NAMED else names[:3]
+    return listed(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 
 def _say(variant: str, **facts: str) -> str:
