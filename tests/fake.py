@@ -61,7 +61,7 @@ class Mounted:
     def __init__(self, name: str, config: Mapping[str, Any] | None = None, sysroot: Path | None = None) -> None:
         contract = tomllib.loads((PLUGINS / name / "contract.toml").read_text())
         module, _, attribute = contract["exports"]["plugin"].partition(":")
-        defaults = {option: clause["default"] for option, clause in contract["config"].items()}
+        defaults = {option: clause["default"] for option, clause in contract["config"].items() if "default" in clause}
         plugin = getattr(import_module(f"meter.plugins.{name}.{module}"), attribute)
         self.source: Source = plugin({**defaults, **(config or {})})
         self.readings = Readings(declared(name))

@@ -34,6 +34,7 @@ RUN = (
     *("README.md", "docs/tutorial.md", "docs/plugin-authors.md", "docs/contracts.md", "docs/command-line.md"),
     *("docs/ci.md", "docs/compatibility.md", "docs/host.md", "docs/delivery.md"),
     *("docs/verification.md", "docs/polling.md", "plugins/meter/plugins/rapl/README.md"),
+    "plugins/meter/plugins/perf/README.md",
 )
 DEADLINE_S = 60.0
 

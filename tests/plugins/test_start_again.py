@@ -49,6 +49,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "network": ("network", "connections=true", *SINK),
     "nvml": ("nvml", *SINK),
     "paging": ("paging", *SINK),
+    "perf": ("perf", "scope=process", "hardware=false", *SINK),
     "pressure": ("pressure", *SINK),
     "process": ("process", *SINK),
     "random": ("random", *SINK),
@@ -125,7 +126,7 @@ def test_start_stop_start(
     if name == "nvml":
         request.getfixturevalue("nvml_driver").reset(1)
     words = list(SENTENCES[name])
-    if name == "process":
+    if name in ("process", "perf"):
         words.insert(1, f"pid={os.getpid()}")
     asked, wrong = from_words("/again", words, ["meter", "mount", "/again"])
     assert asked is not None, wrong

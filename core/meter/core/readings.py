@@ -181,9 +181,10 @@ class Declared:
         return made
 
     def interned(self, keys: tuple[Key, ...]) -> Columns:
-        """The columns of keys that were checked before; equal keys give the identical columns."""
+        """The columns of keys that were checked before; equal ones, in quality too, give the same columns."""
         columns = self._columns.get(keys)
-        if columns is None:
+        # Keys are equal by name: one that has become worse is another column.
+        if columns is None or not all(map(_alike, columns.keys, keys)):
             if len(self._columns) >= _COLUMNS_REMEMBERED:
                 self._columns.clear()
             columns = self._columns[keys] = Columns(keys, self.label)
@@ -288,6 +289,11 @@ class Declared:
         near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
         clause = f"provides.metrics.{field}" if field else "provides.metrics"
         return ContractBreach(self.label, clause, what, **facts, near=near[0] if near else "")
+
+
+def _alike(one: Key, other: Key) -> bool:
+    """Whether two keys of one name are of one quality, too."""
+    return one is other or one.metric == other.metric
 
 
 def _of(key: Key) -> dict[str, str]:

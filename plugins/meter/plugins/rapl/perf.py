@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import struct
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from meter.core.perf_event import Counted, numbers, open_counter
 from meter.plugins.rapl.counter import WATTS, Counter, Unreadable
 from meter.plugins.rapl.found import Found, mirrors, names, read, series
 
@@ -28,10 +28,6 @@ _EVENTS: Final = {
     "power_core": {"energy-core": "core"},
 }
 _GREATEST: Final = 2**64 - 1
-_CALLS: Final = {"x86_64": 298, "i686": 336}
-_CLOSE_ON_EXEC: Final = 8
-_ATTRIBUTES: Final = struct.Struct("=IIQ48x")
-"""The first version of struct perf_event_attr, of 64 bytes: type, size, config; all else 0 counts from the start on."""
 
 
 def find(context: SourceContext) -> list[Series]:
@@ -49,7 +45,7 @@ def _events(context: SourceContext, device: str, events: dict[str, str]) -> Iter
     """The counters of an event source: one for each event and each CPU that stands for a package, die or core."""
     folder = f"{FOLDER}/{device}"
     have = set(names(context, f"{folder}/events"))
-    cpus = _numbers(read(context, f"{folder}/cpumask", 4096))
+    cpus = numbers(read(context, f"{folder}/cpumask", 4096))
     for event, domain in events.items():
         if event not in have:
             continue
@@ -98,35 +94,8 @@ class Event:
 
 
 def open_event(context: SourceContext, kind: int, config: int, cpu: int) -> int:
-    """A descriptor of an event of a CPU, whatever runs on it.
-
-    Raises: OSError, the kernel refuses it, or what is known of it is of another machine, below `--sysroot`.
-    """
-    import ctypes  # 2 ms; needed for nothing else here
-
-    machine = os.uname().machine
-    if context.sysroot is not None or machine not in _CALLS:
-        import errno  # only a fault has a number
-
-        raise OSError(errno.ENODEV, "events can be opened on the machine itself only, and on x86")
-    attributes = ctypes.create_string_buffer(_ATTRIBUTES.pack(kind, _ATTRIBUTES.size, config), _ATTRIBUTES.size)
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    call.restype = ctypes.c_long
-    arguments = [ctypes.c_long(value) for value in (-1, cpu, -1, _CLOSE_ON_EXEC)]
-    descriptor: int = call(ctypes.c_long(_CALLS[machine]), attributes, *arguments)
-    if descriptor < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return descriptor
-
-
-def _numbers(text: str) -> list[int]:
-    """The numbers of a list such as `0,18` or `0-3,7`."""
-    found: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
+    """A descriptor of an event of a CPU, whatever runs on it. Raises: OSError, as `open_counter`."""
+    return open_counter(context, Counted(kind, config), cpu=cpu)
 
 
 def _config(context: SourceContext, path: str) -> int:

@@ -1,0 +1,1 @@
+"""Events of processors and of the kernel, by perf_event_open(2)."""
