@@ -35,6 +35,7 @@ RUN = (
     *("docs/ci.md", "docs/compatibility.md", "docs/host.md", "docs/delivery.md"),
     *("docs/verification.md", "docs/polling.md", "plugins/meter/plugins/rapl/README.md"),
     "plugins/meter/plugins/perf/README.md",
+    "plugins/meter/plugins/cgroup/README.md",
 )
 DEADLINE_S = 60.0
 

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 OWN_METRICS = {
+    "container.disk.operations": "they have it of a process only",
+    "container.memory.parts": "their container.memory.rss is one part of it, and says nothing of the others",
+    "container.memory.peak": "they have no peaks",
+    "container.pressure.stall_time": "as system.pressure.stall_time",
+    "container.thread.count": "they count threads of a process only",
     "demo.random": "made for the tutorial, no measurement",
     "hw.current": "they have voltage and power only",
     "hw.gpu.memory.busy": "their utilization of memory is the share in use, not the time in which it is busy",
@@ -81,6 +86,7 @@ OWN_METRICS = {
 """Metrics that the conventions have no name for."""
 
 OWN_ATTRIBUTES = {
+    "container.memory.part": "belongs to a metric of our own",
     "domain": "they do not part the energy of a processor; the word is that of the kernel's powercap",
     "hw.gpu.clock": "belongs to a metric of our own",
     "hw.gpu.context": "belongs to metrics of our own",
@@ -89,6 +95,9 @@ OWN_ATTRIBUTES = {
     "perf.event": "belongs to a metric of our own",
     "system.pressure.resource": "belongs to a metric of our own",
     "system.pressure.type": "belongs to a metric of our own",
+    "workload.id": "one name for jobs, pods, containers and units: k8s.pod.uid alone would be empty for a job",
+    "workload.manager": "as workload.id",
+    "workload.part": "as workload.id; of a pod it is what container.id is",
 }
 """Attributes that the conventions have no name for."""
 

@@ -30,6 +30,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "attribution": ("random", "attribution", "formulas=x=demo.random * 2", *SINK),
     "baseline": ("rapl", "baseline", "metrics=hw.energy", "power=0W", *SINK),
     "carbon": ("rapl", "carbon", "metrics=hw.energy", "country=FRA", *SINK),
+    "cgroup": ("cgroup", "paths=/**", *SINK),
     "collect": ("random", "collect"),
     "console": ("random", "console"),
     "convert": ("cpu", "convert", TIME, "unit=ms", *SINK),
@@ -62,6 +63,9 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
 }
 """A small backend for each plugin."""
 MADE: Final = {
+    "sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
+    "sys/fs/cgroup/a.slice/cpu.stat": "usage_usec 1000\nuser_usec 600\nsystem_usec 400\n",
+    "sys/fs/cgroup/a.slice/memory.current": "4096\n",
     "sys/class/hwmon/hwmon0/name": "coretemp\n",
     "sys/class/hwmon/hwmon0/temp1_input": "48000\n",
     "sys/class/hwmon/hwmon0/power1_input": "15000000\n",
@@ -99,7 +103,7 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("baseline", "carbon", "hwmon", "integrate", "thermal", "pressure", "rapl"):
+    if name not in ("baseline", "carbon", "cgroup", "hwmon", "integrate", "thermal", "pressure", "rapl"):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,671 @@
+"""The source `cgroup`, on made trees of both versions and on the real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meter.contracts.check import check
+from meter.contracts.host import Assumed
+from meter.contracts.request import from_words
+from meter.core.discovery import discover
+from meter.core.plugin import Missing
+from meter.plugins.cgroup.names import workload
+from tests.fake import SECOND, Mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REAL = Path("/sys/fs/cgroup")
+ID = "0123456789abcdef" * 4
+UID = "2b801b7a-5266-4386-864e-45ed71136539"
+HERTZ = os.sysconf("SC_CLK_TCK")
+CPU = "container.cpu.time"
+USAGE = "container.memory.usage"
+IO = "container.disk.io"
+
+
+class Tree:
+    """A /sys/fs/cgroup that a test writes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "sys" / "fs" / "cgroup"
+        self.folder.mkdir(parents=True)
+
+    def write(self, path: str, **files: str) -> None:
+        """Files of a cgroup; `cpu_stat` is `cpu.stat`, by the first `_`."""
+        folder = self.folder / path.lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name.replace("_", ".", 1)).write_text(text)
+
+    def cpu(self, path: str, usage: int, user: int = 0, system: int = 0) -> None:
+        """CPU time of a cgroup of version 2, in microseconds."""
+        self.write(path, cpu_stat=f"usage_usec {usage}\nuser_usec {user}\nsystem_usec {system}\nnr_periods 0\n")
+
+    def end(self, path: str) -> None:
+        """The cgroup is gone."""
+        shutil.rmtree(self.folder / path.lstrip("/"))
+
+    def again(self, path: str, usage: int) -> None:
+        """A cgroup goes and another one gets its name; the file system cannot give it the same number."""
+        self.cpu(f"{path}.new", usage)
+        self.end(path)
+        (self.folder / f"{path}.new".lstrip("/")).rename(self.folder / path.lstrip("/"))
+
+    def device(self, number: str, name: str, *members: str) -> None:
+        """A block device."""
+        folder = self.root / "sys" / "dev" / "block" / number
+        (folder / "slaves").mkdir(parents=True)
+        (folder / "uevent").write_text(f"MAJOR=8\nDEVNAME={name}\nDEVTYPE=disk\n")
+        for member in members:
+            (folder / "slaves" / member).mkdir()
+
+    def mount(self, *paths: str, **config: bool) -> Mounted:
+        """The source over it."""
+        return Mounted("cgroup", {"paths": list(paths) or ["/*"], **config}, self.root)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Version 2 with all controllers, without cgroups."""
+    made = Tree(tmp_path)
+    made.write("", cgroup_controllers="cpuset cpu io memory pids\n")
+    return made
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Tree:
+    """Version 1 as systemd mounts it, without cgroups."""
+    made = Tree(tmp_path)
+    for controller in ("cpu,cpuacct", "memory", "blkio", "pids", "systemd"):
+        made.write(controller, cgroup_procs="")
+    (made.folder / "cpuacct").symlink_to("cpu,cpuacct")
+    return made
+
+
+def values(mounted: Mounted, ts: int, metric: str = CPU) -> dict[str, Any]:
+    """One poll: the values or reasons of one metric by cgroup, or by cgroup and attributes and device."""
+    found: dict[str, Any] = {}
+    for row in mounted.rows(ts):
+        for key, value in zip(row.columns.keys, row.values, strict=True):
+            if key.metric.name == metric:
+                parts = [row.id or key.consumer[1], key.resource[1], *(text for _, text in key.attributes)]
+                found[" ".join(filter(None, parts))] = value.reason if isinstance(value, Missing) else value
+    return found
+
+
+def since(mounted: Mounted, ts: int) -> dict[str, int]:
+    """One poll: where the span of the CPU time of each cgroup begins."""
+    return {row.id: row.since for row in mounted.rows(ts) if row.columns.keys[0].metric.name == CPU}
+
+
+class TestCpu:
+    """CPU time."""
+
+    def test_version_2_counts_microseconds(self, tree: Tree) -> None:
+        """Not as Alumet, whose CPU time of cgroups of version 2 is 1000 times too small."""
+        tree.cpu("/a", 1000)
+        mounted = tree.mount()
+
+        first = values(mounted, SECOND)
+        tree.cpu("/a", 2500)
+
+        assert first == {}
+        assert values(mounted, 2 * SECOND) == {"/a": 0.0015}
+
+    def test_version_1_counts_nanoseconds(self, old: Tree) -> None:
+        """The same metric in the same unit."""
+        old.write("cpu,cpuacct/a", cpuacct_usage="1000000\n")
+        mounted = old.mount()
+        mounted.rows(SECOND)
+        old.write("cpu,cpuacct/a", cpuacct_usage="2500000\n")
+
+        assert values(mounted, 2 * SECOND) == {"/a": 0.0015}
+
+    def test_modes_of_version_2(self, tree: Tree) -> None:
+        """In place of the total, so that no sum counts twice."""
+        tree.cpu("/a", 0)
+        mounted = tree.mount(modes=True)
+        mounted.rows(SECOND)
+        tree.cpu("/a", 5_000_000, 3_000_000, 2_000_000)
+
+        assert values(mounted, 2 * SECOND) == {"/a user": 3.0, "/a system": 2.0}
+
+    def test_modes_of_version_1_are_ticks(self, old: Tree) -> None:
+        """Of 1 / USER_HZ."""
+        old.write("cpuacct/a", cpuacct_stat="user 0\nsystem 0\n")
+        mounted = old.mount(modes=True)
+        mounted.rows(SECOND)
+        old.write("cpuacct/a", cpuacct_stat=f"user {3 * HERTZ}\nsystem 1\n")
+
+        assert values(mounted, 2 * SECOND) == {"/a user": 3.0, "/a system": 1 / HERTZ}
+
+    @given(st.lists(st.integers(0, 2**40), min_size=2, max_size=6))
+    def test_the_seconds_add_up(self, tmp_path_factory: pytest.TempPathFactory, steps: list[int]) -> None:
+        """Whatever was counted, the deltas are the last reading less the first."""
+        tree = Tree(tmp_path_factory.mktemp("cgroup"))
+        tree.write("", cgroup_controllers="")
+        mounted = tree.mount()
+        seen = []
+        for place in range(len(steps)):
+            tree.cpu("/a", sum(steps[: place + 1]))
+            seen += [round(value * 1_000_000) for value in values(mounted, (place + 1) * SECOND).values()]
+        mounted.source.stop()
+
+        assert seen == steps[1:]
+
+    def test_a_counter_that_fell_is_missing_once(self, tree: Tree) -> None:
+        """And the next delta counts from there."""
+        tree.cpu("/a", 1000)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.cpu("/a", 400)
+
+        fell = values(mounted, 2 * SECOND)
+        tree.cpu("/a", 1_000_400)
+
+        assert fell == {"/a": "the counter went back"}
+        assert values(mounted, 3 * SECOND) == {"/a": 1.0}
+
+
+class TestComingAndGoing:
+    """Cgroups live as long as they like."""
+
+    def test_one_that_comes_counts_from_0(self, tree: Tree) -> None:
+        """At the first poll that sees it, and not at the next search half a minute later."""
+        tree.cpu("/a", 7)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.cpu("/b", 2_000_000)
+
+        assert values(mounted, 2 * SECOND) == {"/a": 0.0, "/b": 2.0}
+
+    def test_its_span_begins_at_the_previous_poll(self, tree: Tree) -> None:
+        """It was not there then."""
+        tree.cpu("/a", 7)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.cpu("/b", 2_000_000)
+
+        assert since(mounted, 2 * SECOND) == {"/a": SECOND, "/b": SECOND + 1}
+        assert since(mounted, 3 * SECOND) == {"/a": 2 * SECOND, "/b": 2 * SECOND}
+
+    def test_one_that_goes_is_no_fault(self, tree: Tree) -> None:
+        """Alumet told it as a fatal error (its issue 190)."""
+        tree.cpu("/a", 7)
+        tree.cpu("/b", 7)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.end("/b")
+
+        assert values(mounted, 2 * SECOND) == {"/a": 0.0}
+
+    def test_all_may_go_and_others_come(self, tree: Tree) -> None:
+        """Nothing to measure is said, and no end."""
+        tree.cpu("/a", 7)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.end("/a")
+
+        assert mounted.rows(2 * SECOND) == []
+        assert CPU in mounted.readings.idle
+        tree.cpu("/b", 1_000_000)
+        assert values(mounted, 3 * SECOND) == {"/b": 1.0}
+
+    def test_one_that_comes_again_is_another(self, tree: Tree) -> None:
+        """It counts from 0, although its counter is above that of the one before."""
+        tree.cpu("/a", 1_000_000)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.again("/a", 3_000_000)
+
+        assert values(mounted, 2 * SECOND) == {"/a": 3.0}
+
+    def test_one_that_goes_while_it_is_read(self, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The others are read, and it is not missing."""
+        tree.cpu("/a", 7)
+        tree.cpu("/b", 7)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        pread = os.pread
+
+        def read(file: int, size: int, offset: int) -> bytes:
+            """Ends `b` as the first file is read; the kernel has nothing in files of ended cgroups."""
+            if (tree.folder / "b").exists():
+                tree.end("/b")
+            if "deleted" in os.readlink(f"/proc/self/fd/{file}"):
+                raise OSError(19, "No such device")
+            return pread(file, size, offset)
+
+        monkeypatch.setattr(os, "pread", read)
+
+        assert values(mounted, 2 * SECOND) == {"/a": 0.0}
+
+    def test_one_that_is_named_and_not_there(self, tree: Tree) -> None:
+        """Is missing once, and measured when it comes."""
+        mounted = tree.mount("/a/b")
+
+        first = values(mounted, SECOND, USAGE)
+        second = values(mounted, 2 * SECOND, USAGE)
+        tree.cpu("/a/b", 500_000)
+
+        assert first == {"/a/b": "there is no cgroup `/a/b` yet"}
+        assert second == {}
+        assert values(mounted, 3 * SECOND) == {"/a/b": 0.5}
+
+
+class TestUnreadable:
+    """What cannot be read is missing, with the reason."""
+
+    def test_a_controller_that_is_not_enabled(self, tree: Tree) -> None:
+        """Is missing and not 0."""
+        tree.cpu("/a", 7)
+
+        reason = values(tree.mount(), SECOND, USAGE)["/a"]
+
+        assert reason == (
+            "there is no /sys/fs/cgroup/a/memory.current: the kernel or the controller of this cgroup lacks it"
+        )
+
+    def test_a_poll_that_cannot_be_read_loses_nothing(self, tree: Tree) -> None:
+        """The next delta spans both intervals."""
+        tree.cpu("/a", 0)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.write("/a", cpu_stat="nr_periods 0\n")
+
+        missing = values(mounted, 2 * SECOND)
+        tree.cpu("/a", 3_000_000)
+
+        assert missing == {"/a": "cpu.stat has no `usage_usec`"}
+        assert since(mounted, 3 * SECOND) == {"/a": SECOND}
+
+    @pytest.mark.parametrize("text", ["", "many\n", "-1\n", "max\n", "1 2\n", "9" * 19, "9" * 5000])
+    def test_what_is_no_number(self, tree: Tree, text: str) -> None:
+        """Is missing."""
+        tree.write("/a", memory_current=text)
+
+        assert values(tree.mount(), SECOND, USAGE) == {"/a": "memory.current: this is no number"}
+
+    @given(st.binary(max_size=200))
+    def test_no_content_of_files_is_a_fault(self, tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+        """Whatever a kernel says, the source goes on."""
+        tree = Tree(tmp_path_factory.mktemp("cgroup"))
+        tree.write("", cgroup_controllers="io memory pids")
+        tree.write("/a")
+        for name in ("cpu.stat", "memory.stat", "memory.current", "io.stat", "pids.current"):
+            (tree.folder / "a" / name).write_bytes(text)
+        mounted = tree.mount()
+
+        mounted.rows(SECOND)
+        mounted.rows(2 * SECOND)
+        mounted.source.stop()
+
+
+class TestMemory:
+    """Bytes in use and what for."""
+
+    STAT = (
+        "anon 10\nfile 20\nkernel 99\nkernel_stack 1\npagetables 2\nsock 3\nslab_reclaimable 4\nslab_unreclaimable 5\n"
+    )
+
+    def test_version_2(self, tree: Tree) -> None:
+        """Usage, peak and parts that do not overlap."""
+        tree.write("/a", memory_current="100\n", memory_peak="200\n", memory_stat=self.STAT)
+        mounted = tree.mount()
+
+        assert values(mounted, SECOND, USAGE) == {"/a": 100}
+        assert values(mounted, 2 * SECOND, "container.memory.peak") == {"/a": 200}
+        assert values(mounted, 3 * SECOND, "container.memory.parts") == {
+            "/a anonymous": 10,
+            "/a file": 20,
+            "/a kernel_stack": 1,
+            "/a page_tables": 2,
+            "/a sockets": 3,
+            "/a slab_reclaimable": 4,
+            "/a slab_unreclaimable": 5,
+        }
+
+    def test_version_1(self, old: Tree) -> None:
+        """What is below a cgroup is in its parts, as it is in its usage."""
+        old.write("memory/a", memory_stat="cache 1\nrss 2\ntotal_cache 30\ntotal_rss 40\n")
+        old.write("memory/a", memory_usage_in_bytes="70\n", memory_max_usage_in_bytes="90\n")
+        mounted = old.mount()
+
+        assert values(mounted, SECOND, USAGE) == {"/a": 70}
+        assert values(mounted, 2 * SECOND, "container.memory.peak") == {"/a": 90}
+        assert values(mounted, 3 * SECOND, "container.memory.parts") == {"/a anonymous": 40, "/a file": 30}
+
+    def test_a_kernel_without_peaks(self, tree: Tree) -> None:
+        """Before Linux 5.19: missing, and the usage is there."""
+        tree.write("/a", memory_current="100\n", memory_stat=self.STAT)
+        mounted = tree.mount()
+
+        assert "memory.peak" in values(mounted, SECOND, "container.memory.peak")["/a"]
+        assert values(mounted, 2 * SECOND, USAGE) == {"/a": 100}
+
+
+class TestStorage:
+    """Traffic by device."""
+
+    @pytest.fixture(autouse=True)
+    def devices(self, tmp_path: Path) -> None:
+        """A disk, an encrypted volume on it and a loop device."""
+        made = Tree.__new__(Tree)
+        made.root = tmp_path
+        made.device("8:0", "sda")
+        made.device("253:0", "dm-0", "sda")
+        made.device("7:0", "loop0")
+
+    def test_version_2(self, tree: Tree) -> None:
+        """Bytes and operations of devices by their names; a stacked one is left out, as it would count twice."""
+        line = "{} rbytes={} wbytes={} rios={} wios={} dbytes=9 dios=9\n"
+        tree.write("/a", io_stat=line.format("8:0", 0, 0, 0, 0))
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.write("/a", io_stat="".join(line.format(each, 4096, 512, 3, 1) for each in ("8:0", "253:0", "7:0")))
+
+        assert values(mounted, 2 * SECOND, IO) == {"/a sda read": 4096, "/a sda write": 512}
+
+    def test_operations(self, tree: Tree) -> None:
+        """Are counted beside the bytes."""
+        tree.write("/a", io_stat="")
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.write("/a", io_stat="8:0 rbytes=4096 wbytes=512 rios=3 wios=1\n")
+
+        assert values(mounted, 2 * SECOND, "container.disk.operations") == {"/a sda read": 3, "/a sda write": 1}
+
+    def test_a_device_that_comes_counts_from_0(self, tree: Tree) -> None:
+        """A cgroup has a line of those that it has used."""
+        tree.write("/a", io_stat="8:0 rbytes=1 wbytes=1 rios=1 wios=1\n")
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        more = "8:16 rbytes=7 wbytes=8 rios=1 wios=1\n"
+        tree.write("/a", io_stat="8:0 rbytes=1 wbytes=1 rios=1 wios=1\n" + more)
+
+        found = values(mounted, 2 * SECOND, IO)
+
+        assert found == {"/a sda read": 0, "/a sda write": 0, "/a 8:16 read": 7, "/a 8:16 write": 8}
+
+    def test_a_file_that_becomes_readable_is_no_birth(self, tree: Tree) -> None:
+        """What was counted before nobody has measured."""
+        tree.cpu("/a", 0)
+        mounted = tree.mount()
+        mounted.rows(SECOND)
+        tree.write("/a", io_stat="8:0 rbytes=1000000 wbytes=0 rios=1 wios=0\n")
+
+        assert values(mounted, 2 * SECOND, IO) == {}
+
+    @pytest.mark.parametrize("suffix", ["", "_recursive"])
+    def test_version_1(self, old: Tree, suffix: str) -> None:
+        """With what is below the cgroup, where the kernel tells it."""
+        text = "8:0 Read {}\n8:0 Write {}\n8:0 Sync 9\n8:0 Async 9\n8:0 Discard 9\n8:0 Total 9\nTotal 99\n"
+
+        def write(read: int, wrote: int) -> None:
+            for name in ("io_service_bytes", "io_serviced"):
+                old.write("blkio/a", **{f"blkio_throttle.{name}": text.format(0, 0)})
+                old.write("blkio/a", **{f"blkio_throttle.{name}{suffix}": text.format(read, wrote)})
+
+        write(0, 0)
+        mounted = old.mount()
+        mounted.rows(SECOND)
+        write(4096, 512)
+
+        assert values(mounted, 2 * SECOND, IO) == {"/a sda read": 4096, "/a sda write": 512}
+
+
+def test_threads(tree: Tree) -> None:
+    """The kernel calls them pids."""
+    tree.write("/a", pids_current="12\n")
+
+    assert values(tree.mount(), SECOND, "container.thread.count") == {"/a": 12}
+
+
+def test_pressure(tree: Tree) -> None:
+    """Of each resource, some and full, in seconds."""
+    (tree.root / "proc" / "pressure").mkdir(parents=True)
+    (tree.root / "proc" / "pressure" / "cpu").write_text("")
+    line = "{} avg10=0.00 avg60=0.00 avg300=0.00 total={}\n"
+
+    def write(some: int, full: int) -> None:
+        text = line.format("some", some) + line.format("full", full)
+        tree.write("/a", cpu_pressure=text, memory_pressure=text)
+
+    write(0, 0)
+    mounted = tree.mount()
+    mounted.rows(SECOND)
+    write(500_000, 250_000)
+
+    found = values(mounted, 2 * SECOND, "container.pressure.stall_time")
+
+    assert {name: each for name, each in found.items() if " io " not in name} == {
+        "/a cpu some": 0.5,
+        "/a cpu full": 0.25,
+        "/a memory some": 0.5,
+        "/a memory full": 0.25,
+    }
+    assert "io.pressure" in found["/a io some"]
+
+
+def test_both_versions_at_once(old: Tree) -> None:
+    """Each controller is read where it is; the trees need not have the same cgroups."""
+    old.write("unified", cgroup_controllers="io\n")
+    shutil.rmtree(old.folder / "blkio")
+    old.write("cpuacct/a", cpuacct_usage="0\n")
+    old.cpu("unified/a", 77)
+    old.write("unified/b", io_stat="8:0 rbytes=0 wbytes=0 rios=0 wios=0\n")
+    old.write("memory/c", memory_usage_in_bytes="5\n")
+    mounted = old.mount()
+    memory = values(mounted, SECOND, USAGE)
+    old.write("cpuacct/a", cpuacct_usage="2000000000\n")
+    old.write("unified/b", io_stat="8:0 rbytes=6 wbytes=0 rios=1 wios=0\n")
+
+    assert memory == {"/c": 5}
+    assert values(mounted, 2 * SECOND) == {"/a": 2.0}
+    old.write("unified/b", io_stat="8:0 rbytes=8 wbytes=0 rios=2 wios=0\n")
+    assert values(mounted, 3 * SECOND, IO) == {"/b 8:0 read": 2, "/b 8:0 write": 0}
+
+
+def test_a_controller_that_the_host_lacks_gives_nothing(tmp_path: Path) -> None:
+    """And the source says so, which is no silence."""
+    tree = Tree(tmp_path)
+    tree.write("", cgroup_controllers="cpu\n")
+    tree.cpu("/a", 0)
+    mounted = tree.mount()
+    mounted.rows(SECOND)
+
+    assert {key.metric.name for row in mounted.rows(2 * SECOND) for key in row.columns.keys} == {CPU}
+    assert {USAGE, IO, "container.thread.count", "container.pressure.stall_time"} <= mounted.readings.idle
+
+
+def test_no_cgroups_are_mounted(tmp_path: Path) -> None:
+    """The start says where they were looked for."""
+    tree = Tree(tmp_path)
+
+    with pytest.raises(FileNotFoundError, match="no cgroups are mounted below /sys/fs/cgroup"):
+        tree.mount()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("/*", {"/a", "/b"}),
+        ("/a", {"/a"}),
+        ("a/", {"/a"}),
+        ("/a/*", {"/a/x", "/a/y"}),
+        ("/?/x", {"/a/x", "/b/x"}),
+        ("/**", {"/a", "/b", "/a/x", "/a/y", "/a/x/deep", "/b/x"}),
+        ("/a/**", {"/a/x", "/a/y", "/a/x/deep"}),
+        ("/**/deep", {"/a/x/deep"}),
+        ("/**/x", {"/a/x", "/b/x"}),
+        ("/", {"/"}),
+        ("/c*", set()),
+    ],
+)
+def test_paths_select(tree: Tree, asked: str, found: set[str]) -> None:
+    """A pattern goes name by name; the default takes none that lies in another."""
+    for path in ("/", "/a", "/b", "/a/x", "/a/y", "/a/x/deep", "/b/x"):
+        tree.write(path, pids_current="1\n")
+
+    assert set(values(tree.mount(asked), SECOND, "container.thread.count")) == found
+
+
+def test_no_sum_over_cgroups_passes_the_check() -> None:
+    """One cgroup may lie in another, so the check refuses what would count twice."""
+    words = ["cgroup", "aggregate", f"metrics={CPU}", "over=consumer", "function=sum", "jsonl", "path=x.jsonl"]
+    asked, wrong = from_words("/sum", words, ["meter", "mount", "/sum"])
+    assert asked is not None, wrong
+
+    result = check(asked, discover(installed=False).catalogue, Assumed())
+
+    assert [each.code for each in result.diagnostics] == ["E-FLOW-DOUBLE"]
+
+
+@pytest.mark.parametrize(
+    ("path", "manager", "id_", "part"),
+    [
+        ("/slurm/uid_1000/job_7", "slurm", "7", "all"),
+        ("/slurm_node1/uid_1000/job_7/step_batch/task_0", "slurm", "7", "batch"),
+        ("/system.slice/slurmstepd.scope/job_7/step_0/user/task_0", "slurm", "7", "0"),
+        ("/system.slice/node1_slurmstepd.scope/job_7/step_extern", "slurm", "7", "extern"),
+        (f"/kubepods/burstable/pod{UID}", "kubernetes", UID, "all"),
+        (f"/kubepods/pod{UID}/{ID}", "kubernetes", UID, ID),
+        (
+            f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/cri-containerd-{ID}.scope",
+            "kubernetes",
+            UID,
+            ID,
+        ),
+        (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{ID[:32]}.slice", "kubernetes", ID[:32], "all"),
+        ("/oar/jane.doe2_123", "oar", "123", "all"),
+        ("/oar.slice/oar-u1000.slice/oar-u1000-j123.slice", "oar", "123", "all"),
+        (f"/docker/{ID}", "container", ID, "all"),
+        (f"/machine.slice/libpod-{ID}.scope/container", "container", ID, "all"),
+        ("/system.slice/ssh.service", "systemd", "ssh.service", "all"),
+        ("/user.slice/user-0.slice/session-1.scope", "systemd", "session-1.scope", "all"),
+        ("/system.slice/web.service/worker/1", "systemd", "web.service", "worker/1"),
+        ("/", "none", "/", "all"),
+        ("/job_7/step_0", "none", "/job_7/step_0", "all"),
+    ],
+)
+def test_who_made_a_cgroup(path: str, manager: str, id_: str, part: str) -> None:
+    """The path says it."""
+    assert workload(path) == (manager, id_, part)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1), max_size=5))
+def test_every_path_is_of_something(names: list[str]) -> None:
+    """No word of a workload is empty: attributes have values."""
+    assert all(workload("/" + "/".join(names)))
+
+
+def test_series_say_what_a_cgroup_is_of(tree: Tree) -> None:
+    """Every metric does, from the source itself: no other plugin has to stand behind it, whatever the manager is."""
+    tree.write("/slurm/uid_1/job_7", pids_current="3\n")
+    tree.cpu("/slurm/uid_1/job_7", 0)
+    mounted = tree.mount("/slurm/*/*", names=True)
+
+    rows = [*mounted.rows(SECOND), *mounted.rows(2 * SECOND)]
+    of = {
+        (key.consumer, *(pair for pair in key.attributes if "workload" in pair[0]))
+        for row in rows
+        for key in row[0].keys
+    }
+
+    assert of == {
+        (
+            ("cgroup", "/slurm/uid_1/job_7"),
+            ("workload.id", "7"),
+            ("workload.manager", "slurm"),
+            ("workload.part", "all"),
+        )
+    }
+
+
+def descriptors() -> int:
+    """How many files this program has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_few_descriptors_are_kept(tree: Tree) -> None:
+    """A quarter of what is allowed; all others are read all the same, and `stop` closes them."""
+    for place in range(60):
+        tree.cpu(f"/a{place}", 7)
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    before = descriptors()
+    setrlimit(RLIMIT_NOFILE, (max(4 * 20, before + 40), hard))
+    try:
+        mounted = tree.mount()
+        cap = getrlimit(RLIMIT_NOFILE)[0] // 4
+        mounted.rows(SECOND)
+        found = values(mounted, 2 * SECOND)
+        kept = descriptors() - before
+        mounted.source.stop()
+    finally:
+        setrlimit(RLIMIT_NOFILE, (soft, hard))
+
+    assert len(found) == 60
+    assert kept <= cap
+    assert descriptors() == before
+
+
+def test_files_of_cgroups_that_have_gone_are_closed(tree: Tree) -> None:
+    """However many come and go."""
+    tree.cpu("/a", 7)
+    mounted = tree.mount()
+    mounted.rows(SECOND)
+    before = descriptors()
+    for place in range(2, 12):
+        tree.cpu(f"/b{place}", 7)
+        mounted.rows(place * SECOND)
+        tree.end(f"/b{place}")
+    mounted.rows(12 * SECOND)
+    after = descriptors()
+    mounted.source.stop()
+
+    assert after == before
+
+
+def counted() -> Mapping[str, int]:
+    """The CPU time of the topmost cgroups and of the root of the real host, in nanoseconds."""
+    unified = (REAL / "cgroup.controllers").exists()
+    root = REAL if unified else REAL / "cpuacct"
+    found = {}
+    for folder in (root, *(each for each in root.iterdir() if each.is_dir())):
+        path = "/" if folder == root else f"/{folder.name}"
+        if unified:
+            found[path] = int((folder / "cpu.stat").read_text().split()[1]) * 1000
+        else:
+            found[path] = int((folder / "cpuacct.usage").read_text())
+    return found
+
+
+@pytest.mark.skipif(
+    not any((REAL / name).exists() for name in ("cgroup.controllers", "cpuacct/cpuacct.usage")),
+    reason="this host has no cgroups",
+)
+def test_the_real_host_agrees_with_its_files() -> None:
+    """Read by another reader just before and after, the counters hold what the source gives between them."""
+    mounted = Mounted("cgroup", {"paths": ["/", "/*"]})
+    outer = counted()
+    mounted.rows(SECOND)
+    inner = counted()
+    sum(range(1_000_000))
+    later = counted()
+    found = values(mounted, 2 * SECOND)
+    last = counted()
+    mounted.source.stop()
+
+    assert "/" in found
+    for path in outer.keys() & inner.keys() & later.keys() & last.keys():
+        assert later[path] - inner[path] <= round(found[path] * 1e9) <= last[path] - outer[path]
