@@ -48,6 +48,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "convert": {"metrics": ["system.memory.usage"], "unit": "KiBy"},
     "csv": {"path": "/tmp/a.csv"},
     "difference": {"metrics": ["*{kind=counter}"]},
+    "estimate": {"tdp": "65 W"},
     "jsonl": {"path": "/tmp/a.jsonl"},
     "process": {"pid": [1]},
     "rate": {"metrics": ["system.cpu.time"]},

@@ -39,6 +39,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "dedupe": ("load", "dedupe", *SINK),
     "difference": ("cpu", "accumulate", "difference", "metrics=*{kind=counter}", *SINK),
     "disk": ("disk", *SINK),
+    "estimate": ("estimate", "tdp=65W", *SINK),
     "filesystem": ("filesystem", *SINK),
     "hwmon": ("hwmon", *SINK),
     "integrate": ("hwmon", "integrate", "metrics=hw.power", *SINK),

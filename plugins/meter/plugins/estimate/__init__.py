@@ -1,0 +1,1 @@
+"""Estimated energy of processors."""
