@@ -136,6 +136,15 @@ class TestDeclared:
         assert (key.metric.quality, key.metric.reason) == (quality, "no counter")
         assert declared.key("load").metric[:8] == declared.key("load", quality="measured").metric[:8]
 
+    def test_a_series_may_become_worse(self) -> None:
+        """From then on its columns say so, and those that had been declared before stay as they were."""
+        declared = Declared("sensor#x", DECLARED, qualities=("measured", "derived", "estimated"))
+        before = declared.columns([ColumnSpec("load")])
+        after = declared.columns([ColumnSpec("load", quality="derived", reason="extrapolated")])
+
+        assert before.keys[0].metric.quality == "measured"
+        assert (after.keys[0].metric.quality, after.keys[0].metric.reason) == ("derived", "extrapolated")
+
     @pytest.mark.parametrize(("declares", "says"), [("estimated", "measured"), ("measured", "guessed")])
     def test_no_series_is_better_than_its_contract(self, declares: str, says: str) -> None:
         """Nor of a quality that there is not."""

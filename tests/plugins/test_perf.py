@@ -8,6 +8,8 @@ import re
 import struct
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -21,7 +23,6 @@ from tests.fake import SECOND, Mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from meter.plugins.perf.events import Event
 
@@ -183,6 +184,47 @@ def test_the_machine_counts_what_a_process_does(worker: Worker) -> None:
 
     assert cells["perf.page_faults[minor]"] >= 500
     assert "perf.cpu.time" not in cells
+
+
+@pytest.fixture
+def slice_() -> Iterator[str]:
+    """A control group of the test's own."""
+    at = next((at for file, at in perf._HIERARCHIES if os.path.exists(file)), None)
+    path = f"/meter-test-{os.getpid()}"
+    try:
+        os.mkdir(f"{at}{path}")
+    except OSError as error:
+        pytest.skip(f"this machine lets no control group be made: {error}")
+    yield path
+    with suppress(FileNotFoundError):
+        os.rmdir(f"{at}{path}")
+
+
+@real
+def test_a_control_group_counts_what_its_processes_do_until_it_is_removed(worker: Worker, slice_: str) -> None:
+    """Of processes that come into it, whoever they are; then the source ends."""
+    folder = next(at for file, at in perf._HIERARCHIES if os.path.exists(file)) + slice_
+    mounted = source(scope="cgroup", cgroup=[slice_])
+    worker.do("m = mmap.mmap(-1, 1000 * mmap.PAGESIZE); m.madvise(mmap.MADV_NOHUGEPAGE)")
+    worker.do("for at in range(500): m[at * mmap.PAGESIZE] = 1")
+    outside = short(mounted)["perf.page_faults[minor]"]
+    Path(folder, "cgroup.procs").write_text(str(worker.process.pid))
+    worker.do("for at in range(500, 1000): m[at * mmap.PAGESIZE] = 1")
+    inside = short(mounted, 2)["perf.page_faults[minor]"]
+    worker.end()
+    os.rmdir(folder)
+    mounted.rows(3 * SECOND)
+
+    assert outside == 0
+    assert 500 <= inside < 700
+    with pytest.raises(Gone, match="has ended"):
+        mounted.rows(4 * SECOND)
+
+
+def test_a_control_group_that_there_is_not_is_told() -> None:
+    """With its path."""
+    with pytest.raises(FileNotFoundError, match=r"no-such-group|no control groups"):
+        Mounted("perf", {"scope": "cgroup", "cgroup": ["/no-such-group"]})
 
 
 @real
