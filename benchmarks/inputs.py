@@ -50,6 +50,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "difference": {"metrics": ["*{kind=counter}"]},
     "estimate": {"tdp": "65 W"},
     "jsonl": {"path": "/tmp/a.jsonl"},
+    "perf": {"scope": "machine"},
     "process": {"pid": [1]},
     "rate": {"metrics": ["system.cpu.time"]},
     "select": {"drop": ["system.cpu.logical.count"]},

@@ -52,7 +52,7 @@ def host(sandbox: Sandbox) -> Sandbox:
     parts = METRIC + METRIC.replace('"]\n', f'"]\n{host_}')
     texts = {
         "watts": HEAD.format(name="watts") + NEEDS + METRIC.format(name="power", of="machine"),
-        "perf": HEAD.format(name="perf") + NO_NEED + METRIC.format(name="p", of="machine"),
+        "perfmon": HEAD.format(name="perfmon") + NO_NEED + METRIC.format(name="p", of="machine"),
         "driver": HEAD.format(name="driver") + PYTHON + METRIC.format(name="d", of="machine"),
         "part": HEAD.format(name="part") + parts.format(name="part.power", of="dram").replace("dram", "machine", 1),
     }  # fmt: skip
@@ -82,7 +82,8 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
     drive = lines.index("driver does not work here: the Python distribution `no-such-driver>=2,<3` is not installed")
     assert lines[drive + 1] == "  $ pip install 'no-such-driver>=2,<3'"
     text = " ".join(" ".join(lines).split())
-    assert f"perf does not work here: {capability} CAP_PERFMON or `{host.folder}/tree/sys/none` does not exist" in text
+    neither = f"{capability} CAP_PERFMON or `{host.folder}/tree/sys/none` does not exist"
+    assert f"perfmon does not work here: {neither}" in text
     assert "--ambient-caps=+perfmon" in text
     assert f"part gives no `part.power` of dram: `{host.folder}/tree/sys/dram` does not exist; {capability}" in text
     assert " watts," in text.partition("can be measured")[0]
@@ -95,7 +96,7 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
 def test_the_json_form_has_the_same(host: Sandbox) -> None:
     """Of each plugin whether it works, and of each lack its metrics, reason, help and commands."""
     done = host.meter("doctor", "--format", "json").ok()
-    assert [finding(done, name)["works"] for name in ("watts", "perf", "driver", "part")] == [
+    assert [finding(done, name)["works"] for name in ("watts", "perfmon", "driver", "part")] == [
         "yes",
         "no",
         "no",
@@ -129,7 +130,7 @@ def test_a_record_answers_elsewhere(host: Sandbox) -> None:
     assert host.meter("check").codes == ["E-HOST"]
     assert host.meter("check", "--host", "host.json").ok().out == "/host: ok, watts -> csv\n"
 
-    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["perf", "console"]\n')
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["perfmon", "console"]\n')
     done = host.meter("check", "--host", "host.json")
     assert done.codes == ["E-HOST"]
     assert "does not have the capability CAP_PERFMON" in done.errors
