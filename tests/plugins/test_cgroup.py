@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,11 @@ from tests.fake import SECOND, Mounted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CASES: list[dict[str, Any]] = [
+    case
+    for case in json.loads((Path(__file__).parent.parent / "data" / "measurement-cases.json").read_text())["cases"]
+    if case["topic"] == "cgroup-delta"
+]
 REAL = Path("/sys/fs/cgroup")
 ID = "0123456789abcdef" * 4
 UID = "2b801b7a-5266-4386-864e-45ed71136539"
@@ -130,6 +136,26 @@ class TestCpu:
         old.write("cpu,cpuacct/a", cpuacct_usage="2500000\n")
 
         assert values(mounted, 2 * SECOND) == {"/a": 0.0015}
+
+    @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+    def test_known_cases(self, tmp_path: Path, case: dict[str, Any]) -> None:
+        """Readings and deltas that are known, in the units of either version."""
+        made = Tree(tmp_path)
+        unified = "usage_usec" in case["given"]
+        made.write("" if unified else "cpuacct", cgroup_controllers="")
+        [readings] = [given for given in case["given"].values() if isinstance(given, list)]
+        seen: list[int | None] = []
+        for place, reading in enumerate(readings, 1):
+            if unified:
+                made.cpu("/a", reading)
+            else:
+                made.write("cpuacct/a", cpuacct_usage=f"{reading}\n")
+            if place == 1:
+                mounted = made.mount()
+            cells = values(mounted, place * SECOND)
+            seen.append(round(cells["/a"] * 1e9) if cells else None)
+
+        assert seen == case["expect"]["deltas_ns"]
 
     def test_modes_of_version_2(self, tree: Tree) -> None:
         """In place of the total, so that no sum counts twice."""
