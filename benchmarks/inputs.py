@@ -49,6 +49,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "csv": {"path": "/tmp/a.csv"},
     "difference": {"metrics": ["*{kind=counter}"]},
     "estimate": {"tdp": "65 W"},
+    "integrate": {"metrics": ["hw.power"]},
     "jsonl": {"path": "/tmp/a.jsonl"},
     "perf": {"scope": "machine"},
     "process": {"pid": [1]},
@@ -57,6 +58,8 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "spool": {"path": "/tmp/kept", "for": ["csv"]},
 }
 """Options with which a built-in plugin is mounted."""
+_BEFORE: Final = {"baseline": ["rapl"], "carbon": ["rapl"], "difference": ["accumulate"], "integrate": ["hwmon"]}
+"""What gives a built-in plugin something to do, beside the sources of every mount."""
 
 
 @cache
@@ -96,8 +99,8 @@ def contracts() -> Sequence[str]:
 
 def mount_of(name: str, placement: str) -> dict[str, Any]:
     """What mounts a plugin beside enough others."""
-    counters = ["accumulate"] if name == "difference" else []
-    plugins = ["cpu", "memory", *counters, name, *(["select"] if placement == "filter" else []), "csv"]
+    before = _BEFORE.get(name, [])
+    plugins = ["cpu", "memory", *before, name, *(["select"] if placement == "filter" else []), "csv"]
     plugins = list(dict.fromkeys(plugins))
     return {"plugins": plugins, "config": {word: dict(_MOUNTS[word]) for word in plugins if word in _MOUNTS}}
 
