@@ -276,6 +276,56 @@ def test_who_lets_it_not_go_on() -> None:
     assert document["help"] == "let `scrub` keep it, or take something else; metrics there are `power`"
 
 
+SCRUB = filter_(
+    "scrub", rule("${config.drop}", "keeps = false"), more='config.drop = { type = "list<metric>" }',
+    placement="prefilter",
+)  # fmt: skip
+SCRUBBED = 'config.scrub.drop = ["ticks.n"]\nconfig.rate.metrics = ["ticks.n"]\n'
+
+
+def test_what_is_dropped_before_it_is_read() -> None:
+    """A filter that drops it later keeps what was wished for: it comes first."""
+    document = one(run("ticks scrub rate sink", TICKS, SCRUB, SELECT, NAMED_RATE, SINK, more=SCRUBBED), "E-FLOW-EMPTY")
+    assert document["help"] == (
+        "`scrub` drops it before `rate` reads it: to drop it only after that, put `select` in the place of `scrub`, "
+        'and write `config.select.drop = ["ticks.n"]` in the place of `config.scrub`; or let `scrub` keep it: write '
+        "`config.scrub.drop = []`"
+    )
+    more = SCRUBBED.replace("scrub", "select")
+    assert run("ticks select rate sink", TICKS, SELECT, NAMED_RATE, SINK, more=more).plan is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        ("ticks scrub rate sink", 'order = [["scrub", "rate"]]\n'),
+        ("ticks scrub rate all sink", 'config.all.metrics = ["*"]\n'),
+    ],
+)
+def test_what_has_to_be_dropped_early_is_not_dropped_later(words: str, more: str) -> None:
+    """Where an order is asked for, or another filter would get it, too, the filter that is there is to keep it."""
+    every = filter_(
+        "all", rule("${config.metrics}", 'gives = { name = "${metric}.all" }'),
+        more='config.metrics = { type = "list<metric>" }',
+    )  # fmt: skip
+    found = run(words, TICKS, SCRUB, SELECT, NAMED_RATE, every, SINK, more=more + SCRUBBED)
+    empty = [each for each in found.diagnostics if each.code == "E-FLOW-EMPTY"]
+    assert empty
+    assert all(each.help.startswith("let `scrub` keep it: write") for each in empty if "ticks.n" in each.message)
+
+
+def test_an_origin_that_is_not_mounted() -> None:
+    """It is in the catalogue, and can be mounted; or it is not, and nothing of what is there stands for it."""
+    more = 'config.sink.metrics = ["*{origin=meter}"]\n'
+    known = one(run("ticks sink", TICKS, POWER, SINK, more=more), "E-FLOW-EMPTY")
+    other = 'or, for other data, write `config.sink.metrics = ["*{origin=ticks}"]`'
+    assert known["help"] == f"put what gives it into `plugins`: `meter`; {other}"
+    unknown = one(run("ticks sink", TICKS, SINK, more=more), "E-FLOW-EMPTY")
+    assert unknown["help"] == (
+        f"the catalogue has no plugin `meter`: add one that gives it (`--plugin-dir DIR`), {other}"
+    )
+
+
 def test_what_two_givers_have_in_common() -> None:
     """The values that both can give are told, as they are what has to be told apart."""
     p, q = (source(name, metric("x", more=f'attributes = {{ site = ["{name}", "both"] }}')) for name in ("p", "q"))
@@ -441,8 +491,8 @@ def test_what_none_of_the_metrics_is() -> None:
     """A condition that nothing meets is told with what there is."""
     more = 'config.sink.metrics = ["*{origin=mysql}"]\n'
     document = one(run("ticks sink", TICKS, SINK, more=more), "E-FLOW-EMPTY")
-    assert document["notes"] == ["of the metrics of that name none has the origin `mysql`: there is `ticks`"]
-    assert document["help"] == 'write `config.sink.metrics = ["*{origin=ticks}"]`'
+    assert document["notes"] == ["none of the metrics has the origin `mysql`: there is `ticks`"]
+    assert document["help"].endswith('or, for other data, write `config.sink.metrics = ["*{origin=ticks}"]`')
     assert run("ticks sink", TICKS, SINK, more='config.sink.metrics = ["*{origin=ticks}"]').plan is not None
 
 

@@ -22,7 +22,7 @@ from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.fitting import Mender, Trouble, some
 from meter.contracts.editing.settings import setting
-from meter.contracts.editing.ways import filter_for, givers
+from meter.contracts.editing.ways import droppers, filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
@@ -590,6 +590,7 @@ class _Walk:
         lacks = lacking(selector, named, commensurable)
         if named:
             notes = (_says(named[0]) if lacks is None else _lacks(selector, lacks),)
+        later = ""
         absent = sorted(name for name in self.absent if matches(selector.glob, name) and name not in names)
         notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
         ended = sorted(name for name in gone if matches(selector.glob, name))
@@ -606,9 +607,10 @@ class _Walk:
         settings = ""
         if lacks is not None and not meant:
             settings = self.replaced(instance, compiled, item, with_condition(selector, *lacks))
-            variant = "condition"
+            variant, there = self.stranger(selector, lacks[0])
         elif ended and (settings := " and ".join(filter(None, (self.kept(gone[name], name) for name in ended)))):
-            variant = "kept"
+            later = self.later(instance, compiled, ended, gone)
+            variant = "later" if later else "kept"
         elif not variant and compiled.formula is None and not fit:
             variant = "useless"
         if compiled.formula is not None and selector.glob not in names and selector.glob.partition("-")[0] in names:
@@ -627,6 +629,7 @@ class _Walk:
             near=near,
             metrics=some,
             settings=settings,
+            later=later,
             wanted=" ".join(_demands(compiled.rule)),
         )
 
@@ -637,6 +640,45 @@ class _Walk:
             return f"`{text}`"
         new = [text if place == item else each for place, each in enumerate(old)] if isinstance(old, list) else text
         return setting(self.request, instance.label, {compiled.option: new})
+
+    def stranger(self, selector: Selector, key: str) -> tuple[str, list[str]]:
+        """The variant of the help where a condition of a selector does not hold, and the origins that are not here."""
+        wanted = next(values for name, values in selector.conditions if name == key)
+        strangers = [each for each in wanted if key == "origin" and each not in self.ranks]
+        if not strangers:
+            return "condition", []
+        known = [each for each in strangers if each in self.catalogue.entries]
+        return ("origin-known", known) if known else ("origin", strangers)
+
+    def later(self, instance: Instance, compiled: Compiled, ended: Sequence[str], gone: Mapping[str, str]) -> str:
+        """How metrics are dropped only behind an instance: by a filter that comes later, in the place of another one.
+
+        Empty where that would change anything else: what other filters get, or an order or options that are written.
+        """
+        labels = {gone[name] for name in ended}
+        ender = next(each for each in self.instances if each.label in labels)
+        given = self.request.config.get(ender.label, {})
+        if len(labels) != 1 or instance.contract.role != "filter" or not compiled.rule.keeps or len(given) != 1:
+            return ""
+        if self.request.document is None or any(ender.label in chain for chain in self.request.order):
+            return ""
+        known = list(droppers(self.catalogue))
+        option = next((option for contract, option in known if contract.name == ender.contract.name), "")
+        texts = ender.config.get(option)
+        if option not in given or not isinstance(texts, list) or not set(texts) <= set(self.emitted):
+            return ""
+        others = self.takers(instance, texts).values()
+        filters = {each.label for each in self.instances if each.contract.role == "filter"} - {ender.label}
+        if any(filters & labels for labels in others):
+            return ""
+        for contract, name in known:
+            free = contract.name not in self.ranks and contract.name not in self.request.config
+            rank = language().rank("placement", contract.placement)
+            if free and rank > self.ranks[instance.label]:
+                settings = setting(self.request, contract.name, {name: texts})
+                facts = {"ender": ender.label, "filter": contract.name, "settings": settings}
+                return language().phrase("text", "later", instance=instance.label, **facts)
+        return ""
 
     def kept(self, label: str, metric: str) -> str:
         """What to write so that a filter lets a metric go on; empty where its contract alone says that it does not."""
@@ -773,7 +815,7 @@ def _lacks(selector: Selector, lacks: tuple[str, tuple[str, ...]]) -> str:
     key, there = lacks
     wanted = next(values for name, values in selector.conditions if name == key)
     facts = {"key": key, "values": listed(wanted), "there": listed(there)}
-    return language().phrase("note", "lacks", **facts)
+    return language().phrase("note", "lacks", "text", "" if selector.literal else "any", **facts)
 
 
 def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) -> Flow:
