@@ -546,6 +546,16 @@ def test_a_version_that_is_there_is_told_beside_the_one_that_is_needed() -> None
     assert document["help"] == "take a version of `old` that provides >=2"
 
 
+@pytest.mark.parametrize("words", ["old older a sink", "older old a sink"])
+def test_of_several_wrong_versions_the_same_is_told_in_any_order(words: str) -> None:
+    """Which of them is named does not follow from where they stand in `plugins`."""
+    need = source("a", more='needs.capabilities = { spans = ">=2" }')
+    old, older = giving("old", "spans", version="1.4"), giving("older", "spans", version="1.3")
+    document = one(run(words, need, old, older, SINK), "E-NEED-UNMET")
+
+    assert document["message"] == "`a` needs `spans` >=2, and `old` provides 1.4"
+
+
 def test_another_port() -> None:
     """A port is told with the option that it comes from."""
     server = output(

@@ -340,7 +340,8 @@ class Closure:
             for contract in automatic
         ]
         notes = (*([self.roster.chain(need.label, name)] if instance else []), *self.broken(name))
-        have = next((each for each in self.roster.providers(name) if each is not instance), None)
+        present = (each for each in self.roster.providers(name) if each is not instance)
+        have = min(present, key=lambda each: each.label, default=None)  # however they were asked for
         variant = ("named-one" if len(fits) == 1 else "named") if named else "range" if others else ""
         if have is not None and variant:
             variant = "version" if named else "version-none"
