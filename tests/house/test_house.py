@@ -163,8 +163,8 @@ def test_a_measured_command_is_spawned_before_numpy_is_loaded(meter: Meter) -> N
 
 
 def test_the_four_roots_share_one_namespace() -> None:
-    """`meter` is a PEP 420 namespace: an `__init__.py` in one root would hide the three others."""
-    assert [root for root in ROOTS if (ROOT / root / "meter" / "__init__.py").exists()] == []
+    """`meter` is a PEP 420 namespace: a package of that name would hide it, in a root or wherever Python starts."""
+    assert [path for root in ROOTS for path in (ROOT / root).rglob("meter/__init__.py")] == []
     assert [_packages(ROOT / root / "meter") for root in ROOTS] == [[root] for root in ROOTS]
 
 
