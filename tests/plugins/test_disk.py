@@ -628,7 +628,7 @@ def test_another_device_of_the_same_name_is_not_taken_for_it(disks: Disks) -> No
 
 def test_more_devices_than_files_may_be_open_are_told_apart_too(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what number their file has, which the kernel gives only once."""
-    monkeypatch.setattr("meter.plugins.disk.plugin.getrlimit", lambda _: (4, 4))
+    monkeypatch.setattr("meter.core.kept.getrlimit", lambda _: (4, 4))
     for name in ("sda", "sdb"):
         disks.add(name)
     disks.write({"sda": FLAT, "sdb": FLAT})

@@ -117,8 +117,7 @@ class Cgroup(Source):
 
     def stop(self) -> None:
         """Close what is open."""
-        self._files.sweep()
-        self._files.sweep()
+        self._files.close()
 
     def _things(self) -> list[_Thing]:
         """The selected cgroups of each hierarchy, sorted."""

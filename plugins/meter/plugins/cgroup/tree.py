@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from fnmatch import fnmatchcase
-from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from meter.core.kept import KeptFiles
 from meter.core.plugin import Missing
 
 if TYPE_CHECKING:
@@ -115,23 +115,19 @@ def _inside(name: str, asked: Iterable[Pattern]) -> Iterator[Pattern]:
 
 
 class Files:
-    """Reads small files of cgroups again and again, by descriptors that it keeps.
-
-    A quarter of the descriptors that the system allows are kept, at most 1024; what exceeds them is opened each time.
-    A kept file of a cgroup that has gone cannot be read any more, also where another one has got its name.
-    """
+    """Reads files of cgroups; one of a cgroup that has gone cannot be read, also where another has got its name."""
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context
-        self._kept: dict[tuple[str, int], int] = {}
-        self._used: set[tuple[str, int]] = set()
-        soft = getrlimit(RLIMIT_NOFILE)[0]
-        self._cap = 1024 if soft < 0 else min(1024, soft // 4)  # negative is unlimited
+        self._kept = KeptFiles(context, _LONGEST)
+        self.sweep = self._kept.sweep
+        self.close = self._kept.close
 
     def read(self, folder: str, name: str, identity: int) -> bytes | Missing:
         """The content of a file, or why it cannot be had. Raises: Vanished, the cgroup has gone."""
+        path = f"{folder}/{name}"
         try:
-            return self._read(f"{folder}/{name}", identity)
+            return self._kept.read(path, (path, identity))
         except OSError as error:
             try:
                 there = os.stat(self._context.path(folder)).st_ino == identity
@@ -140,32 +136,5 @@ class Files:
             if not there:
                 raise Vanished from None
             if isinstance(error, FileNotFoundError):
-                return Missing(f"there is no {folder}/{name}: the kernel or the controller of this cgroup lacks it")
-            return Missing(f"{folder}/{name}: {error.strerror}")
-
-    def _read(self, path: str, identity: int) -> bytes:
-        key = (path, identity)
-        self._used.add(key)
-        kept = self._kept.get(key)
-        if kept is not None:
-            try:
-                return os.pread(kept, _LONGEST, 0)
-            except OSError:  # a controller that is disabled and enabled again has new files
-                os.close(self._kept.pop(key))
-        file = self._context.open(path)
-        try:
-            text = os.pread(file, _LONGEST, 0)
-        except OSError:
-            os.close(file)
-            raise
-        if len(self._kept) < self._cap:
-            self._kept[key] = file
-        else:
-            os.close(file)
-        return text
-
-    def sweep(self) -> None:
-        """Close what has not been read since the last sweep."""
-        for key in self._kept.keys() - self._used:
-            os.close(self._kept.pop(key))
-        self._used.clear()
+                return Missing(f"there is no {path}: the kernel or the controller of this cgroup lacks it")
+            return Missing(f"{path}: {error.strerror}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from itertools import count
-from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any
 
+from meter.core.kept import room
 from meter.core.listings import Changes, Lines, Reading, fits_nothing, left_out, named, whole
 from meter.core.plugin import Missing, Retry, Source
 from meter.core.readings import ColumnSpec
@@ -220,8 +220,7 @@ class _Sysfs:
         self._numbers: dict[str, int] = {}
         self._nth: dict[str, int] = {}
         self._next = count(1)
-        soft = getrlimit(RLIMIT_NOFILE)[0]
-        self._cap = 1024 if soft < 0 else min(1024, soft // 4)  # negative is unlimited
+        self._cap = room()
 
     def names(self, device: str) -> list[str]:
         """The names in the folder of a device; none where it has gone."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, NamedTuple
 
 from meter.core.counters import Deltas
+from meter.core.kept import KeptFiles
 from meter.core.plugin import EACH, Gone, Missing, Source
 from meter.core.readings import ColumnSpec
 
@@ -61,7 +61,7 @@ class Process(Source):
         Raises: ProcessLookupError, there is none of them; OSError, one of them is hidden.
         """
         self._context = context
-        self._files = _Files(context)
+        self._files = KeptFiles(context, 4096)
         self._hertz = os.sysconf("SC_CLK_TCK")
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._tracks: dict[Identity, _Track] = {}
@@ -99,8 +99,7 @@ class Process(Source):
 
     def stop(self) -> None:
         """Close what is open."""
-        self._files.sweep()
-        self._files.sweep()
+        self._files.close()
 
     def _rows(self, out: Readings, processes: Sequence[_Stat]) -> None:
         """A row for each process; one whose deltas do not all begin with the row has more of them."""
@@ -182,7 +181,10 @@ class Process(Source):
 
     def _stat(self, pid: int) -> _Stat | None:
         """A process; None where there is none any more."""
-        text = self._files.read(f"/proc/{pid}/stat")
+        try:
+            text = self._files.read(f"/proc/{pid}/stat")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
         if not text:
             return None
         # The name in parentheses may itself hold blanks and parentheses.
@@ -200,6 +202,8 @@ class Process(Source):
         except PermissionError:
             reason = Missing(f"no permission to read {path}, this needs the right to trace the process")
             return reason, reason
+        except (FileNotFoundError, ProcessLookupError):
+            text = b""
         if not text:
             reason = Missing(f"there is no {path}: the process has just ended, or the kernel does not count disk I/O")
             return reason, reason
@@ -273,54 +277,6 @@ class _Track:
         whole = not any(isinstance(value, Missing) for value in now)
         self._last, self._deltas, self.ts = (now, None, ts) if whole else (None, deltas, ts)
         return found
-
-
-class _Files:
-    """Reads small files again and again, by descriptors that it keeps.
-
-    Opening costs more than reading. A quarter of the descriptors that the system allows are kept, at most 1024; what
-    exceeds them is opened each time.
-    """
-
-    def __init__(self, context: SourceContext) -> None:
-        self._context = context
-        self._kept: dict[str, int] = {}
-        self._used: set[str] = set()
-        soft = getrlimit(RLIMIT_NOFILE)[0]
-        self._cap = 1024 if soft < 0 else min(1024, soft // 4)  # negative is unlimited
-
-    def read(self, path: str) -> bytes | None:
-        """The content, at most 4096 bytes; None where the process has gone. Raises: PermissionError, other OSErrors."""
-        self._used.add(path)
-        kept = self._kept.get(path)
-        if kept is not None:
-            try:
-                return os.pread(kept, 4096, 0)
-            except ProcessLookupError:  # it ended; another process may have its id by now
-                os.close(self._kept.pop(path))
-        try:
-            file = self._context.open(path)
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        try:
-            text = os.pread(file, 4096, 0)
-        except ProcessLookupError:
-            os.close(file)
-            return None
-        except OSError:
-            os.close(file)
-            raise
-        if len(self._kept) < self._cap:
-            self._kept[path] = file
-        else:
-            os.close(file)
-        return text
-
-    def sweep(self) -> None:
-        """Close what has not been read since the last sweep."""
-        for path in self._kept.keys() - self._used:
-            os.close(self._kept.pop(path))
-        self._used.clear()
 
 
 def _is(process: _Stat | None, identity: Identity) -> bool:
