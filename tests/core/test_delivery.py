@@ -94,7 +94,7 @@ def test_a_chain_that_is_pressed_waits_for_nobody(
 
 def test_one_that_hangs_is_named_once(tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no failure as long as nothing is lost by it."""
-    monkeypatch.setattr(delivery, "HANGS_S", 0.0)
+    monkeypatch.setattr(delivery, "HANGS_NS", 0)
     gate = world.scripts["sink"] = Gate()
     others = world.scripts["second"] = Counted(1)
     engine = started(chain(tmp_path, source(), output(), output("second")), clock)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meter.core import elements, polling
+from meter.core import elements, pollers
 from meter.core.plugin import Gone, Missing, Retry
 from tests.core import liars
 from tests.core.liars import (
@@ -894,7 +894,7 @@ class TestStop:
         """Two readings of two clocks differ by some nanoseconds, which say nothing."""
         engine = started(chain(tmp_path, source(), output()), clock)
         mono, wall = engine.taken().anchor
-        monkeypatch.setattr(polling, "anchor", lambda: (mono + SECOND, wall + SECOND + step))
+        monkeypatch.setattr(pollers, "anchor", lambda: (mono + SECOND, wall + SECOND + step))
 
         mono_now, wall_now = engine.taken().anchor
 

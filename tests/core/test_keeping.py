@@ -156,7 +156,7 @@ def test_what_hangs_for_a_while_is_not_delivered_twice(
     tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it was writing was kept, and is forgotten there when the write comes back."""
-    monkeypatch.setattr(delivery, "HANGS_S", 0.0)
+    monkeypatch.setattr(delivery, "HANGS_NS", 0)
     gate = world.scripts["sink"] = Gate()
     engine = started(chain(tmp_path, source(), output(), keeper()), clock)
     go(engine, clock)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from meter.core.delivery import Delivery
 from meter.core.elements import FilterElement, OutputElement, RecoverElement
-from meter.core.phases import GRACE_S, Phases
+from meter.core.phases import GRACE_S, Phases, left_s
 from meter.core.pipeline import RAW_LIMIT, Pipeline
 
 if TYPE_CHECKING:
@@ -266,7 +265,7 @@ class Chain:
 
     def stop(self, behind: Collection[str]) -> None:
         """Stop the plugins but those that were left behind."""
-        self._phases.stop(behind, self._left_s)
+        self._phases.stop(behind, self._give_up_ns)
 
     def kill(self) -> None:
         """Nothing of it is elsewhere."""
@@ -275,16 +274,12 @@ class Chain:
         """Tell the pipeline what came last, or that nothing follows; where it hangs, nobody waits for ever."""
         if self._thread.ident is not None:
             with contextlib.suppress(queue.Full):
-                self.pipeline.raw.put(raw, timeout=self._left_s() + GRACE_S)
-
-    def _left_s(self) -> float:
-        """How long the end may still take, in seconds."""
-        return max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9)
+                self.pipeline.raw.put(raw, timeout=left_s(self._give_up_ns) + GRACE_S)
 
     def _join(self, thread: threading.Thread) -> bool:
         """Whether a thread ended in time."""
         if thread.ident is not None:  # it was started
-            thread.join(self._left_s() + GRACE_S)
+            thread.join(left_s(self._give_up_ns) + GRACE_S)
         return not thread.is_alive()
 
     def _left_behind(self, thread: threading.Thread) -> str:

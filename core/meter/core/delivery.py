@@ -15,6 +15,7 @@ from meter.core import elements
 from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.keeping import Keeping
+from meter.core.phases import HANGS_NS
 from meter.core.plugin import Gone
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 BACK_OFF_S: Final = tuple(min(0.05 * 2**attempt, 5.0) for attempt in range(8))
 """The pause after each attempt; the last one stands for all that follow."""
-HANGS_S: Final = 10.0
-"""How long a write may take until the output is said to hang."""
 LAST_TRIES: Final = 3
 """How often a batch is tried again while the run ends."""
 _SLICE_S: Final = 0.05
@@ -162,10 +161,10 @@ class Delivery:
         now = time.monotonic_ns()
         for output in self.outputs:
             since = output.writing_since
-            if since is not None and not output.hangs and now - since >= HANGS_S * 1e9:
+            if since is not None and not output.hangs and now - since >= HANGS_NS:
                 output.hangs = True
                 output.queue.spill()
-                self._faults.add("E-IO", output.label, variant="hangs", seconds=f"{HANGS_S:g}")
+                self._faults.add("E-IO", output.label, variant="hangs", seconds=f"{HANGS_NS / 1e9:g}")
 
     def _past_deadline(self) -> bool:
         return self._give_up_ns is not None and time.monotonic_ns() >= self._give_up_ns

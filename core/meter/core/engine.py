@@ -23,7 +23,7 @@ from meter.core.elements import FilterElement, OutputElement, SourceElement
 from meter.core.faults import Fault, Faults
 from meter.core.phases import GRACE_S, Phases
 from meter.core.pipeline import PIPELINE
-from meter.core.polling import Pollers, Raw
+from meter.core.pollers import Pollers
 from meter.core.state import State
 from meter.core.vault import Vault
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meter.core.batch import Block
-    from meter.core.polling import Poller
+    from meter.core.polling import Poller, Raw
 
 FIRST_S: Final = 5.0
 """How long the first poll of all sources is waited for."""
@@ -106,7 +106,6 @@ class Engine:
         self._phases = Phases(self._faults, self._leave_out)
         self._stopped = False
         self._watched = False
-        self._give_up_ns = 0
         self._over = threading.Event()
 
     def _isolated_chain(self, on_breach: str | None) -> Face:
@@ -239,21 +238,17 @@ class Engine:
             return self.tally()
         self._stopped = True
         now = time.monotonic_ns()
-        self._give_up_ns = now + int(deadline_s * 1e9)
-        self.chain.give_up_at(now, self._give_up_ns)
+        give_up_ns = now + int(deadline_s * 1e9)
+        self.chain.give_up_at(now, give_up_ns)
         self._stopping.set()
         self._pollers.release()
         # What was polled has the other half of the time to become safe.
-        behind = {self._poller_left_behind(each) for each in self._pollers.join((now + self._give_up_ns) // 2, GRACE_S)}
+        behind = {self._poller_left_behind(each) for each in self._pollers.join((now + give_up_ns) // 2, GRACE_S)}
         behind.update(self.chain.finish())
         self._over.set()
         self.chain.stop(behind)
-        self._phases.stop(behind, self._left_s)
+        self._phases.stop(behind, give_up_ns)
         return self.tally()
-
-    def _left_s(self) -> float:
-        """How long the end may still take, in seconds."""
-        return max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9)
 
     def _poller_left_behind(self, poller: Poller) -> str:
         """Name the source that does not come back; what was polled before goes on to the outputs."""

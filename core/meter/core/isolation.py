@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from meter.core.chain import Told
 from meter.core.faults import described, refusal
 from meter.core.link import Link, RowsOut
-from meter.core.phases import GRACE_S, START_S
+from meter.core.phases import GRACE_S, START_S, left_s
 from meter.core.pipeline import PIPELINE, RAW_LIMIT
 
 if TYPE_CHECKING:
@@ -385,17 +385,14 @@ class IsolatedChain:
 
     def _put(self, raw: Raw | None) -> bool:
         try:
-            self.raw.put(raw, timeout=self._left_s() + GRACE_S)
+            self.raw.put(raw, timeout=left_s(self._give_up_ns) + GRACE_S)
         except queue.Full:
             return False
         return True
 
     def _budget_s(self) -> float:
         """How long the child may take for its end, in seconds: each of its threads and plugins may be waited for."""
-        return self._left_s() + 2 * GRACE_S * (len(self._setup.plan["plugins"]) + 1) + EXIT_S
-
-    def _left_s(self) -> float:
-        return max(0.0, (self._give_up_ns - time.monotonic_ns()) / 1e9)
+        return left_s(self._give_up_ns) + 2 * GRACE_S * (len(self._setup.plan["plugins"]) + 1) + EXIT_S
 
     _status: int | None = None
     """With what the child has ended, below zero by a signal; None where nobody knows."""

@@ -22,7 +22,8 @@ def room() -> int:
 class KeptFiles:
     """Reads small files by descriptors that it keeps, until a sweep finds that they were not read any more.
 
-    So many are kept as `room` says; what exceeds them is opened each time. A kept file that cannot be read any more is opened anew: what it was of has ended, and another may have its name.
+    So many are kept as `room` says; what exceeds them is opened each time. A kept file that cannot be read any more is
+    opened anew: what it was of has ended, and another may have its name.
 
     Args: `size` is how many bytes of a file are read at most.
     """

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meter.core.plugin import Missing
 from meter.core.polling import Raw
-from meter.core.readings import Columns, Row
+from meter.core.readings import PLAIN, Columns, Row
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +30,6 @@ PART: Final = 4096
 COLUMNS_KNOWN: Final = 4096
 """So many columns have a number at one time; the oldest is forgotten, and sent again when it comes again."""
 _LENGTH: Final = struct.Struct(">Q")
-_PLAIN: Final = frozenset({int, float, Missing, type(None)})
 
 
 class Link:
@@ -149,13 +148,13 @@ class RowsIn:
 
 def plain(values: Sequence[Any]) -> Sequence[Any]:
     """The values of a row without types that the other process may not have, such as a plugin's own."""
-    if not _PLAIN.issuperset(map(type, values)):
+    if not PLAIN.issuperset(map(type, values)):
         return [_cell(value) for value in values]
     return values if type(values) in (list, tuple) else list(values)
 
 
 def _cell(value: Any) -> Any:
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return value
     if isinstance(value, Missing):
         return Missing(value.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,8 +13,15 @@ if TYPE_CHECKING:
 
 GRACE_S: Final = 0.5
 """How long beyond the deadline of a stop a thread may take to see it."""
+HANGS_NS: Final = 10_000_000_000
+"""How long a poll, a filter or a write may take until its plugin is said to hang."""
 START_S: Final = 30.0
 """How long a plugin may take to start: another machine may have to answer."""
+
+
+def left_s(deadline_ns: int) -> float:
+    """How long it is until a monotonic time, in seconds; 0 behind it."""
+    return max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)
 
 
 class Phases:
@@ -44,9 +52,9 @@ class Phases:
             if not self._faults.bounded(label, "post_pipeline_start", call, START_S):
                 self._leave_out(label)
 
-    def stop(self, behind: Collection[str], left_s: Callable[[], float]) -> None:
-        """Stop them, once. Args: `behind`, who hangs and is left as it is; `left_s`, how much time there is now."""
+    def stop(self, behind: Collection[str], give_up_ns: int) -> None:
+        """Stop them, once. Args: `behind`, who hangs and is left as it is; `give_up_ns`, the end of the time."""
         for label, plugin in self._started:
             if label not in behind:
-                self._faults.bounded(label, "stop", plugin.stop, left_s() + GRACE_S)
+                self._faults.bounded(label, "stop", plugin.stop, left_s(give_up_ns) + GRACE_S)
         self._started.clear()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.keys import KeyClash
+from meter.core.phases import HANGS_NS
 from meter.core.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ PIPELINE: Final = "pipeline"
 """The name of the chain itself in faults."""
 RAW_LIMIT: Final = 64
 """How many hand-overs wait for the chain at most; then polling waits."""
-HANGS_NS: Final = 10_000_000_000
-"""How long a filter may take for a hand-over until it is said to hang."""
 
 
 class Pipeline:

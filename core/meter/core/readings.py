@@ -27,7 +27,8 @@ _NOTHING: frozenset[str] = frozenset()
 _INTEGER = frozenset({int})
 _FEW = 16
 """So many integers are looked at one by one."""
-_PLAIN = frozenset({int, float, Missing, type(None)})
+PLAIN = frozenset({int, float, Missing, type(None)})
+"""The very types that a cell most often has, which need no closer look."""
 _RANGES = {"u64": (0, 2**64 - 1), "i64": (-(2**63), 2**63 - 1)}
 
 # Short-lived objects (processes) give new keys for as long as meter runs; what is remembered is bounded. Beyond the
@@ -397,7 +398,7 @@ class Readings:
                 return
         try:
             # Types are compared in one pass; only integer columns and what is not plain are looked at one by one.
-            if _PLAIN.issuperset(map(type, values)):
+            if PLAIN.issuperset(map(type, values)):
                 for integers in columns.integers:
                     if integers.fit(values):
                         continue
