@@ -8,7 +8,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from attrs import evolve, field, frozen
 
@@ -20,7 +20,7 @@ from meter.contracts.doubling import twice, wholes
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
-from meter.contracts.editing.fitting import Mender, Trouble, some
+from meter.contracts.editing.fitting import FEW, Mender, Trouble, some
 from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import droppers, filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
@@ -55,10 +55,6 @@ class Flow:
             if instance == label:
                 break
         return list(there.values())
-
-
-FEW: Final = 6
-"""So many metrics are written out for a user to copy."""
 
 
 class Merging(NamedTuple):

@@ -8,7 +8,7 @@ check, and what was taken before still has to be.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -24,14 +24,14 @@ from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import changes, filter_for
 from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
-from meter.contracts.model import Contract
+from meter.contracts.model import Contract, MetricClause, RuleClause
 from meter.contracts.request import Given, Request
 from meter.contracts.rules import Rule, WorstQuality, apply, give
 from meter.contracts.selectors import Commensurable
 from meter.contracts.variants import Variant
 
-_NAMED: Final = 6
-"""So many metrics are named one by one; of more than that the selector that took them says what is meant."""
+FEW: Final = 6
+"""So many metrics are written out for a user; of more than that the selector that took them says what is meant."""
 _DEMANDS: Final = ("kind", "type", "unit")
 """What a rule can demand and a condition can say."""
 
@@ -207,18 +207,26 @@ class Mender:
 
     def _by_option(self, wider: Trouble, facts: Mapping[str, str]) -> str:
         """The option of an output with which it takes all that it selects, and what to write; empty without one."""
-        instance, given = wider.instance, self._request.config.get(wider.instance.label, {})
+        instance = wider.instance
         if instance.contract.role != "output":
             return ""
-        for clause in instance.contract.needs.metrics:
-            if not clause.when or holds_when(clause.when, instance.config, instance.contract.config):
-                continue
-            options = {name: each[0] if isinstance(each, list) else each for name, each in clause.when.items()}
-            new = configured(instance, given, options)
-            if new is not None and self._takes_all(wider, new):
+        for options, new in self._switched(instance, instance.contract.needs.metrics):
+            if self._takes_all(wider, new):
                 settings = setting(self._request, instance.label, options)
                 return _say("own", **facts, settings=settings, without=self._told_without(wider, facts))
         return ""
+
+    def _switched(
+        self, instance: Instance, tables: Iterable[MetricClause | RuleClause]
+    ) -> Iterator[tuple[dict[str, Any], Instance]]:
+        """The options that make a table hold which does not, and the instance with them, for each that can be had."""
+        given = self._request.config.get(instance.label, {})
+        for table in tables:
+            if table.when and not holds_when(table.when, instance.config, instance.contract.config):
+                options = {name: each[0] if isinstance(each, list) else each for name, each in table.when.items()}
+                new = configured(instance, given, options)
+                if new is not None:
+                    yield options, new
 
     def _takes_all(self, trouble: Trouble, new: Instance) -> bool:
         """Whether an instance with other options can take whatever it would select, and selects what it did."""
@@ -234,7 +242,7 @@ class Mender:
         rules = [compiled.rule for compiled in trouble.instance.rules]
         hits, _ = apply(rules, trouble.live, self._same)
         names = sorted({hit.part.metric for hit in hits if not self._wrong(rules[hit.rule], hit.part)})
-        few = 0 < len(names) <= _NAMED
+        few = 0 < len(names) <= FEW
         return _say("left", instance=trouble.instance.label, metrics=listed(names)) if few else ""
 
     def _for_all(self, trouble: Trouble, wider: Trouble, facts: Mapping[str, str]) -> str:
@@ -275,7 +283,7 @@ class Mender:
         units = sorted({part.unit for part in trouble.whole})
         given: dict[Variant, Variant] = {}
         words: _Words = []
-        for nth, unit in enumerate(units if 1 < len(units) <= _NAMED else (), start=1):
+        for nth, unit in enumerate(units if 1 < len(units) <= FEW else (), start=1):
             alike = frozenset(part.metric for part in trouble.whole if part.unit == unit)
             group = trouble._replace(metrics=alike)
             way_of = next(iter(self._fitting(group)), None)
@@ -308,9 +316,9 @@ class Mender:
             settings = setting(self._request, trouble.instance.label, {option: trouble.whole[0].unit})
             return _say("unit", **facts, settings=settings)
         if trouble.compiled.option and (others := self._others(trouble)):
-            more = " …" if len(others) > _NAMED else ""
+            more = " …" if len(others) > FEW else ""
             name = f"config.{trouble.instance.label}.{trouble.compiled.option}"
-            return _say("takes", **facts, option=name, others=listed(others[:_NAMED]) + more)
+            return _say("takes", **facts, option=name, others=listed(others[:FEW]) + more)
         return _say("none", **facts)
 
     def _unit_option(self, trouble: Trouble) -> str:
@@ -391,7 +399,7 @@ class Mender:
             return None
         names = sorted(trouble.metrics)
         got = sorted({getattr(part, trouble.clause) for part in trouble.whole})
-        if len(names) > _NAMED and trouble.clause != "unit":
+        if len(names) > FEW and trouble.clause != "unit":
             names = [f"*{{{trouble.clause}={'|'.join(got)}}}"]
         name, settings = dropping(self._request, self._catalogue, trouble.filters, names)
         return (name, settings) if settings else None
@@ -407,13 +415,8 @@ class Mender:
 
     def _other(self, trouble: Trouble, maker: Instance) -> dict[str, Any]:
         """Other options with which a source gives nothing but what can be taken; empty where there are none."""
-        given = self._request.config.get(maker.label, {})
-        for clause in maker.contract.provides.metrics:
-            if not clause.when or holds_when(clause.when, maker.config, maker.contract.config):
-                continue
-            options = {name: each[0] if isinstance(each, list) else each for name, each in clause.when.items()}
-            new = configured(maker, given, options)
-            parts = [self._parts(variant, trouble.texts) for variant in new.emits] if new is not None else []
+        for options, new in self._switched(maker, maker.contract.provides.metrics):
+            parts = [self._parts(variant, trouble.texts) for variant in new.emits]
             if parts and all(parts) and not any(self._wrong(trouble.compiled.rule, p) for each in parts for p in each):
                 return options
         return {}
@@ -519,7 +522,7 @@ class Mender:
                 yield [*old[: trouble.item], *old[trouble.item + 1 :]]
         wrong = {variant.metric for variant in trouble.live if self._faulty(trouble, variant)}
         for names in (trouble.metrics, wrong):
-            if len(names) <= _NAMED:
+            if len(names) <= FEW:
                 yield [*old, *(f"!{name}" for name in sorted(names))]
 
     def _faulty(self, trouble: Trouble, variant: Variant) -> bool:
@@ -609,7 +612,7 @@ def _options(contract: Contract, trouble: Trouble) -> dict[str, Any] | None:
     if selection is None:
         return {}
     names = sorted(trouble.metrics)
-    if trouble.clause == "kind" and len(names) > _NAMED and trouble.item >= 0:
+    if trouble.clause == "kind" and len(names) > FEW and trouble.item >= 0:
         kinds = sorted({part.kind for part in trouble.whole})
         names = [selectors.with_condition(selectors.parse(trouble.texts[trouble.item]), "kind", kinds)]
     many = contract.config[selection[1]].type != "metric"
@@ -634,7 +637,7 @@ def _rule(contract: Contract, options: Mapping[str, Any], trouble: Trouble) -> R
 
 def some(names: Sequence[str]) -> str:
     """Some names, of many the first ones and how many more there are."""
-    shown = names if len(names) <= _NAMED else names[:3]
+    shown = names if len(names) <= FEW else names[:3]
     return listed(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 
