@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "numbers.h"
+
 static char text[1 << 20];
 
 static uint64_t now(void)
@@ -17,19 +19,6 @@ static uint64_t now(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t numbers(const char *at, const char *end)
-{
-	uint64_t sum = 0, number = 0;
-	for (; at < end; at++) {
-		unsigned digit = (unsigned)(*at - '0');
-		if (digit < 10)
-			number = number * 10 + digit;
-		else
-			sum += number, number = 0;
-	}
-	return sum + number;
 }
 
 int main(int argc, char **argv)

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "numbers.h"
+
 #define SECOND 1000000000
 
 static char text[1 << 12];
@@ -25,19 +27,6 @@ static int64_t now(clockid_t clock)
 	struct timespec t;
 	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static uint64_t numbers(const char *at, const char *end)
-{
-	uint64_t sum = 0, number = 0;
-	for (; at < end; at++) {
-		unsigned digit = (unsigned)(*at - '0');
-		if (digit < 10)
-			number = number * 10 + digit;
-		else
-			sum += number, number = 0;
-	}
-	return sum + number;
 }
 
 int main(int argc, char **argv)

@@ -660,6 +660,11 @@ def started(made_: Chain, clock: Clock) -> Engine:
     return engine
 
 
+def told(engine: Engine) -> list[tuple[str, str, str]]:
+    """Instance, code and variant of each fault."""
+    return [(fault.instance, fault.code, fault.variant) for fault in engine.faults]
+
+
 def leave(_: object) -> NoReturn:
     """A script that ends the process, as a plugin must not."""
     raise SystemExit(3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meter.core import delivery, elements, keeping
 from meter.core.plugin import Gone
-from tests.core.liars import DEADLINE_S, Gate, Still, chain, go, keeper, output, run, source, started, world
+from tests.core.liars import DEADLINE_S, Gate, Still, chain, go, keeper, output, run, source, started, told, world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,11 +34,6 @@ def more(engine: Engine, clock: Still, count: int) -> None:
     for _ in range(count):
         engine.tick(clock.advance(100))
         engine.hand_over()
-
-
-def told(engine: Engine) -> list[tuple[str, str, str]]:
-    """Instance, code and variant of each fault."""
-    return [(fault.instance, fault.code, fault.variant) for fault in engine.faults]
 
 
 def values(label: str = "sink") -> list[float]:

@@ -23,6 +23,7 @@ from tests.core.liars import (
     rule,
     source,
     started,
+    told,
     world,
 )
 
@@ -79,9 +80,14 @@ def hang() -> Iterator[Hang]:
     made.leave.set()
 
 
-def told(engine: Engine) -> list[tuple[str, str, str]]:
-    """Code, variant and instance of each fault."""
-    return [(fault.code, fault.variant, fault.instance) for fault in engine.faults]
+def hanging(folder: Path, clock: Still, hang: Hang, *parts: Part) -> Engine:
+    """An engine of which a source hangs since its tick at 100 ms."""
+    engine = started(chain(folder, *parts), clock)
+    clock.advance(100)
+    engine.go()
+    engine._pollers.wake()
+    assert hang.reached.wait(DEADLINE_S)
+    return engine
 
 
 def waited(true: Callable[[], Any]) -> bool:
@@ -111,11 +117,7 @@ class TestHanging:
     def test_what_was_polled_before_goes_on_with_them(self, tmp_path: Path, clock: Still) -> None:
         """Rows that waited in its thread to be handed over do not wait for it."""
         last = world.scripts["c"] = Hang("c.value")
-        engine = started(chain(tmp_path, source("b"), source("c"), output()), clock)
-        clock.advance(100)
-        engine.go()
-        engine._pollers.wake()
-        assert last.reached.wait(DEADLINE_S)
+        engine = hanging(tmp_path, clock, last, source("b"), source("c"), output())
         clock.advance(101)
         engine._pollers.look()
 
@@ -125,11 +127,7 @@ class TestHanging:
 
     def test_it_joins_the_others_when_it_comes_back(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
         """One thread polls all again, as a second one costs more, and the sources keep their deadlines."""
-        engine = started(chain(tmp_path, source("a"), source("b"), output()), clock)
-        clock.advance(100)
-        engine.go()
-        engine._pollers.wake()
-        assert hang.reached.wait(DEADLINE_S)
+        engine = hanging(tmp_path, clock, hang, source("a"), source("b"), output())
         clock.advance(150)
         engine._pollers.look()
         assert len(engine._pollers.threads) == 2
@@ -165,27 +163,19 @@ class TestHanging:
 
     def test_it_is_named_once(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
         """After ten seconds, and it is no failure: it may come back."""
-        engine = started(chain(tmp_path, source("a"), output()), clock)
-        clock.advance(100)
-        engine.go()
-        engine._pollers.wake()
-        assert hang.reached.wait(DEADLINE_S)
+        engine = hanging(tmp_path, clock, hang, source("a"), output())
         for _ in range(3):
             clock.advance(9_000)
             engine._pollers.look()
 
-        assert told(engine) == [("E-IO", "poll-hangs", "a")]
+        assert told(engine) == [("a", "E-IO", "poll-hangs")]
         hang.leave.set()
         engine.stop()
         assert not engine.failed
 
     def test_its_ticks_count_as_missed(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
         """When it comes back, one row covers the whole time, and the ticks that passed are counted."""
-        engine = started(chain(tmp_path, source("a"), output()), clock)
-        clock.advance(100)
-        engine.go()
-        engine._pollers.wake()
-        assert hang.reached.wait(DEADLINE_S)
+        engine = hanging(tmp_path, clock, hang, source("a"), output())
         clock.advance(1_050)
         hang.leave.set()
         assert waited(lambda: engine._pollers.first.busy is None)
@@ -212,17 +202,13 @@ class TestHanging:
 
     def test_the_end_waits_for_it_a_moment_only(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
         """Who has hung for long is left behind, and the time is that of the others."""
-        engine = started(chain(tmp_path, source("a"), output()), clock)
-        clock.advance(100)
-        engine.go()
-        engine._pollers.wake()
-        assert hang.reached.wait(DEADLINE_S)
+        engine = hanging(tmp_path, clock, hang, source("a"), output())
         clock.advance(5_000)
         begin = time.monotonic()
         engine.stop(60)
 
         assert time.monotonic() - begin < 30
-        assert told(engine) == [("E-IO", "left-behind", "a")]
+        assert told(engine) == [("a", "E-IO", "left-behind")]
         assert engine.tally().missed == 50
         assert "stop" not in world.phases("a")
         assert "stop" in world.phases("sink")
@@ -303,11 +289,7 @@ class TestWatermark:
     def run(self, tmp_path: Path, clock: Still, hang: Hang, ms: int) -> None:
         """The poll of `a` begins at 100 and hangs for some time, then `b` is polled."""
         hop = filter_("hop", rule("*", 'gives = { name = "${metric}.again" }'))
-        engine = started(chain(tmp_path, source("b", interval="600ms"), source("a"), hop, output()), clock)
-        clock.advance(100)
-        engine.go()
-        engine._pollers.wake()
-        assert hang.reached.wait(DEADLINE_S)
+        engine = hanging(tmp_path, clock, hang, source("b", interval="600ms"), source("a"), hop, output())
         clock.advance(ms)
         engine._pollers.look()
         assert waited(lambda: len(world.rows(metric="b.value.again")) == 2)
@@ -344,7 +326,7 @@ class TestPhases:
         engine.start()
         leave.set()
 
-        assert told(engine) == [("E-IO", "phase-hangs", "a")]
+        assert told(engine) == [("a", "E-IO", "phase-hangs")]
         assert [each.live for each in engine.sources] == [False, True]
         engine.stop()
         assert "stop" not in world.phases("a")
@@ -363,7 +345,7 @@ class TestPhases:
         leave.set()
         engine.stop()
 
-        assert told(engine) == [("E-IO", "phase-hangs", "a")]
+        assert told(engine) == [("a", "E-IO", "phase-hangs")]
         assert [each.live for each in engine.sources] == [False, True]
 
     def test_a_stop_that_hangs_keeps_nobody(
@@ -377,7 +359,7 @@ class TestPhases:
         engine.stop(0.01)
         leave.set()
 
-        assert told(engine) == [("E-IO", "phase-hangs", "a")]
+        assert told(engine) == [("a", "E-IO", "phase-hangs")]
         assert "stop" in world.phases("sink")
 
     def test_a_filter_that_hangs_is_named(self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +382,7 @@ class TestPhases:
         leave.set()
         engine.stop()
 
-        assert told(engine) == [("E-IO", "filter-hangs", "hop")]
+        assert told(engine) == [("hop", "E-IO", "filter-hangs")]
 
 
 def test_the_chain_is_warm_before_a_fast_schedule_begins(tmp_path: Path) -> None:
