@@ -20,9 +20,10 @@ from meter.contracts.doubling import twice, wholes
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
+from meter.contracts.editing.emptied import Emptied
 from meter.contracts.editing.fitting import FEW, Mender, Trouble, some
 from meter.contracts.editing.settings import setting
-from meter.contracts.editing.ways import droppers, filter_for, givers
+from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
@@ -601,11 +602,12 @@ class _Walk:
             span = span if part is None else within(span, selector.text, *part)
         variant = "given" if there else "ended" if ended else "" if names else "none"
         settings = ""
+        emptied = Emptied(self.request, self.catalogue, self.instances, self.ranks, self.emitted, self.takers)
         if lacks is not None and not meant:
-            settings = self.replaced(instance, compiled, item, with_condition(selector, *lacks))
-            variant, there = self.stranger(selector, lacks[0])
-        elif ended and (settings := " and ".join(filter(None, (self.kept(gone[name], name) for name in ended)))):
-            later = self.later(instance, compiled, ended, gone)
+            settings = emptied.replaced(instance, compiled, item, with_condition(selector, *lacks))
+            variant, there = emptied.stranger(selector, lacks[0])
+        elif ended and (settings := " and ".join(filter(None, (emptied.kept(gone[name], name) for name in ended)))):
+            later = emptied.later(instance, compiled, {gone[name] for name in ended})
             variant = "later" if later else "kept"
         elif not variant and compiled.formula is None and not fit:
             variant = "useless"
@@ -628,66 +630,6 @@ class _Walk:
             later=later,
             wanted=" ".join(_demands(compiled.rule)),
         )
-
-    def replaced(self, instance: Instance, compiled: Compiled, item: int, text: str) -> str:
-        """What to write so that one item of a selection is another one."""
-        old = instance.config.get(compiled.option)
-        if compiled.formula is not None or old is None:
-            return f"`{text}`"
-        new = [text if place == item else each for place, each in enumerate(old)] if isinstance(old, list) else text
-        return setting(self.request, instance.label, {compiled.option: new})
-
-    def stranger(self, selector: Selector, key: str) -> tuple[str, list[str]]:
-        """The variant of the help where a condition of a selector does not hold, and the origins that are not here."""
-        wanted = next(values for name, values in selector.conditions if name == key)
-        strangers = [each for each in wanted if key == "origin" and each not in self.ranks]
-        if not strangers:
-            return "condition", []
-        known = [each for each in strangers if each in self.catalogue.entries]
-        return ("origin-known", known) if known else ("origin", strangers)
-
-    def later(self, instance: Instance, compiled: Compiled, ended: Sequence[str], gone: Mapping[str, str]) -> str:
-        """How metrics are dropped only behind an instance: by a filter that comes later, in the place of another one.
-
-        Empty where that would change anything else: what other filters get, or an order or options that are written.
-        """
-        labels = {gone[name] for name in ended}
-        ender = next(each for each in self.instances if each.label in labels)
-        given = self.request.config.get(ender.label, {})
-        if len(labels) != 1 or instance.contract.role != "filter" or not compiled.rule.keeps or len(given) != 1:
-            return ""
-        if self.request.document is None or any(ender.label in chain for chain in self.request.order):
-            return ""
-        known = list(droppers(self.catalogue))
-        option = next((option for contract, option in known if contract.name == ender.contract.name), "")
-        texts = ender.config.get(option)
-        if option not in given or not isinstance(texts, list) or not set(texts) <= set(self.emitted):
-            return ""
-        others = self.takers(instance, texts).values()
-        filters = {each.label for each in self.instances if each.contract.role == "filter"} - {ender.label}
-        if any(filters & labels for labels in others):
-            return ""
-        for contract, name in known:
-            free = contract.name not in self.ranks and contract.name not in self.request.config
-            rank = language().rank("placement", contract.placement)
-            if free and rank > self.ranks[instance.label]:
-                settings = setting(self.request, contract.name, {name: texts})
-                facts = {"ender": ender.label, "filter": contract.name, "settings": settings}
-                return language().phrase("text", "later", instance=instance.label, **facts)
-        return ""
-
-    def kept(self, label: str, metric: str) -> str:
-        """What to write so that a filter lets a metric go on; empty where its contract alone says that it does not."""
-        ender = next(each for each in self.instances if each.label == label)
-        for compiled in ender.rules:
-            clause = ender.contract.needs.metrics[compiled.place].keeps
-            option = CONFIG.fullmatch(clause) if isinstance(clause, str) else None
-            if not compiled.rule.keeps and option is not None:
-                return setting(self.request, label, {option[1]: True})
-            old = ender.config.get(compiled.option)
-            if not compiled.rule.keeps and isinstance(old, list) and metric in old:
-                return setting(self.request, label, {compiled.option: [text for text in old if text != metric]})
-        return ""
 
     # ---------------------------------------------------------------------------------------------------- clashes
 

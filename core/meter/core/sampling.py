@@ -1,7 +1,7 @@
 """Which blocks are looked at closely: what takes time with every value is verified by sample.
 
-It is no chance: the first block of each layout, every so-manieth, and every one of a plugin that was caught lying. Of a
-large block some rows are looked at, others each time. Imports no numpy.
+It is no chance: the first block of each layout, then one in `EVERY`, and every one of a plugin that was caught lying.
+Of a large block some rows are looked at, others each time. Imports no numpy.
 """
 
 from __future__ import annotations
