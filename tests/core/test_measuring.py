@@ -20,7 +20,7 @@ import pytest
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.host import Recorded
 from meter.contracts.language import language
-from meter.core import Backend, Measurement, Quantity, automatic, measure, measuring, totals
+from meter.core import Backend, Measurement, Quantity, automatic, energies, measure, measuring, sharing, totals
 from meter.core.cuts import CutError, Sources, Window
 from meter.core.keys import Key, Metric
 
@@ -635,7 +635,7 @@ def test_nothing_stays_behind(machine: Machine) -> None:
 
 def sources_of(machine: Machine) -> Sources:
     """The sources that all measurements of this machine share."""
-    sources = measuring._machines[None, str(machine.root)].sources
+    sources = sharing._machines[None, str(machine.root)].sources
     assert sources is not None
     return sources
 
@@ -661,7 +661,7 @@ def interrupting(function: Callable[..., Any], *, after: bool) -> Callable[..., 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(threading.Thread, "start"), (Sources, "open"), (measuring, "_machine")],
+    [(threading.Thread, "start"), (Sources, "open"), (sharing, "machine")],
     ids=["thread", "open", "machine"],
 )
 def test_ctrl_c_at_a_begin_breaks_nothing(
@@ -683,7 +683,7 @@ def test_ctrl_c_at_a_begin_breaks_nothing(
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize(("owner", "name"), [(Sources, "close"), (measuring, "_usage")], ids=["close", "usage"])
+@pytest.mark.parametrize(("owner", "name"), [(Sources, "close"), (measuring, "spent")], ids=["close", "usage"])
 def test_ctrl_c_at_an_end_breaks_nothing(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool
 ) -> None:
@@ -1107,9 +1107,9 @@ RAPL: Final[tuple[dict[str, Any], ...]] = tuple(
 """What a source of energy declares whose values of `domain` are parts of others."""
 
 
-def structure(emits: tuple[dict[str, Any], ...] = ()) -> totals.Structure:
+def structure(emits: tuple[dict[str, Any], ...] = ()) -> energies.Structure:
     """The tree of kinds of the contract language, and what sources declare."""
-    return totals.Structure(
+    return energies.Structure(
         {kind: says.get("parent", "") for kind, says in language().words["resource"].items()}, emits
     )
 
@@ -1150,7 +1150,7 @@ def structure(emits: tuple[dict[str, Any], ...] = ()) -> totals.Structure:
 )
 def test_joules_are_never_counted_twice(series: list[Counted], total: Quantity) -> None:
     """The total is a sum where no two series can hold the same joules, and missing otherwise."""
-    assert totals.energy(series, "none", structure()).total == total
+    assert energies.energy(series, "none", structure()).total == total
 
 
 @pytest.mark.parametrize(
@@ -1169,7 +1169,7 @@ def test_energy_is_the_sum_of_what_is_no_part(series: dict[str, float | None], t
     kinds = {"dram": ("dram", "0"), "psys": ("machine", "")}
     known = [joules(each, kinds.get(name, ("cpu_package", "0")), domain=name) for name, each in series.items()]
 
-    assert totals.energy(known, "none", structure(RAPL)).total == total
+    assert energies.energy(known, "none", structure(RAPL)).total == total
 
 
 def test_what_may_not_be_summed_is_no_part_of_the_total() -> None:
@@ -1177,14 +1177,14 @@ def test_what_may_not_be_summed_is_no_part_of_the_total() -> None:
     sensor = joules(7, ("sensor", "hwmon0.energy1"))
     metric = sensor.key.metric._replace(additive=False, origin="hwmon")
     shown = sensor._replace(key=Key(metric, sensor.key.resource, sensor.key.consumer, ()))
-    both = totals.energy([joules(5, ("cpu_package", "0")), shown], "none", structure())
+    both = energies.energy([joules(5, ("cpu_package", "0")), shown], "none", structure())
 
     assert both.total == Quantity(5, "J", "derived")
     assert [(domain.energy.value, domain.counted) for domain in both.domains] == [(5, True), (7, False)]
-    assert [name for name, _ in totals.lines(domain.to_json() for domain in both.domains)][1].endswith(
+    assert [name for name, _ in energies.lines(domain.to_json() for domain in both.domains)][1].endswith(
         "not in the total)"
     )
-    assert totals.energy([shown], "none", structure()).total.value is None
+    assert energies.energy([shown], "none", structure()).total.value is None
 
 
 def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
@@ -1194,7 +1194,7 @@ def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
         joules(600, ("cpu_package", "0"), domain="core"),
         joules(1500, ("machine", ""), domain="psys"),
     ]
-    found = totals.energy(known, "none", structure(RAPL)).domains
+    found = energies.energy(known, "none", structure(RAPL)).domains
     lacks = "this machine has no counter for it"
 
     assert [(domain.name, domain.energy.value, domain.counted) for domain in found] == [
@@ -1203,7 +1203,7 @@ def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
         ("psys", 1500, False),
         ("dram", None, False),
     ]
-    assert [name for name, _ in totals.lines(domain.to_json() for domain in found)] == [
+    assert [name for name, _ in energies.lines(domain.to_json() for domain in found)] == [
         "energy of package-0",
         "energy of core-0 (part of package-0)",
         "energy of psys (another view of package-0)",
@@ -1271,7 +1271,7 @@ def test_energy_of_a_source_is_in_the_measurement(tmp_path: Path, monkeypatch: p
     mounted = Backend("/m", plugin_dirs=[plugin.parent]).add("watts").add("collect").mounted()
     sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder))
     made: Callable[..., Any] = _machine_of(sources)
-    monkeypatch.setattr("meter.core.measuring._machine", made)
+    monkeypatch.setattr("meter.core.sharing.machine", made)
     with measure() as m:
         pass
 
@@ -1281,12 +1281,12 @@ def test_energy_of_a_source_is_in_the_measurement(tmp_path: Path, monkeypatch: p
 
 
 def _machine_of(sources: Sources) -> Callable[..., Any]:
-    from meter.core.measuring import _Machine
+    from meter.core.sharing import Machine
 
-    return lambda *_: _Machine(sources, "", "")
+    return lambda *_: Machine(sources, "", "")
 
 
 def test_qualities_are_ranked_as_the_contract_language_ranks_them() -> None:
     """The light path does not read CONTRACT.ini; what it knows of it is what stands there."""
     declared = [word for word, says in language().words["quality"].items() if says.get("declared") != "no"]
-    assert list(totals._QUALITIES) == declared
+    assert list(totals.QUALITIES) == declared

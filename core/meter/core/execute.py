@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from meter.core import automatic, command, totals
+from meter.core import automatic, command, energies, totals
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
 def _document(argv: Sequence[str], usage: Usage, chain: Automatic, engine: Engine, left: Leftovers) -> dict[str, Any]:
     collect: Any = next(output.output for output in engine.outputs if output.label == automatic.COLLECT)
     tally, table = engine.tally(), collect.table()
-    energy = totals.energy(table, chain.no_energy, totals.Structure.of(chain.mounted.plan.document))
+    energy = energies.energy(table, chain.no_energy, energies.Structure.of(chain.mounted.plan.document))
     return {
         "format": FORMAT,
         "command": list(argv),

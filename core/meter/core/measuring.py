@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
 import warnings
 import weakref
-from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
     Final,
-    NamedTuple,
     ParamSpec,
     Protocol,
     Self,
@@ -29,15 +26,17 @@ from typing import (
     overload,
 )
 
-from meter.core import totals
+from meter.core import energies, sharing, totals
 from meter.core.quantity import Quantity
+from meter.core.spent import Spent, spent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from meter.core.cuts import Sources, Window
-    from meter.core.totals import Domain, Energy, Total
+    from meter.core.energies import Domain, Energy
+    from meter.core.totals import Total
 
 P = ParamSpec("P")
 Rest = ParamSpec("Rest")
@@ -47,7 +46,6 @@ R = TypeVar("R")
 
 FORMAT: Final = "meter-measure/1"
 
-_BLOCK_BYTES: Final = 512  # unit of ru_inblock and ru_oublock on Linux, whatever the file system's own
 _FORKED: Final = "the process was forked inside of the measurement, and this is the child"
 _INTERRUPTED: Final = "the end of the measurement was interrupted"
 
@@ -88,16 +86,16 @@ class Measurement:
         report: Callable[[Measurement], object] | None = None,
     ) -> None:
         self.name: Final = name
-        self._interval = _checked(interval)
+        self._interval = sharing.checked(interval)
         self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
         self._report = report
-        self._machine: _Machine | None = None
+        self._machine: sharing.Machine | None = None
         self._window: Window | None = None
         self._leave: weakref.finalize[[Window], Measurement] | None = None
         self._why = ""
         self._void = ""
-        self._begin: _Usage | None = None
-        self._end: _Usage | None = None
+        self._begin: Spent | None = None
+        self._end: Spent | None = None
         self._begin_ns = 0
         self._end_ns = 0
         self._totals: tuple[Total, ...] | None = None
@@ -111,13 +109,13 @@ class Measurement:
         """
         if self._begin is not None:
             raise RuntimeError("this measurement was begun before; `with measure()` makes one for each block")
-        self._begin = _usage()  # whoever enters it a second time while it waits finds it begun
+        self._begin = spent()  # whoever enters it a second time while it waits finds it begun
         try:
-            self._machine = _machine(self._interval, self._sysroot)
+            self._machine = sharing.machine(self._interval, self._sysroot)
             self._why = self._machine.why
             if self._machine.sources is not None:
                 self._open(self._machine.sources)
-            self._begin = _usage()
+            self._begin = spent()
             self._begin_ns = time.monotonic_ns()
         except BaseException:  # Ctrl-C, too
             self._forget("")
@@ -138,7 +136,7 @@ class Measurement:
         if self._end is not None:
             return
         try:
-            self._end = _usage(ends=True)
+            self._end = spent(ends=True)
             self._end_ns = end_ns
             self._close()
         except BaseException:  # Ctrl-C: what the machine did until here is not known as a whole
@@ -225,7 +223,7 @@ class Measurement:
         if not callable(function):
             raise TypeError(f"measure() takes a function, not {what}; options have names, such as name={what}")
         if self._interval is not None:
-            _machine(self._interval, self._sysroot)
+            sharing.machine(self._interval, self._sysroot)
         name = self.name or what
 
         def again() -> Measurement:
@@ -368,8 +366,8 @@ class Measurement:
 
     def _energy(self) -> Energy:
         self._both()
-        machine = self._machine or _Machine(None, "", "")
-        return totals.energy(self.metrics, self._why or machine.no_energy, machine.structure)
+        machine = self._machine or sharing.Machine(None, "", "")
+        return energies.energy(self.metrics, self._why or machine.no_energy, machine.structure)
 
     @property
     def _forked(self) -> bool:
@@ -381,7 +379,7 @@ class Measurement:
         """Why the numbers of the process are missing; empty where they are not."""
         return _FORKED if self._forked else self._void
 
-    def _both(self) -> tuple[_Usage, _Usage]:
+    def _both(self) -> tuple[Spent, Spent]:
         if self._begin is None or self._end is None:
             raise RuntimeError("the measurement has not ended; read it after the block")
         return self._begin, self._end
@@ -414,70 +412,20 @@ class Measurement:
         }
 
     def __str__(self) -> str:
-        from meter.core.shown import visible  # only a text needs it
+        """The table."""
+        from meter.core import presenting  # only a text needs it
 
-        if not self.ended:
-            return f"{visible(self.name) or 'measurement'}: not ended"
-        rows = self._rows()
-        names = max(len(visible(row.name)) for row in rows)
-        values = max(len(row.quantity.text()) for row in rows)
-        lines = [f"{visible(self.name)}: {self.duration.text()}" if self.name else self.duration.text(), ""]
-        last = ""
-        for row in rows:
-            scope, last = ("" if row.scope == last else row.scope), row.scope
-            value = row.quantity.text()
-            lines.append(f"{scope:<7}  {visible(row.name):<{names}}  {value:>{values}}  {row.quantity.quality}")
-        remarks = self._remarks(rows)
-        return "\n".join([*lines, *([""] if remarks else []), *map(visible, remarks)])
+        return presenting.text(self)
 
     def _repr_html_(self) -> str:
         """The table for a notebook."""
-        from html import escape  # only notebooks need it
+        from meter.core import presenting  # only notebooks need it
 
-        if not self.ended:
-            return f"<p>{escape(str(self))}</p>"
-        rows = self._rows()
-        head = "".join(f"<th>{word}</th>" for word in ("", "measured", "value", "quality"))
-        body = "".join(
-            f"<tr><td>{escape(row.scope)}</td><td>{escape(row.name)}</td>"
-            f"<td style='text-align: right'>{escape(row.quantity.text())}</td>"
-            f"<td>{escape(row.quantity.quality)}</td></tr>"
-            for row in rows
-        )
-        remarks = "".join(f"<p>{escape(text)}</p>" for text in self._remarks(rows))
-        caption = escape(f"{self.name}: {self.duration.text()}" if self.name else self.duration.text())
-        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>{remarks}"
+        return presenting.html(self)
 
     def __repr__(self) -> str:
         state = self.duration.text() if self.ended else "not ended"
         return f"<Measurement {self.name}: {state}>" if self.name else f"<Measurement: {state}>"
-
-    def _rows(self) -> list[_Row]:
-        own = [
-            ("duration", self.duration),
-            ("cpu time, user", self.cpu_user),
-            ("cpu time, system", self.cpu_system),
-            ("cpu time of the thread", self.cpu_thread),
-            ("memory, peak", self.memory_peak),
-            ("memory, growth", self.memory_growth),
-            ("storage, read", self.io_read),
-            ("storage, written", self.io_written),
-        ]
-        return [
-            *(_Row("process", name, quantity) for name, quantity in own),
-            _Row("machine", "energy", self.energy),
-            *(_Row("machine", *line) for line in totals.lines(domain.to_json() for domain in self.domains)),
-            *(_Row("machine", name, quantity) for name, quantity in self._summary().lines),
-        ]
-
-    def _summary(self) -> totals.Summary:
-        return totals.summary(totals.to_json(total) for total in self.metrics)
-
-    def _remarks(self, rows: Sequence[_Row]) -> list[str]:
-        remarks = [f"{row.name} is missing: {row.quantity.reason}" for row in rows if row.quantity.value is None]
-        if zeros := self._summary().zeros:
-            remarks.append(f"{zeros} more metrics of the machine stayed 0")
-        return [*remarks, *(f"problem: {problem}" for problem in self.problems)]
 
 
 @overload
@@ -532,152 +480,3 @@ async def _to_its_end(measurement: Measurement, coroutine: CoroutineType[Any, An
         raise
     measurement.__exit__(None, None, None)
     return result
-
-
-# -------------------------------------------------------------------------------------------------------- what is read
-
-
-class _Usage(NamedTuple):
-    """What the kernel has counted for this process: times in s, the rest in By; None where it does not say."""
-
-    pid: int
-    thread: int
-    resident: int | None
-    peak: int | None
-    user: float
-    system: float
-    thread_s: float
-    read: int
-    written: int
-
-
-def _usage(*, ends: bool = False) -> _Usage:
-    """What this process has used so far.
-
-    The clocks are read last at a begin and first at an end: reading the memory takes CPU time itself.
-
-    Source: getrusage(2) of the process and of its children that were waited for; proc_pid_status(5).
-    """
-    memory = None if ends else _memory()
-    thread_s = time.thread_time()
-    own, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
-    resident, peak = memory or _memory()
-    return _Usage(
-        os.getpid(),
-        threading.get_ident(),
-        resident,
-        peak,
-        own.ru_utime + children.ru_utime,
-        own.ru_stime + children.ru_stime,
-        thread_s,
-        (own.ru_inblock + children.ru_inblock) * _BLOCK_BYTES,
-        (own.ru_oublock + children.ru_oublock) * _BLOCK_BYTES,
-    )
-
-
-def _memory() -> tuple[int | None, int | None]:
-    """Memory in RAM now and at most so far, in bytes; from VmHWM, as getrusage begins with the peak of the parent."""
-    try:
-        with open("/proc/self/status", "rb", buffering=0) as file:
-            text = file.read(4096)
-        resident, peak = [int(text.split(mark, 1)[1].split(None, 1)[0]) * 1024 for mark in (b"VmRSS:", b"VmHWM:")]
-    except (OSError, ValueError, IndexError):
-        return None, None
-    return resident, peak
-
-
-# ------------------------------------------------------------------------------------------------------ what is shared
-
-
-class _Machine(NamedTuple):
-    """The sources for measurements of one interval and sysroot, or why there are none; why there is no energy.
-
-    `structure` says which energy is part of which.
-    """
-
-    sources: Sources | None
-    why: str
-    no_energy: str
-    structure: totals.Structure = totals.Structure()
-
-
-_machines: dict[tuple[str | None, str | None], _Machine] = {}
-_lock = threading.RLock()
-"""May be taken again: a signal's handler may measure, too."""
-
-
-def _after_fork() -> None:
-    """A child has no thread of the parent, and whatever lock one of these held is held for ever."""
-    global _lock  # noqa: PLW0603  (a lock cannot be made free again otherwise)
-    _lock = threading.RLock()
-    _machines.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-def _machine(interval: str | None, sysroot: str | None) -> _Machine:
-    """The sources for this interval and sysroot, made once.
-
-    Raises: ValueError, a source takes no such interval.
-    """
-    asked = (interval, sysroot)
-    found = _machines.get(asked)
-    if found is None:
-        with _lock:
-            found = _machines.get(asked)
-            if found is None:
-                found = _machines[asked] = _made(interval, sysroot)
-    return found
-
-
-def _made(interval: str | None, sysroot: str | None) -> _Machine:
-    from pathlib import Path  # a script that only imports `measure` needs none of these
-
-    from meter.core import automatic
-    from meter.core.cuts import Sources
-    from meter.core.faults import described
-
-    try:
-        chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot))
-    except automatic.PlanRefused as error:
-        if any(each.option == "interval" for each in error.refused):
-            raise ValueError(str(error)) from None
-        return _Machine(None, str(error), str(error))
-    except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
-        why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
-        return _Machine(None, why, why)
-    mounted = chain.mounted
-    root = None if sysroot is None else Path(sysroot)
-    sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
-    return _Machine(sources, "", chain.no_energy, totals.Structure.of(mounted.plan.document))
-
-
-def _checked(interval: str | None) -> str | None:
-    """An interval that can be read.
-
-    Raises: TypeError, it is no text; ValueError, it is no time.
-    """
-    if interval is not None:
-        from meter.contracts.quantities import QuantityError, parse_duration  # light
-
-        if not isinstance(interval, str):
-            raise TypeError(f"interval={interval!r}: expected a text with its unit, such as '100ms'")
-        try:
-            span = parse_duration(interval)
-        except QuantityError as error:
-            raise ValueError(f"interval={interval!r}: expected {error.expected}, such as '100ms'") from None
-        if not span:
-            raise ValueError(f"interval={interval!r}: expected a time above 0, such as '100ms'")
-    return interval
-
-
-# ------------------------------------------------------------------------------------------------------- what is shown
-
-
-class _Row(NamedTuple):
-    """A line of the table."""
-
-    scope: str
-    name: str
-    quantity: Quantity

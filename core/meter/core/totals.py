@@ -1,26 +1,24 @@
-"""What a measurement comes to: series over its whole time as JSON values, and the energy that they add up to.
+"""What a measurement comes to: series over its whole time as JSON values, and lines of a table.
 
 Takes what the output `collect` says of each series. Light: it is imported before a measured command is spawned.
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from meter.core.keys import MACHINE
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable
 
     from meter.core.keys import Key
 
 ENERGY: Final = "hw.energy"
 """The metric that every source of energy gives: a delta in joules."""
-DOMAIN: Final = "domain"
-"""Its attribute that parts the energy of one thing, such as `package` and `core`."""
-_QUALITIES: Final = ("measured", "derived", "estimated")
+QUALITIES: Final = ("measured", "derived", "estimated")
+"""From best to worst."""
 
 
 class Total(Protocol):
@@ -45,56 +43,6 @@ class Total(Protocol):
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why."""
-
-
-class Domain(NamedTuple):
-    """One part of the machine whose energy is known, or is known to lack."""
-
-    name: str
-    energy: Quantity
-    counted: bool
-    """Whether it is in the total."""
-    part_of: str = ""
-    """The domain that it is a part of."""
-    contains: tuple[str, ...] = ()
-    """What it holds, where it is another view of the same joules."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON value: the name, the quantity, `counted`, `part_of` (null where it is no part), `contains`."""
-        told = {"counted": self.counted, "part_of": self.part_of or None, "contains": list(self.contains)}
-        return {"name": self.name, **self.energy.to_json(), **told}
-
-
-class Energy(NamedTuple):
-    """The energy of the machine, and the parts that are known."""
-
-    total: Quantity
-    domains: tuple[Domain, ...]
-
-
-class Structure(NamedTuple):
-    """What is part of what, as a plan has it.
-
-    `parents` is the tree of kinds of resources; `emits` are the variants of `hw.energy` that its sources declare.
-    """
-
-    parents: Mapping[str, str] = MappingProxyType({})
-    emits: tuple[dict[str, Any], ...] = ()
-
-    @classmethod
-    def of(cls, plan: dict[str, Any]) -> Structure:
-        """That of a plan."""
-        emits = (variant for plugin in plan["plugins"] for variant in plugin["emits"])
-        return cls(plan["resources"], tuple(variant for variant in emits if variant["metric"] == ENERGY))
-
-    def whole(self, attribute: str, value: str) -> str:
-        """What a value of an attribute is a part of; the empty text where it is none."""
-        return next((str(w) for v in self.emits if (w := v["parts"].get(attribute, {}).get(value))), "")
-
-    def above(self, kind: str) -> Iterator[str]:
-        """The kinds of resources that hold one."""
-        while kind := self.parents.get(kind, ""):
-            yield kind
 
 
 def quantity(total: Total) -> Quantity:
@@ -154,131 +102,8 @@ def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
     for name, group in groups.items():
         known = [Quantity(each["value"], each["unit"], each["quality"], each["reason"]) for each in group]
         gap = next((quantity for quantity in known if quantity.value is None), None)
-        worst = max((quantity.quality for quantity in known), key=_QUALITIES.index) if gap is None else ""
+        worst = max((quantity.quality for quantity in known), key=QUALITIES.index) if gap is None else ""
         whole = Quantity(sum(quantity.value or 0 for quantity in known), known[0].unit, worst)
         if gap is not None or whole.value or group[0]["statistic"] != "sum":
             lines.append((name, gap or whole))
     return Summary(tuple(lines), len(groups) - len(lines))
-
-
-def energy(totals: Iterable[Total], otherwise: str, structure: Structure) -> Energy:
-    """The energy of the machine from all series of `hw.energy` that no consumer divides.
-
-    The total is the sum of those that are no part of another one. A series of the machine as a whole beside others, and
-    one that may not be summed, is another view of their joules, and not in it. Where two of them may hold the same
-    joules all the same, where one of them is missing, and where there is a part without its whole, it is missing:
-    joules are never counted twice, nor a part of them taken for the whole.
-
-    Args: `otherwise` is why there is none where no series is there.
-    """
-    series = [t for t in totals if t.key.metric.name == ENERGY and t.statistic == "sum" and t.key.consumer == MACHINE]
-    if not series:
-        return Energy(Quantity.missing("J", otherwise or "no reading of energy came in this time"), ())
-    wholes = [_whole(total.key, structure) for total in series]
-    there = {(total.key.resource, total.key.attributes) for total in series}
-    parts = [whole in there for whole in wholes]
-    things = {total.key.resource for total in series if total.key.metric.additive} - {MACHINE}
-    views = [not t.key.metric.additive or (bool(things) and t.key.resource == MACHINE) for t in series]
-    counted = [t for t, part, view in zip(series, parts, views, strict=True) if not part and not view]
-    lost = [t for t, whole, part in zip(series, wholes, parts, strict=True) if whole is not None and not part]
-    total = _sum(counted, lost, structure)
-    domains = []
-    for each, whole, part, view in zip(series, wholes, parts, views, strict=True):
-        domain = Domain(_named(each.key), quantity(each), not (part or view) and total.value is not None)
-        if part and whole is not None:
-            domain = domain._replace(part_of=_name(*whole))
-        if view:
-            of = tuple(_named(t.key) for t in counted if t.key.metric.origin == each.key.metric.origin)
-            domain = domain._replace(contains=of)
-        domains.append(domain)
-    return Energy(total, (*domains, *_absent(series, structure)))
-
-
-Place = tuple[tuple[str, str], tuple[tuple[str, str], ...]]
-"""The resource and the attributes of a series."""
-
-
-def _whole(key: Key, structure: Structure) -> Place | None:
-    """The series that one is a part of by an attribute, whether it is there or not; None where it is no part."""
-    for at, (name, value) in enumerate(key.attributes):
-        if whole := structure.whole(name, value):
-            return key.resource, (*key.attributes[:at], (name, whole), *key.attributes[at + 1 :])
-    return None
-
-
-def _sum(counted: Sequence[Total], lost: Sequence[Total], structure: Structure) -> Quantity:
-    """The sum of series; missing where it would not be right."""
-    if not counted:
-        return Quantity.missing("J", "nothing that is measured may be summed")
-    known = [(_named(total.key), quantity(total)) for total in counted]
-    gaps = [f"{name}: {each.reason}" for name, each in known if each.value is None]
-    cells = [f"{_named(total.key)}: some of its readings are missing" for total in counted if total.missing]
-    if gaps or cells:
-        return Quantity.missing("J", "; ".join(gaps or cells))
-    if lost:
-        names = ", ".join(_named(total.key) for total in lost)
-        return Quantity.missing("J", f"these are parts of what is not measured: {names}")
-    if not _apart([total.key for total in counted], structure):
-        names = ", ".join(name for name, _ in known)
-        return Quantity.missing("J", f"some of these may be parts of others: {names}")
-    qualities = [each.quality for _, each in known]
-    if any(total.key.resource != MACHINE for total in counted):
-        qualities.append("derived")
-    worst = max(qualities, key=_QUALITIES.index)
-    return Quantity(sum(each.value for _, each in known if each.value is not None), "J", worst)
-
-
-def _apart(keys: Sequence[Key], structure: Structure) -> bool:
-    """Whether no two of these series can hold the same joules.
-
-    Those of one kind have the same attributes, or differ in values of which it is declared what is part of what; no
-    kind lies in another one.
-    """
-    seen: dict[str, tuple[tuple[str, str], ...]] = {}
-    for key in keys:
-        first = seen.setdefault(key.resource[0], key.attributes)
-        if [name for name, _ in first] != [name for name, _ in key.attributes]:
-            return False
-        for (name, one), (_, other) in zip(first, key.attributes, strict=True):
-            if one != other and not any(name in variant["parts"] for variant in structure.emits):
-                return False
-    return not any(above in seen for kind in seen for above in structure.above(kind))
-
-
-def _absent(series: Sequence[Total], structure: Structure) -> Iterator[Domain]:
-    """What sources that gave something declare and this machine lacks, so that a total without it says so."""
-    there = {(total.key.resource[0], total.key.attributes) for total in series}
-    origins = {total.key.metric.origin for total in series}
-    for variant in structure.emits:
-        pairs = [(name, value) for name, values in variant["attributes"].items() for value in values or ()]
-        if variant["origin"] not in origins or MACHINE[0] in variant["resource"] or len(variant["attributes"]) != 1:
-            continue
-        for name, value in pairs:
-            if structure.whole(name, value) or any((kind, ((name, value),)) in there for kind in variant["resource"]):
-                continue
-            yield Domain(value, Quantity.missing("J", "this machine has no counter for it"), counted=False)
-
-
-def lines(domains: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Quantity]]:
-    """What a table shows of the parts of energy. Takes what `Domain.to_json` makes."""
-    domains = list(domains)
-    total = any(domain["counted"] for domain in domains)
-    for domain in domains:
-        beside = " (not in the total)" if total and not domain["counted"] and domain["value"] is not None else ""
-        if domain["part_of"]:
-            beside = f" (part of {domain['part_of']})"
-        elif domain["contains"]:
-            beside = f" (another view of {', '.join(domain['contains'])})"
-        known = Quantity(domain["value"], domain["unit"], domain["quality"], domain["reason"])
-        yield f"energy of {domain['name']}{beside}", known
-
-
-def _named(key: Key) -> str:
-    """A part as a person calls it: `package-0`, `gpu-0`."""
-    return _name(key.resource, key.attributes)
-
-
-def _name(resource: tuple[str, str], attributes: Sequence[tuple[str, str]]) -> str:
-    words = [f"{name}={value}" for name, value in attributes if name != DOMAIN]
-    kind = dict(attributes).get(DOMAIN, resource[0])
-    return " ".join(["-".join(part for part in (kind, resource[1]) if part), *words])

@@ -86,11 +86,11 @@ def _refuse(refused: Sequence[Refused], argv: Sequence[str], options: Mapping[st
 
 def report(document: dict[str, Any], width: int) -> str:
     """The table at the end: what is the command's, then what is the machine's."""
-    from meter.core import totals  # it is loaded, as there is a document
+    from meter.core import energies, totals  # they are loaded, as there is a document
 
     machine = totals.summary(document["metrics"])
     found = [("command", *row) for row in _command_rows(document)]
-    energy = totals.lines(document["energy"]["domains"])
+    energy = energies.lines(document["energy"]["domains"])
     found += [("machine", name, q.text(), q.quality, q.reason or "") for name, q in (*energy, *machine.lines)]
     rows: list[list[str]] = []
     last = ""

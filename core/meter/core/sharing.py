@@ -1,0 +1,95 @@
+"""The sources that all measurements of this process share, made once for each interval and sysroot."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from meter.core import energies
+
+if TYPE_CHECKING:
+    from meter.core.cuts import Sources
+
+
+class Machine(NamedTuple):
+    """The sources for measurements of one interval and sysroot, or why there are none; why there is no energy.
+
+    `structure` says which energy is part of which.
+    """
+
+    sources: Sources | None
+    why: str
+    no_energy: str
+    structure: energies.Structure = energies.Structure()
+
+
+_machines: dict[tuple[str | None, str | None], Machine] = {}
+_lock = threading.RLock()
+"""May be taken again: a signal's handler may measure, too."""
+
+
+def _after_fork() -> None:
+    """A child has no thread of the parent, and whatever lock one of these held is held for ever."""
+    global _lock  # noqa: PLW0603  (a lock cannot be made free again otherwise)
+    _lock = threading.RLock()
+    _machines.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def machine(interval: str | None, sysroot: str | None) -> Machine:
+    """The sources for this interval and sysroot, made once.
+
+    Raises: ValueError, a source takes no such interval.
+    """
+    asked = (interval, sysroot)
+    found = _machines.get(asked)
+    if found is None:
+        with _lock:
+            found = _machines.get(asked)
+            if found is None:
+                found = _machines[asked] = _made(interval, sysroot)
+    return found
+
+
+def _made(interval: str | None, sysroot: str | None) -> Machine:
+    from pathlib import Path  # a script that only imports `measure` needs none of these
+
+    from meter.core import automatic
+    from meter.core.cuts import Sources
+    from meter.core.faults import described
+
+    try:
+        chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot))
+    except automatic.PlanRefused as error:
+        if any(each.option == "interval" for each in error.refused):
+            raise ValueError(str(error)) from None
+        return Machine(None, str(error), str(error))
+    except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
+        why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
+        return Machine(None, why, why)
+    mounted = chain.mounted
+    root = None if sysroot is None else Path(sysroot)
+    sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
+    return Machine(sources, "", chain.no_energy, energies.Structure.of(mounted.plan.document))
+
+
+def checked(interval: str | None) -> str | None:
+    """An interval that can be read.
+
+    Raises: TypeError, it is no text; ValueError, it is no time.
+    """
+    if interval is not None:
+        from meter.contracts.quantities import QuantityError, parse_duration  # light
+
+        if not isinstance(interval, str):
+            raise TypeError(f"interval={interval!r}: expected a text with its unit, such as '100ms'")
+        try:
+            span = parse_duration(interval)
+        except QuantityError as error:
+            raise ValueError(f"interval={interval!r}: expected {error.expected}, such as '100ms'") from None
+        if not span:
+            raise ValueError(f"interval={interval!r}: expected a time above 0, such as '100ms'")
+    return interval
