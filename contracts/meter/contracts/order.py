@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 
-from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
+from meter.contracts.cycles import Edge, cycle
+from meter.contracts.diagnostics import MANY, Diagnostic, nearest
 from meter.contracts.editing.mending import cut, ordered, unordered
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
 from meter.contracts.rings import shortest_ring
 from meter.contracts.rules import Rule, WorstQuality, apply, give, named
-from meter.contracts.spans import Span
 from meter.contracts.variants import Variant
 
 if TYPE_CHECKING:
@@ -38,27 +38,6 @@ DEEP: Final = 5_000_000
 """Instances that variants derive from, counted for each variant: those of a row of 3,000 filters; no longer one."""
 NEAR: Final = 100
 """So many equal variants are compared with another one that derives from other instances."""
-SHOWN: Final = 12
-"""Edges of a ring that are told."""
-
-
-class Edge(NamedTuple):
-    """`first` comes before `then`; `because` names the clause or the metric.
-
-    The clause is at `span`, the request's if it is of no instance, or it is the rule of `reader` at `place` in its
-    `needs.metrics`, with the item of its selection: few edges are ever shown.
-    """
-
-    first: str
-    then: str
-    because: str
-    strong: bool
-    reader: str = ""
-    place: int = 0
-    item: int = -1
-    span: Span | None = None
-    by: str = ""
-    """The instance whose clause it is."""
 
 
 @frozen(kw_only=True)
@@ -399,7 +378,7 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
     follows = all(place[first] < place[then] for first, then in strong | weak)
     if not follows and len(_least_first(ranked, strong)) < len(ranked):
         ring = shortest_ring(strong)
-        found.append(_cycle(ring, edges, by_label, request))
+        found.append(cycle(ring, edges, by_label, request))
     if any(diagnostic.level == "error" for diagnostic in found):
         return Ordered(order=(), edges=(), diagnostics=tuple(found))
     if not follows:
@@ -477,61 +456,3 @@ def _order_asked(one: Instance, other: Instance, request: Request) -> Diagnostic
     spans = (first.span, second.span)
     edit = ordered(request, first.label, second.label)
     return Diagnostic(code="W-ORDER-ASKED", facts=facts, spans=spans, clause="order", edit=edit)
-
-
-def _cycle(
-    ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Instance], request: Request
-) -> Diagnostic:
-    best: dict[tuple[str, str], Edge] = {}
-    for edge in sorted(edges, key=lambda e: (not e.strong, e.because)):
-        best.setdefault((edge.first, edge.then), edge)
-    pairs = list(zip(ring, (*ring[1:], ring[0]), strict=True))[:SHOWN]
-    notes = tuple(language().phrase("note", "before", first=a, then=b, because=best[a, b].because) for a, b in pairs)
-    spans = []
-    for pair in pairs:
-        edge = best[pair]
-        rule = _read(edge, by_label[edge.reader], request) if edge.reader else None
-        spans.append(edge.span or rule or by_label[pair[0]].span)
-    shown = (*ring, ring[0]) if len(ring) <= SHOWN else (*ring[:SHOWN], "…", ring[0])
-    text = " -> ".join(f"`{label}`" if label != "…" else label for label in shown)
-    facts = {"count": str(len(ring)), "ring": text}
-    asked = [pair for pair in pairs if not (best[pair].by or best[pair].reader)]
-    others = dict.fromkeys(best[pair].by or best[pair].reader for pair in pairs if pair not in asked)
-    variant = ""
-    if all(best[pair].reader for pair in pairs):
-        variant, facts["way"] = "flow", _unread([(best[pair], by_label[best[pair].reader]) for pair in pairs])
-    elif asked and others:
-        variant = "asked"
-        facts |= {"first": asked[0][0], "then": asked[0][1], "others": listed(others)}
-    elif asked:
-        variant = "order"
-    return Diagnostic(
-        code="E-CYCLE",
-        facts=facts,
-        spans=(by_label[ring[0]].span, *spans),
-        clause="ordering",
-        notes=notes,
-        variant=variant,
-    )
-
-
-def _unread(edges: Iterable[tuple[Edge, Instance]]) -> str:
-    """What to take out of whose selection so that a ring of reads is none; each edge with its reader."""
-    say = language().phrase
-    items = []
-    for edge, reader in edges:
-        for compiled in reader.rules:
-            if compiled.place == edge.place and compiled.asked and compiled.formula is None and edge.item >= 0:
-                text = compiled.rule.select[edge.item].text
-                items.append(say("text", "ring", "text", "item", item=text, reader=reader.label))
-    return say("text", "ring", "text", "items" if items else "", items=" or ".join(dict.fromkeys(items)))
-
-
-def _read(edge: Edge, reader: Instance, request: Request) -> Span:
-    """Where it is said what an instance reads: the item of the request's selection, else the rule of its contract."""
-    option = next((compiled.option for compiled in reader.rules if compiled.place == edge.place), "")
-    given = request.config.get(reader.label, {}).get(option)
-    if given is None:
-        return reader.contract.source.key("needs", "metrics", edge.place)
-    many = given.words or isinstance(given.raw, list)
-    return given.locate((edge.item,) if many and edge.item >= 0 else ())

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from meter.contracts.claiming import claims_of
+from meter.contracts.cycles import Edge
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.flow import Flow
 from meter.contracts.instances import Instance
 from meter.contracts.joining import joined
 from meter.contracts.language import language
 from meter.contracts.live import Step
-from meter.contracts.order import Edge
-from meter.contracts.promises import claims_of
 from meter.contracts.quantities import parse_duration
 from meter.contracts.resolution.resolve import Resolved
 from meter.contracts.variants import Variant
