@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -27,13 +28,17 @@ class Counter:
 
     A reading that is lower than the one before has wrapped behind `range`, where the energy that this means is one that
     `watts` can give in that time; else the counter began anew. What it counted in that interval is then missing, as
-    it is where a reading failed; the next good reading is a first one.
+    it is where a reading failed, and where the last one is so long ago that more than one number could be meant, as
+    after the process was stopped for a while; the next good reading is a first one.
 
     Args: `read` gives the reading or raises Unreadable; `name` is the counter as a person finds it; `per_joule` is so
         many steps for a joule; `range` the greatest reading, None where it is not known.
     """
 
-    __slots__ = ("_counted", "_gap", "_last", "_ts", "close", "name", "per_joule", "range", "read", "watts", "wraps")
+    __slots__ = (
+        *("_counted", "_gap", "_last", "_round", "_ts"),
+        *("close", "name", "per_joule", "range", "read", "watts", "wraps"),
+    )
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Counter:
         self.range = range_
         self.watts = watts
         self.wraps = 0
+        self._round = math.inf if range_ is None else range_ + 1
         self._counted = 0
         self._gap: Missing | None = None
         self._last: int | None = None
@@ -77,8 +83,10 @@ class Counter:
             self._lose(Missing(f"{self.name} could not be read at the begin of this time"), ts, now)
             return
         delta = now - last
-        if delta < 0 or delta > self.watts * ((ts - before) / 1e9 + SLACK_S) * self.per_joule:
-            self._jump(last, now, (ts - before) / 1e9, ts)
+        seconds = (ts - before) / 1e9
+        most = self.watts * (seconds + SLACK_S) * self.per_joule
+        if not 0 <= delta <= most < self._round:
+            self._doubt(last, now, most, seconds, ts)
             return
         self._counted += delta
         self._last, self._ts = now, ts
@@ -89,8 +97,8 @@ class Counter:
         self._counted, self._gap = 0, None
         return counted / self.per_joule if gap is None else gap
 
-    def _jump(self, last: int, now: int, seconds: float, ts: int) -> None:
-        """A reading that fell, or rose by more than can be."""
+    def _doubt(self, last: int, now: int, most: float, seconds: float, ts: int) -> None:
+        """A reading that fell, that rose by more than the `most` steps that can be, or that comes late."""
         delta = now - last
         wrapped = delta < 0
         if wrapped:
@@ -98,11 +106,15 @@ class Counter:
                 self._lose(Missing(f"{self.name} fell from {last} to {now}, and its range is not known"), ts, now)
                 return
             delta += self.range + 1
-        joules = delta / self.per_joule
-        if joules > self.watts * (seconds + SLACK_S):
+        if delta > most:
+            joules = delta / self.per_joule
             what = "began anew" if wrapped else "jumped"
             told = f"{self.name} {what}: it went from {last} to {now} in {seconds:.3g} s"
             self._lose(Missing(f"{told}, which would be {joules / seconds if seconds else joules:.3g} W"), ts, now)
+            return
+        if delta + self._round <= most:
+            told = f"{self.name} was not read for {seconds:.3g} s"
+            self._lose(Missing(f"{told}, in which it can start again at 0 more often than a reading tells"), ts, now)
             return
         self.wraps += wrapped
         self._counted += delta
