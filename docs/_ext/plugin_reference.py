@@ -134,8 +134,11 @@ def _needs(contract: Contract) -> Iterator[str]:
         yield f"needs {code(name)} {code(wanted)} in the backend"
     for need in contract.needs.host:
         named = f" ({need.name})" if need.name else ""
-        libraries = "".join(f", has the library {code(name)}" for name in need.library)
-        yield f"needs of the host{named}: can read {', '.join(map(code, need.readable))}{libraries}"
+        asked = [f"can read {', '.join(map(code, need.readable))}"] if need.readable else []
+        asked += [f"has the capability {code(name)}" for name in need.capability]
+        asked += [f"has the library {code(name)}" for name in need.library]
+        asked += [f"the setting {code(name)} is {code(wanted)}" for name, wanted in need.sysctl.items()]
+        yield f"needs of the host{named}: {', '.join(asked)}"
     for name, version in sorted(contract.provides.capabilities.items()):
         yield f"provides the capability {code(name)} {version}"
     for word in ("before", "after"):

@@ -104,6 +104,9 @@ class TestTold:
             ),
             ("uninstalled rich>=13", "pip install 'rich>=13'"),
             ("uninstalled rich", "pip install rich"),
+            ("other-value kernel.perf_event_paranoid<=1 4", "sudo sysctl -w kernel.perf_event_paranoid=1"),
+            ("other-value net.core.somaxconn>=16,!=20 3", "sudo sysctl -w net.core.somaxconn=16"),
+            ("no-number /proc/sys/net/ipv4/tcp_rmem", ""),
             ("other-version rich>=13 12.1", "pip install 'rich>=13'"),
             ("missing /sys/a", ""),
             ("unrecorded /sys/a", "meter doctor --format json > host.json"),
@@ -179,6 +182,38 @@ class TestCheck:
         assert "the shared library `libx.so.1` is not on the path of the dynamic linker" in document["message"]
         assert "apt-file search -l libx.so.1" in document["help"]
         assert "in a container" in document["help"]
+
+    def test_a_setting(self) -> None:
+        """What it is, what it has to be, and the command that sets it."""
+        plugin = source("events", more='[[needs.host]]\nsysctl = { "kernel.perf_event_paranoid" = "< 2" }\n')
+        question = ("sysctl", "kernel.perf_event_paranoid<2")
+        asked = Recorded({question: "other-value kernel.perf_event_paranoid<2 4"})
+
+        document = one(run("events sink", plugin, output(), host=asked), "E-HOST")
+
+        assert "the setting `kernel.perf_event_paranoid` is 4, not `<2`" in document["message"]
+        assert document["help"].startswith("`sudo sysctl -w kernel.perf_event_paranoid=1` sets it until the next boot")
+
+    def test_what_can_be_set_comes_first(self) -> None:
+        """Of two alternatives the help is for the one that a command mends."""
+        alternatives = [["missing /sys/a"], ["other-value kernel.x<=1 4"]]
+        assert told_of_alternatives(alternatives).help == remedy("other-value kernel.x<=1 4")
+
+    @pytest.mark.parametrize(
+        ("table", "got", "wanted"),
+        [
+            ('{ "kernel.x" = "1" }', '"1"', "whole numbers such as"),
+            ('{ "kernel.x" = 1 }', "`1`", "whole numbers such as"),
+            ('{ "kernel.x" = "<1,>5" }', '"<1,>5"', "whole numbers such as"),
+            ('{ "../etc/passwd" = "<=1" }', "`../etc/passwd`", "a setting of the kernel as sysctl(8) names it"),
+            ('{ "kernel" = "<=1" }', "`kernel`", "a setting of the kernel as sysctl(8) names it"),
+        ],
+    )
+    def test_a_setting_that_there_cannot_be(self, table: str, got: str, wanted: str) -> None:
+        """A name that is none, and numbers of which none will do."""
+        [found] = faults(source("p", more=f"[[needs.host]]\nsysctl = {table}\n"))
+        assert found.code == "E-CLAUSE-TYPE"
+        assert f"{got}, not {wanted}" in shown(found)["message"]
 
     def test_a_capability_that_there_is_not(self) -> None:
         """The nearest one is asked about."""

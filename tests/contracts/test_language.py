@@ -19,7 +19,17 @@ from tests.contracts.build import catalogue, faults, output, request, shown, sou
 
 ROOT = Path(module.__file__).parents[3]
 STAGES = ("read", "resolve", "order", "flow", "config", "host", "start")
-HOST = Recorded({("readable", "/proc/stat"): "", ("write", "/dev/null"): "", ("read", "/dev/null"): ""})
+HOST = Recorded(
+    dict.fromkeys(
+        (
+            ("readable", "/proc/stat"),
+            ("write", "/dev/null"),
+            ("read", "/dev/null"),
+            ("sysctl", "kernel.perf_event_paranoid<=1"),
+        ),
+        "",
+    )
+)
 BASE = 'name = "example"\nversion = "1.0.0"\nplacement = "source"\n'
 METRIC = [{"name": "demo.a", "type": "f64", "unit": "1", "kind": "gauge", "resource": ["machine"]}]
 

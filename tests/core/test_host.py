@@ -83,6 +83,36 @@ def test_a_library_is_found_where_the_linker_looks(tmp_path: Path, monkeypatch: 
     assert Probe().answer("library", "libc.so.6") == ""
 
 
+@pytest.mark.parametrize(
+    ("question", "why"),
+    [
+        ("kernel.x<=2", ""),
+        ("kernel.x>=-1,!=0", ""),
+        ("kernel.x<=1", "other-value kernel.x<=1 2"),
+        ("kernel.below<0", ""),
+        ("kernel.below>=0", "other-value kernel.below>=0 -1"),
+        ("kernel.three>=0", "no-number {root}/proc/sys/kernel/three"),
+        ("kernel.none>=0", "missing {root}/proc/sys/kernel/none"),
+        ("kernel.x.y>=0", "missing {root}/proc/sys/kernel/x/y"),
+        ("kernel.folder>=0", "no-number {root}/proc/sys/kernel/folder"),
+    ],
+)
+def test_a_setting_is_a_number_in_a_range(tmp_path: Path, question: str, why: str) -> None:
+    """Below the sysroot; what it is stands in the answer, so that a lock sees where it has changed."""
+    kernel = tmp_path / "proc" / "sys" / "kernel"
+    (kernel / "folder").mkdir(parents=True)
+    for name, text in (("x", "2\n"), ("below", "-1\n"), ("three", "4096\t16384\t4194304\n")):
+        (kernel / name).write_text(text)
+
+    assert Probe(".", str(tmp_path)).answer("sysctl", question) == why.format(root=tmp_path)
+
+
+def test_a_setting_of_this_kernel_is_what_sysctl_says() -> None:
+    """Every Linux has the highest number of a process, at least 301."""
+    assert Probe().answer("sysctl", "kernel.pid_max>300") == ""
+    assert Probe().answer("sysctl", "kernel.pid_max<300").startswith("other-value kernel.pid_max<300 ")
+
+
 def test_another_path_is_that_of_the_host(tmp_path: Path) -> None:
     """Only `/proc` and `/sys` move."""
     assert Probe(".", str(tmp_path)).answer("readable", "/dev/null") == ""

@@ -154,6 +154,12 @@ def _range(value: str) -> Iterator[tuple[str, str]]:
         yield "range", "*"
 
 
+def _numbers(value: str) -> Iterator[tuple[str, str]]:
+    yield "numbers", "<-99"
+    yield "numbers", f"{value},"
+    yield "numbers", re.sub("[<>=!]", "", value)
+
+
 def _template(value: str) -> Iterator[tuple[str, str]]:
     yield "metric name", f"{value}x"
     yield "metric name", value.replace(".", " ") if "." in value else f"{value} x"
@@ -190,6 +196,7 @@ _KINDS: Final[Mapping[str, Callable[[str], Iterator[tuple[str, str]]]]] = {
     "version": _version,
     "version-short": _version,
     "range": _range,
+    "numbers": _numbers,
     "template": _template,
     "metric-template": _template,
     "constraint": _constraint,

@@ -474,8 +474,11 @@ def test_what_was_scaled_is_derived_from_then_on(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("scope", "mends"),
     [
-        ({"scope": "process", "pid": [os.getpid()]}, "`sudo sysctl kernel.perf_event_paranoid=1`.*CAP_PERFMON.*false"),
-        ({"scope": "machine"}, "`sudo sysctl kernel.perf_event_paranoid=0`.*CAP_PERFMON"),
+        (
+            {"scope": "process", "pid": [os.getpid()]},
+            "`sudo sysctl -w kernel.perf_event_paranoid=1`.*CAP_PERFMON.*false",
+        ),
+        ({"scope": "machine"}, "`sudo sysctl -w kernel.perf_event_paranoid=0`.*CAP_PERFMON"),
     ],
 )
 def test_where_nothing_is_permitted_the_command_is_told(

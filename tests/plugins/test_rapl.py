@@ -640,7 +640,14 @@ def test_the_host_says_which_reader(events: Events) -> None:
     row(events.root, "A")
     events.device("power", 12, "0", {"energy-pkg": 2})
     found = {}
-    for reader, alternative in (("auto", "powercap"), ("auto", "perf"), ("powercap", "perf"), ("perf", "powercap")):
+    asked = (
+        ("auto", "powercap"),
+        ("auto", "perf"),
+        ("auto", "perf-permitted"),
+        ("powercap", "perf"),
+        ("perf", "powercap"),
+    )
+    for reader, alternative in asked:
         made = Rapl({"reader": reader, "interval": SECOND})
         bound = BoundSourceContext(declared("rapl"), events.root)
         bound.alternative = alternative
@@ -651,6 +658,7 @@ def test_the_host_says_which_reader(events: Events) -> None:
     assert found == {
         ("auto", "powercap"): "/sys/class/powercap/intel-rapl:0/energy_uj",
         ("auto", "perf"): "the",
+        ("auto", "perf-permitted"): "the",
         ("powercap", "perf"): "/sys/class/powercap/intel-rapl:0/energy_uj",
         ("perf", "powercap"): "the",
     }

@@ -19,7 +19,17 @@ _FILE: Final = "contract.toml"
 _BASE: Final[dict[str, Any]] = {"version": "1.0.0", "placement": "source"}
 _STATED: Final = {"summary": "s", "author": "a", "licence": "BSD-3-Clause"}
 _SHAPE: Final = {"type": "f64", "unit": "1", "kind": "gauge", "resource": ["machine"]}
-_HOST: Final = Recorded({("readable", "/proc/stat"): "", ("write", "/dev/null"): "", ("read", "/dev/null"): ""})
+_HOST: Final = Recorded(
+    dict.fromkeys(
+        (
+            ("readable", "/proc/stat"),
+            ("write", "/dev/null"),
+            ("read", "/dev/null"),
+            ("sysctl", "kernel.perf_event_paranoid<=1"),
+        ),
+        "",
+    )
+)
 _REQUEST: Final = '[mounts."/host"]\nplugins = ["probe", "example", "sink"]\n'
 _OTHERS: Final[dict[str, dict[str, Any]]] = {"probe": {}, "sink": {"placement": "output"}}
 """Plugins that an example may use without stating them."""

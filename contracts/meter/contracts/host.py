@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
+from meter.contracts import sysctl
 from meter.contracts.language import language
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ CAPABILITY = "capability"
 """The process has the capability of Linux."""
 LIBRARY = "library"
 """The dynamic linker finds the shared library."""
+SYSCTL = "sysctl"
+"""A setting of the kernel is a number in a range: `kernel.perf_event_paranoid<=1`."""
 PYTHON = "python"
 """The Python distribution is installed, in a range of versions: `rich` or `rich>=13,<15`."""
 SCHEMA = "schema"
@@ -115,10 +118,23 @@ def _parts(answer: str) -> tuple[str, dict[str, str]]:
 
     key, _, path = answer.partition(" ")
     words = path.split(" ")
-    wanted, got, choices = path, "", words
+    wanted, got, choices, setting = path, "", words, {"name": "", "range": "", "value": ""}
     if key == "other-version":
         wanted, got = [*words, ""][:2]
+    elif key == "other-value":
+        wanted, got = [*words, ""][:2]
+        setting = _setting(wanted, got)
     elif key == "unknown-output":
         wanted, choices = words[0], words[1:]
-    facts = {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower()}
+    facts = {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower(), **setting}
     return key, {**facts, "choices": listed(choices), "near": nearest(wanted, choices)}
+
+
+def _setting(wanted: str, got: str) -> dict[str, str]:
+    """A setting of the kernel by its name, the numbers that will do, and the nearest of these to what it is."""
+    name, range_ = sysctl.split(wanted)
+    try:
+        value = str(sysctl.nearest(int(got), range_))
+    except ValueError:  # a record that somebody has edited
+        value = ""
+    return {"name": name, "range": range_, "value": value}

@@ -6,14 +6,14 @@ the need of one metric. Nothing here decides what becomes of a plugin or a metri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, Host, reason, remedy
+from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, SYSCTL, Host, reason, remedy
 from meter.contracts.model import Contract
 
 # What somebody can do about comes first: where a file may not be read, another alternative lacks its file for good.
-_FIRST = ("denied", "unprivileged")
+_FIRST = ("denied", "unprivileged", "other-value")
 
 
 class Table(Protocol):
@@ -30,6 +30,10 @@ class Table(Protocol):
     @property
     def library(self) -> tuple[str, ...]:
         """Shared libraries."""
+
+    @property
+    def sysctl(self) -> Mapping[str, str]:
+        """Settings of the kernel, each with the numbers that will do."""
 
 
 class Told(NamedTuple):
@@ -58,7 +62,13 @@ def _asked(table: Table) -> list[tuple[str, str]]:
     """The questions of a table."""
     asked = [(READABLE, pattern) for pattern in table.readable]
     asked += [(CAPABILITY, name) for name in table.capability]
-    return asked + [(LIBRARY, name) for name in table.library]
+    asked += [(LIBRARY, name) for name in table.library]
+    return asked + [(SYSCTL, setting(name, wanted)) for name, wanted in sorted(table.sysctl.items())]
+
+
+def setting(name: str, wanted: str) -> str:
+    """A setting of the kernel and the numbers that will do, as the question SYSCTL has them: without blanks."""
+    return name + "".join(wanted.split())
 
 
 def host_faults(contract: Contract, host: Host) -> list[list[str]]:

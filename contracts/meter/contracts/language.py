@@ -37,6 +37,8 @@ class Clause:
     without: str
     default: Any
     values: tuple[str, ...]
+    names: str
+    """The type of the names of a map; the empty text where any will do."""
     numbers: bool
     placements: tuple[str, ...]
     stage: str
@@ -213,6 +215,7 @@ def _clause(name: str, body: dict[str, str], families: Mapping[str, Mapping[str,
         without=body.get("without", ""),
         default=tomllib.loads(f"x = {body['default']}")["x"] if "default" in body else ABSENT,
         values=tuple(values),
+        names=body.get("names", ""),
         numbers=body.get("numbers") == "yes",
         placements=tuple(body.get("placements", "").split()),
         stage=body["stage"],

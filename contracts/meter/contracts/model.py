@@ -68,6 +68,7 @@ class MetricHost:
     readable: tuple[str, ...]
     capability: tuple[str, ...]
     library: tuple[str, ...]
+    sysctl: dict[str, str]
 
 
 @frozen(kw_only=True)
@@ -139,6 +140,7 @@ class HostNeed:
     readable: tuple[str, ...]
     capability: tuple[str, ...]
     library: tuple[str, ...]
+    sysctl: dict[str, str]
 
 
 @frozen(kw_only=True)

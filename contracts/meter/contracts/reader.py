@@ -30,6 +30,7 @@ from meter.contracts.model import Contract, MetricClause, Option, RuleClause, So
 from meter.contracts.quantities import parse_duration
 from meter.contracts.spans import Span
 from meter.contracts.structure import build
+from meter.contracts.sysctl import intervals, is_name
 from meter.contracts.versions import parse_version, satisfies
 
 LIMIT: Final = 1 << 20
@@ -384,7 +385,17 @@ class _Reader:
                 for name, entry in sorted(raw.items())
                 if not name.startswith("x-")
             }
+        if clause.names:
+            self.names(clause, path, raw)
         return {name: self.scalar(clause, item, (*path, name), entry) for name, entry in sorted(raw.items())}
+
+    def names(self, clause: Clause, path: Path, raw: Iterable[str]) -> None:
+        """Note names of a map that cannot be any."""
+        for name in sorted(raw):
+            wanted = _SCALARS[clause.names](name)
+            if wanted is not None:
+                facts = {"got": f"`{name}`", "wanted": wanted, "description": clause.description}
+                self.say("E-CLAUSE-TYPE", self.source.key(*path, name), clause.name, "among", **facts)
 
     def wrong(self, clause: Clause, path: Path, raw: Any, wanted: str = "", item: str = "") -> Any:
         """Note that a value is not of its clause's type, or not of the type of its items."""
@@ -795,6 +806,8 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         "parts": plain("parts", texts),
         "values": plain("values", lambda raw: isinstance(raw, dict)),
         "capability": text("capability", lambda raw: raw in CAPABILITIES),
+        "setting": text("setting", is_name),
+        "numbers": text("numbers", intervals),
         "claim": text("claim", lambda raw: bool(_CLAIM.fullmatch(_CONFIG.sub("x", raw)))),
         "entry": text("entry", lambda raw: bool(_ENTRY.fullmatch(raw))),
         "option-type": text("option-type", options.parse_type, options=kinds),

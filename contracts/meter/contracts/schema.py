@@ -100,7 +100,8 @@ def _container(clause: Clause, shape: tables.Shape) -> Schema:
     if shape.container == "list":
         return {"type": "array", "items": item}
     if shape.container == "map":
-        return {"type": "object", "additionalProperties": item}
+        names = {"propertyNames": _scalar(clause.names, (), numbers=False)} if clause.names else {}
+        return {"type": "object", "additionalProperties": item, **names}
     return item
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from meter.contracts.sent import Sent
 
 _LINKER_CACHE = "/etc/ld.so.cache"
+_SETTING = 64
+"""Characters of a setting that are read; a number has fewer."""
 _LINKER_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
 
@@ -145,6 +147,23 @@ class Probe:
             paths.append(os.fsdecode(cache[cache.rfind(b"\0", 0, end) + 1 : end]) + f"/{name}")
         return "" if any(map(os.path.exists, paths)) else f"no-library {name}"
 
+    def setting(self, requirement: str) -> str:
+        """A setting of the kernel is a whole number in a range."""
+        from meter.contracts import sysctl  # few plugins need one
+
+        name, wanted = sysctl.split(requirement)
+        path = f"{self.sysroot or ''}{sysctl.path(name)}"
+        try:
+            with open(path, encoding="ascii") as file:
+                value = int(file.read(_SETTING))
+        except PermissionError:
+            return f"denied {path}"
+        except (FileNotFoundError, NotADirectoryError):
+            return f"missing {path}"
+        except (OSError, ValueError):
+            return f"no-number {path}"
+        return "" if sysctl.within(value, wanted) else f"other-value {requirement} {value}"
+
     def python(self, requirement: str) -> str:
         """A Python distribution can be imported from, in a range of versions."""
         from meter.contracts import distributions  # brings `re`; few plugins need more than meter does
@@ -214,6 +233,7 @@ _QUESTIONS = {
     "environment": Probe.environment,
     "capability": Probe.capability,
     "library": Probe.library,
+    "sysctl": Probe.setting,
     "python": Probe.python,
     "schema": Probe.schema,
 }

@@ -156,12 +156,12 @@ def _text(contract: Contract, path: str) -> str:
         lines += ["provides " + ", ".join(f"{n} {v}" for n, v in contract.provides.capabilities.items())]
     if contract.needs.capabilities:
         lines += ["needs " + ", ".join(f"{n} {v}" for n, v in contract.needs.capabilities.items())]
-    readable = [pattern for need in contract.needs.host for pattern in need.readable]
-    if readable:
-        lines += ["needs of the host: can read " + " or ".join(readable)]
-    libraries = dict.fromkeys(name for need in contract.needs.host for name in need.library)
-    if libraries:
-        lines += ["needs of the host: the library " + " or ".join(libraries)]
+    for place, need in enumerate(contract.needs.host):
+        said = [f"can read {pattern}" for pattern in need.readable]
+        said += [f"the capability {name}" for name in need.capability]
+        said += [f"the library {name}" for name in need.library]
+        said += [f"the setting {name} {wanted}" for name, wanted in need.sysctl.items()]
+        lines += [("or " if place else "needs of the host: ") + ", ".join(said)]
     width = common.width()
     metrics = [
         [m.name, m.type, m.unit, m.kind, "|".join(m.resource), "|".join(m.consumer), ", ".join(sorted(m.attributes))]

@@ -13,8 +13,8 @@ from attrs import field, frozen
 
 from meter.contracts import options
 from meter.contracts.claims import meet
-from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, Host
-from meter.contracts.host_needs import host_faults
+from meter.contracts.host import PYTHON, SYSCTL, Host
+from meter.contracts.host_needs import host_faults, setting
 from meter.contracts.language import ABSENT
 from meter.contracts.model import Contract
 from meter.contracts.quantities import QuantityError, parse_duration
@@ -124,15 +124,10 @@ def _host(case: Case) -> bool:
     if case.mount.host is None:
         return False
     if isinstance(case.outcome.new, str):
-        return not case.mount.host.answer(_question(case.outcome.new), case.outcome.new)
+        kind = str(case.at[case.at.index("host") + 1])  # a clause of a table is called as the question that it asks
+        needed = setting(case.outcome.name, case.outcome.new) if kind == SYSCTL else case.outcome.new
+        return not case.mount.host.answer(kind, needed)
     return not host_faults(case.new, case.mount.host)
-
-
-def _question(needed: str) -> str:
-    """What is asked of a host about one thing that a table needs: paths have a slash, names of libraries have none."""
-    if needed.startswith("CAP_"):
-        return CAPABILITY
-    return READABLE if "/" in needed else LIBRARY
 
 
 def _python(case: Case) -> bool:

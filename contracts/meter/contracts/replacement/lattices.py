@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from meter.contracts import sysctl, tables
 from meter.contracts.constraints import Constraint, parse_constraint
 from meter.contracts.editing import edits
 from meter.contracts.language import ABSENT, Clause, language
@@ -107,11 +108,15 @@ def _demanded(clause: Clause, old: Any, new: Any) -> Iterator[Outcome]:
 
 
 def _range(clause: Clause, old: Any, new: Any) -> Iterator[Outcome]:
-    del clause
-    if not covers(new, old):
+    beyond = _COVERS[tables.shape(clause.type).item]
+    if not beyond(new, old):
         yield Outcome("narrowed", old, new)
-    elif not covers(old, new):
+    elif not beyond(old, new):
         yield Outcome("widened", old, new)
+
+
+_COVERS: Final[Mapping[str, Callable[[str, str], bool]]] = {"range": covers, "numbers": sysctl.covers}
+"""By the type of a clause whether a range of it has all that another one has."""
 
 
 def _at_least(clause: Clause, old: Any, new: Any) -> Iterator[Outcome]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from meter.contracts import selectors
+from meter.contracts import selectors, sysctl
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.language import ABSENT
 from meter.contracts.replacement.lattices import Outcome
@@ -277,9 +277,9 @@ def alternatives(old: Sequence[Body], new: Sequence[Body]) -> Iterator[Outcome]:
     """How alternatives of what is needed of the host differ; no alternative demands nothing."""
     was, now = ([_demands(table) for table in tables] or [frozenset()] for tables in (old, new))
     change = ""
-    if not all(any(each <= demands for each in now) for demands in was):
+    if not all(any(_is_met(each, demands) for each in now) for demands in was):
         change = "added"
-    elif not all(any(each <= demands for each in was) for demands in now):
+    elif not all(any(_is_met(each, demands) for each in was) for demands in now):
         change = "removed"
     elif [each for each in was if each in now] != [each for each in now if each in was]:
         change = "reordered"
@@ -294,5 +294,18 @@ def _shown(tables: Sequence[Body]) -> Any:
     return [{key: value for key, value in table.items() if value} for table in tables] or ABSENT
 
 
-def _demands(table: Body) -> frozenset[tuple[str, str]]:
-    return frozenset((key, item) for key, items in table.items() if isinstance(items, list) for item in items)
+_Demand = tuple[str, str, tuple[sysctl.Interval, ...]]
+"""What is asked, of what, and which numbers will do where it is a setting of the kernel."""
+
+
+def _demands(table: Body) -> frozenset[_Demand]:
+    found: set[_Demand] = {(key, item, ()) for key, items in table.items() if isinstance(items, list) for item in items}
+    return frozenset(found | {("sysctl", name, sysctl.intervals(wanted)) for name, wanted in table["sysctl"].items()})
+
+
+def _is_met(demands: frozenset[_Demand], had: frozenset[_Demand]) -> bool:
+    """Whether a host that has one alternative has another one, too."""
+    return all(
+        any((kind, name) == (key, item) and sysctl.covers_all(left, numbers) for key, item, numbers in had)
+        for kind, name, left in demands
+    )

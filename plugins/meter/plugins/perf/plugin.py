@@ -303,7 +303,7 @@ def _told(event: Event, target: _Target, error: OSError) -> str:
     of = f"{target.kind} {target.id}".strip()
     if error.errno in _DENIED:
         denial = _DENIALS[target.kind]
-        mends = f"`sudo sysctl kernel.perf_event_paranoid={denial.paranoid}`, give meter the capability CAP_PERFMON"
+        mends = f"`sudo sysctl -w kernel.perf_event_paranoid={denial.paranoid}`, give meter the capability CAP_PERFMON"
         return f"no permission to count {event.name} of {of}: {mends}{denial.more}"
     return f"this host cannot count {event.name} of {of}: {error.strerror}"
 

@@ -79,7 +79,7 @@ class Event:
             number = int.from_bytes(os.read(self._descriptor, 8), "little")
         except PermissionError as error:
             self.close()
-            mends = "`sudo sysctl kernel.perf_event_paranoid=0`, or give meter the capability CAP_PERFMON"
+            mends = "`sudo sysctl -w kernel.perf_event_paranoid=0`, or give meter the capability CAP_PERFMON"
             raise Unreadable(f"no permission to open {self._name}: {mends}") from error
         except OSError as error:
             self.close()

@@ -99,7 +99,7 @@ class _Guard:
 
 def _found(context: SourceContext, reader: str) -> list[Series]:
     """What one of the readers finds. Raises: as `start`."""
-    if (context.alternative if reader == "auto" else reader) == "perf":
+    if reader == "perf" or (reader == "auto" and context.alternative.startswith("perf")):  # whatever permits it
         from meter.plugins.rapl import perf  # of two readers one is needed
 
         found, folder = perf.find(context), perf.FOLDER
