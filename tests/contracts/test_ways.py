@@ -360,37 +360,6 @@ def test_how_long_a_window_has_to_be() -> None:
     assert document["help"] == "change `window` to `30s` or more"
 
 
-def test_outputs_that_promise_enough_are_named() -> None:
-    """Three of them, by name, for the only output; where there are others it is to go, and none of them is named."""
-    good = [output(f"safe-{n}", more='durability = "power"') for n in range(4)]
-    demand = 'durability = "process"\n'
-    less = 'demand less: `durability = "volatile"`'
-    document = one(run("meter sink", POWER, SINK, *good, more=demand), "E-DURABILITY")
-    assert document["help"] == (
-        f"take an output that promises `process` instead, such as `safe-0`, `safe-1`, `safe-2`; or {less}"
-    )
-    document = one(run("meter sink", POWER, SINK, more=demand), "E-DURABILITY")
-    assert document["help"] == f"no output that is there promises `process`: {less}"
-    document = one(run("meter sink safe-0", POWER, SINK, *good, more=demand), "E-DURABILITY")
-    assert document["help"] == f"leave `sink` out, give it a mount of its own without that demand, or {less}"
-
-
-def test_a_ring_says_who_asks_for_it() -> None:
-    """The request's own `order`, if it is in the ring; else no word of the user can mend it but `plugins`."""
-    first, second = filter_("first", more='ordering.before = ["second"]'), filter_("second")
-    asked = run("meter first second sink", POWER, first, second, SINK, more='order = [["second", "first"]]\n')
-    assert one(asked, "E-CYCLE")["help"] == (
-        "`order` asks that `second` comes before `first`, the opposite of what `first` demands: turn it round there, "
-        "or remove it"
-    )
-    again = filter_("second", more='ordering.before = ["first"]')
-    document = one(run("meter first second sink", POWER, first, again, SINK), "E-CYCLE")
-    assert document["help"] == "leave one of them out (or change a contract, if it is yours)"
-    both = 'order = [["first", "second"], ["second", "first"]]\n'
-    document = one(run("meter first second sink", POWER, filter_("first"), second, SINK, more=both), "E-CYCLE")
-    assert document["help"] == "`order` asks for both: remove one of the two"
-
-
 SITES = source(
     "tank", metric("volume", more='attributes = { site = "${config.sites}" }'),
     more='config.sites = { type = "list<str>", default = ["north", "south", "west"] }',

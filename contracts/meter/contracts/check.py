@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -18,6 +19,7 @@ from meter.contracts.collector import uncollected
 from meter.contracts.configured import missing_instances
 from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, cut_short
 from meter.contracts.doubt import Doubt, known_of
+from meter.contracts.editing.trying import Sound, never
 from meter.contracts.flow import flow
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance, configure
@@ -31,6 +33,9 @@ from meter.contracts.resolution.recommended import Dropped, Key
 from meter.contracts.resolution.resolve import Resolution, Resolved
 from meter.contracts.resolution.trials import soundest
 from meter.contracts.resolution.wanted import wanted
+
+TRIED: Final = 1_000
+"""Words of requests that are checked to see whether a help may offer them; what would be more is not offered."""
 
 
 @frozen(kw_only=True)
@@ -66,6 +71,11 @@ def _end(found: Sequence[Diagnostic], plan: Plan | None = None) -> Checked:
     return Checked(plan=plan, diagnostics=tuple(once))
 
 
+def _harms(diagnostic: Diagnostic) -> bool:
+    """Whether it is an error, or says that the numbers depend on the order asked."""
+    return diagnostic.level == "error" or diagnostic.code == "W-ORDER-ASKED"
+
+
 def _failed(found: Sequence[Diagnostic]) -> bool:
     return any(diagnostic.level == "error" for diagnostic in found)
 
@@ -76,16 +86,38 @@ def check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
     One of which not everything could be told has no plan, and no more is said than what is wrong all the same.
     """
     with uncollected():
-        return _check(request, catalogue, host)
+        return _check(request, catalogue, host, _Tries(catalogue, host))
 
 
-def _check(request: Request, catalogue: Catalogue, host: Host) -> Checked:
+class _Tries:
+    """Requests that a help could offer, each checked whole; not for ever."""
+
+    def __init__(self, catalogue: Catalogue, host: Host) -> None:
+        self._catalogue = catalogue
+        self._host = host
+        self._work = TRIED
+
+    def sound(self, known: Collection[Diagnostic]) -> Sound:
+        """Says whether a check has nothing against a request but what is known."""
+
+        def tried(request: Request) -> bool:
+            self._work -= len(request.plugins) + len(request.optional)
+            if self._work < 0:
+                return False
+            found = _check(request, self._catalogue, self._host, None).diagnostics
+            return not any(_harms(each) and each not in known for each in found)
+
+        return tried
+
+
+def _check(request: Request, catalogue: Catalogue, host: Host, tries: _Tries | None) -> Checked:
     resolution = Resolution(request, catalogue, host)
     resolved = resolution.base()
     if request.unread or not resolution.recommends or _failed(resolved.diagnostics):
-        return _Stages(request, catalogue, host, resolved).end()
+        return _Stages(request, catalogue, host, resolved, tries=tries).end()
     whole = resolution.whole()
-    base = _Stages(request, catalogue, host, evolve(resolved, labels=whole.labels) if whole.taken else whole)
+    less = evolve(resolved, labels=whole.labels) if whole.taken else whole
+    base = _Stages(request, catalogue, host, less, tries=tries)
     if base.failed:  # of recommendations nothing is said then
         quiet = set(map(id, whole.diagnostics)) - set(map(id, resolved.diagnostics))
         return _end([each for each in base.found if id(each) not in quiet])
@@ -112,19 +144,19 @@ class _Stages:
         host: Host,
         resolved: Resolved,
         known: Sequence[Diagnostic] = (),
+        tries: _Tries | None = None,
     ) -> None:
         there = {instance.label for instance in resolved.instances}
         self.request = evolve(request, order=_ordered(request, resolved.labels - there))
         self.catalogue = catalogue
         self.host = host
         self.resolved = resolved
+        self._tries = tries
         self.found = known_of(request, resolved.diagnostics)
         self._plan = self._run()
         self.taken = resolved.taken
         self.size = len(there)
-        self.harm = [
-            each for each in self.found if (each.level == "error" or each.code == "W-ORDER-ASKED") and each not in known
-        ]
+        self.harm = [each for each in self.found if _harms(each) and each not in known]
 
     @property
     def failed(self) -> bool:
@@ -143,7 +175,7 @@ class _Stages:
             found += (each for instance in sound for each in presence(instance, request, host))
             return None
         request = evolve(request, order=_ordered(request, doubt.left))
-        ordered = order([each for each in resolved.instances if each.label not in doubt.left], request)
+        ordered = order([each for each in resolved.instances if each.label not in doubt.left], request, self._sound())
         found += ordered.diagnostics
         if _failed(ordered.diagnostics):
             return None
@@ -155,12 +187,16 @@ class _Stages:
             if instance in sound:
                 found += presence(instance, request, host)
         if len(sound) == len(resolved.instances):
-            found += promises(chain, request, self.catalogue)
+            found += promises(chain, request, self.catalogue, self._sound())
         if not self.failed:
             found += wanted(request, chain, flowed)
         if self.failed or request.unread:
             return None
         return lambda: plans.make(request.mountpoint, chain, ordered.edges, flowed, resolved)
+
+    def _sound(self) -> Sound:
+        """Says of a request whether a check has nothing against it but what is known until now."""
+        return never if self._tries is None else self._tries.sound(tuple(self.found))
 
     def _configured(self) -> tuple[Doubt, Collection[Instance]]:
         """Configure all instances: what is not known then, and the instances with which nothing is wrong."""

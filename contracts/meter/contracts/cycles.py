@@ -6,9 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import Diagnostic, listed
-from meter.contracts.instances import Instance
+from meter.contracts.editing.edits import Edit
+from meter.contracts.editing.elsewhere import elsewhere
+from meter.contracts.editing.splitting import Split, split
+from meter.contracts.editing.trying import Sound
+from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
+from meter.contracts.selectors import matches
 from meter.contracts.spans import Span
 
 SHOWN: Final = 12
@@ -34,7 +39,13 @@ class Edge(NamedTuple):
     """The instance whose clause it is."""
 
 
-def cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Instance], request: Request) -> Diagnostic:
+def cycle(
+    ring: Sequence[str],
+    edges: Iterable[Edge],
+    by_label: Mapping[str, Instance],
+    request: Request,
+    sound: Sound,
+) -> Diagnostic:
     """E-CYCLE for a ring of labels whose edges are among these."""
     best: dict[tuple[str, str], Edge] = {}
     for edge in sorted(edges, key=lambda e: (not e.strong, e.because)):
@@ -51,14 +62,17 @@ def cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Ins
     facts = {"count": str(len(ring)), "ring": text}
     asked = [pair for pair in pairs if not (best[pair].by or best[pair].reader)]
     others = dict.fromkeys(best[pair].by or best[pair].reader for pair in pairs if pair not in asked)
-    variant = ""
+    variant, edit = "", None
     if all(best[pair].reader for pair in pairs):
-        variant, facts["way"] = "flow", _unread([(best[pair], by_label[best[pair].reader]) for pair in pairs])
+        facts["way"], edit = _opened([best[pair] for pair in pairs], by_label, request, sound)
+        variant = "flow"
     elif asked and others:
         variant = "asked"
         facts |= {"first": asked[0][0], "then": asked[0][1], "others": listed(others)}
     elif asked:
         variant = "order"
+    elif len(ring) <= SHOWN and (apart := _apart(ring, by_label, request, sound)):
+        variant, facts["way"] = "apart", apart
     return Diagnostic(
         code="E-CYCLE",
         facts=facts,
@@ -66,19 +80,50 @@ def cycle(ring: Sequence[str], edges: Iterable[Edge], by_label: Mapping[str, Ins
         clause="ordering",
         notes=notes,
         variant=variant,
+        edit=edit,
     )
 
 
-def _unread(edges: Iterable[tuple[Edge, Instance]]) -> str:
-    """What to take out of whose selection so that a ring of reads is none; each edge with its reader."""
+def _apart(ring: Sequence[str], by_label: Mapping[str, Instance], request: Request, sound: Sound) -> str:
+    """How the last one of a ring that can be does its work in a mount of its own."""
+    chain = list(by_label.values())
+    for label in sorted(ring, key=lambda each: by_label[each].rank, reverse=True):
+        if told := elsewhere(request, chain, label, set(ring) - {label}, sound):
+            return told
+    return ""
+
+
+def _of(maker: Instance, compiled: Compiled) -> set[int]:
+    """The items of a selection that name what an instance could give."""
+    given = [each.rule.gives.name.replace("${metric}", "*") for each in maker.rules if each.rule.gives is not None]
+    select = [each for each in compiled.rule.select if each.literal and not each.excludes]
+    return {compiled.rule.select.index(each) for each in select if any(matches(name, each.glob) for name in given)}
+
+
+def _opened(
+    edges: Sequence[Edge],
+    by_label: Mapping[str, Instance],
+    request: Request,
+    sound: Sound,
+) -> tuple[str, Edit | None]:
+    """What opens a ring of reads, and the edit that does so and loses nothing."""
     say = language().phrase
     items = []
-    for edge, reader in edges:
+    kept: Split | None = None
+    for edge in edges:
+        reader = by_label[edge.reader]
         for compiled in reader.rules:
             if compiled.place == edge.place and compiled.asked and compiled.formula is None and edge.item >= 0:
                 text = compiled.rule.select[edge.item].text
                 items.append(say("text", "ring", "text", "item", item=text, reader=reader.label))
-    return say("text", "ring", "text", "items" if items else "", items=" or ".join(dict.fromkeys(items)))
+                places = _of(by_label[edge.first], compiled)
+                kept = kept or split(request, reader, compiled.option, places, set(by_label), sound)
+    way = say("text", "ring", "text", "items" if items else "", items=" or ".join(dict.fromkeys(items)))
+    if kept is None:
+        return way, None
+    facts = {"asked": kept.asked, "reader": kept.reader, "own": kept.own, "rest": kept.rest}
+    where = f" {say('text', 'fit', 'text', 'where')}" if request.document is not None else ""
+    return say("text", "ring", "text", "split", **facts, where=where, way=way), kept.edit
 
 
 def _read(edge: Edge, reader: Instance, request: Request) -> Span:

@@ -20,6 +20,7 @@ from attrs import frozen
 from meter.contracts.cycles import Edge, cycle
 from meter.contracts.diagnostics import MANY, Diagnostic, nearest
 from meter.contracts.editing.mending import cut, ordered, unordered
+from meter.contracts.editing.trying import Sound, never
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
@@ -353,12 +354,12 @@ def _order_edges(request: Request, labels: set[str]) -> tuple[list[Edge], list[D
     return edges, found
 
 
-def order(instances: Sequence[Instance], request: Request) -> Ordered:
+def order(instances: Sequence[Instance], request: Request, sound: Sound = never) -> Ordered:
     """Order the instances of a backend.
 
     Topological; of the instances free at one time the least (placement, position asked, generation, word
     position, label) goes first. Equal inputs give equal orders, whatever the order of files, dicts or hashes. O(V
-    log V + E).
+    log V + E). Args: `sound`, what a help may offer.
     """
     try:
         flowing, late = flow_edges(instances, potential(instances))
@@ -378,7 +379,7 @@ def order(instances: Sequence[Instance], request: Request) -> Ordered:
     follows = all(place[first] < place[then] for first, then in strong | weak)
     if not follows and len(_least_first(ranked, strong)) < len(ranked):
         ring = shortest_ring(strong)
-        found.append(cycle(ring, edges, by_label, request))
+        found.append(cycle(ring, edges, by_label, request, sound))
     if any(diagnostic.level == "error" for diagnostic in found):
         return Ordered(order=(), edges=(), diagnostics=tuple(found))
     if not follows:

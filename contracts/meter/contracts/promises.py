@@ -6,25 +6,29 @@ Each function takes the whole chain or one instance of it and says what cannot b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from meter.contracts.catalogue import Catalogue, is_automatic, is_listed
 from meter.contracts.claiming import claims, kept_twice
-from meter.contracts.configured import RECOVERED
 from meter.contracts.diagnostics import Diagnostic, listed
+from meter.contracts.editing.elsewhere import elsewhere
+from meter.contracts.editing.recovering import promised, recovered, recovering, suffices
+from meter.contracts.editing.trying import Sound, never
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.quantities import format_duration, parse_duration
 from meter.contracts.request import Request
 
 
-def promises(chain: Sequence[Instance], request: Request, catalogue: Catalogue) -> list[Diagnostic]:
-    """Everything that an ordered chain cannot keep."""
+def promises(
+    chain: Sequence[Instance], request: Request, catalogue: Catalogue, sound: Sound = never
+) -> list[Diagnostic]:
+    """Everything that an ordered chain cannot keep. Args: `sound`, what a help may offer."""
     found: list[Diagnostic] = []
     for instance in chain:
         found += _isolation(instance)
         found += _deadline(instance)
-        found += _durability(instance, chain, request, catalogue)
+    found += _durability(chain, request, catalogue, sound)
     return [*found, *claims(chain, request), *kept_twice(chain, request)]
 
 
@@ -32,45 +36,47 @@ def promises(chain: Sequence[Instance], request: Request, catalogue: Catalogue) 
 
 
 def _durability(
-    instance: Instance, chain: Sequence[Instance], request: Request, catalogue: Catalogue
-) -> list[Diagnostic]:
-    """E-DURABILITY: an output that promises less than is demanded, by itself and with what recovers it."""
+    chain: Sequence[Instance], request: Request, catalogue: Catalogue, sound: Sound
+) -> Iterator[Diagnostic]:
+    """E-DURABILITY: outputs that promise less than is demanded, by themselves and with what recovers them."""
     wanted = request.durability
-    if wanted is None or instance.contract.role != "output":
-        return []
-    rank = language().rank
-    promised = [_promised(each) for each in (instance, *recovering(instance, chain))]
-    got = max(promised, key=lambda word: rank("durability", word))
-    if rank("durability", got) >= rank("durability", wanted):
-        return []
-    facts = {"instance": instance.label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
-    facts["less"] = f"--durability {got}" if request.document is None else f'durability = "{got}"'
-    there = {each.contract.name for each in chain if each is not instance}
-    others = (
-        contract.name
-        for contract in catalogue.contracts()
-        if contract.placement == instance.contract.placement and is_automatic(contract) and is_listed(contract)
-        if rank("durability", contract.durability) >= rank("durability", wanted) and contract.name not in there
+    outputs = {each.label: each for each in chain if each.contract.role == "output"}
+    weak = (
+        {}
+        if wanted is None
+        else {label: got for label, each in outputs.items() if not suffices(got := _kept(each, chain), wanted)}
     )
-    facts["others"] = listed(itertools.islice(others, 3))
-    said = instance.contract.source.mentions("durability")[:1]  # the default is said nowhere
-    spans = (instance.span, *(instance.contract.source.value("durability") for _ in said))
-    alone = all(each is instance or each.contract.role != "output" for each in chain)
-    variant = ("others" if facts["others"] else "alone") if alone else ""
-    return [Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)]
+    if wanted is None or not weak:
+        return
+    way = recovered(request, catalogue, chain, list(weak), wanted, sound)
+    for label, got in weak.items():
+        instance = outputs[label]
+        facts = {"instance": label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
+        facts["less"] = f"--durability {got}" if request.document is None else f'durability = "{got}"'
+        facts["others"] = listed(itertools.islice(_stronger(instance, wanted, catalogue, chain), 3))
+        others = outputs.keys() - {label}
+        facts["way"] = way or (elsewhere(request, chain, label, others, sound, durability=None) if others else "")
+        variant = "kept" if way else "apart" if facts["way"] else ""
+        if not variant and not others:
+            variant = "others" if facts["others"] else "alone"
+        said = instance.contract.source.mentions("durability")[:1]  # the default is said nowhere
+        spans = (instance.span, *(instance.contract.source.value("durability") for _ in said))
+        yield Diagnostic(code="E-DURABILITY", facts=facts, spans=spans, clause="durability", variant=variant)
 
 
-def _promised(instance: Instance) -> str:
-    """The durability of an instance: what its option of that name says, else its contract."""
-    said = instance.config.get("durability")
-    return said if said in language().values("durability") else instance.contract.durability
+def _kept(output: Instance, chain: Sequence[Instance]) -> str:
+    """The durability of an output, by itself or with what recovers it."""
+    told = [promised(each) for each in (output, *recovering(output.label, chain))]
+    return max(told, key=lambda word: language().rank("durability", word))
 
 
-def recovering(output: Instance, chain: Sequence[Instance]) -> list[Instance]:
-    """The instances that get what an output could not deliver: those whose option `for` names it."""
-    return [
-        each for each in chain if each.contract.role == "recover" and output.label in each.config.get(RECOVERED, ())
-    ]
+def _stronger(output: Instance, wanted: str, catalogue: Catalogue, chain: Sequence[Instance]) -> Iterator[str]:
+    """The outputs of the catalogue that could stand in the place of one, and promise as much as is wanted."""
+    there = {each.contract.name for each in chain if each is not output}
+    for contract in catalogue.contracts():
+        alike = contract.placement == output.contract.placement and is_automatic(contract) and is_listed(contract)
+        if alike and suffices(contract.durability, wanted) and contract.name not in there:
+            yield contract.name
 
 
 # ------------------------------------------------------------------------------------------------- time and isolation

@@ -19,8 +19,7 @@ from meter.contracts.request import Request
 def setting(request: Request, label: str, options: Mapping[str, Any]) -> str:
     """What to write so that an instance has these options, in backticks, and where that is not plain to see."""
     if request.document is None:
-        words = [f"{name}={each}" for name, value in options.items() for each in _each(value)]
-        return _told("command", text=" ".join(map(shlex.quote, words)), place=label)
+        return _told("command", text=shlex.join(words_of(options)), place=label)
     path = (*request.path, "config", label)
     writer = request.document.writer()
     inline = writer.inline(path)
@@ -37,6 +36,11 @@ def setting(request: Request, label: str, options: Mapping[str, Any]) -> str:
         return _told("", text=f"{dotted(path[2:])} = {toml(options)}")
     pairs = (_told("", text=f"{dotted((*path[2:], name))} = {toml(value)}") for name, value in options.items())
     return " and ".join(pairs)
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command, before a shell's quotes."""
+    return [f"{name}={each}" for name, value in options.items() for each in _each(value)]
 
 
 def _told(variant: str, **facts: str) -> str:
