@@ -17,6 +17,7 @@ from meter.core.breach import ContractBreach
 from meter.core.discovery import discover
 from meter.core.engine import Engine
 from meter.core.keys import MACHINE, Key, Metric
+from meter.core.layout import Layout
 from meter.core.plugin import EACH, Missing
 from meter.core.polling import Raw
 from meter.core.readings import Columns, ColumnSpec, Readings, Row
@@ -325,3 +326,37 @@ class TestChain:
 
         assert blocks["convert"] == [("7", "8")]
         assert blocks["accumulate"] == [("7", "8"), None, None]
+
+    def test_who_regroups_gets_them_together(self, tmp_path: Path) -> None:
+        """A filter that says itself whose each row is; what it gives is of each of these, and passes as such."""
+        engine = self.engine(tmp_path, "bridge", "sum=process.cpu.time", "convert", "metrics=*{unit=s}", "unit=ms",
+                             "collect")  # fmt: skip
+        first, *_ = self.polls(engine, own=False)
+        given = [block for block in engine.blocks(first) if block.layout.keys[0].consumer[0] == "cgroup"]
+        engine.stop()
+
+        assert engine.faults == []
+        assert {key.consumer for block in given for key in block.layout.keys} == {("cgroup", EACH)}
+        assert all(block.ids is not None and len(block.ids) == block.rows for block in given)
+        assert {name for block in given for name in block.layout.metrics} == {
+            "process.cpu.time",
+            "process.cpu.time.converted",
+        }
+
+    @pytest.mark.parametrize(
+        ("resource", "consumer", "parted"),
+        [(MACHINE, ("process", EACH), False), (("disk", EACH), ("process", "7"), True)],
+    )
+    def test_who_regroups_consumers_gets_resources_parted(
+        self,
+        tmp_path: Path,
+        resource: tuple[str, str],
+        consumer: tuple[str, str],
+        parted: bool,  # noqa: FBT001  (a parameter of pytest)
+    ) -> None:
+        """It says of processes whose they are, and knows nothing of disks that come and go."""
+        engine = self.engine(tmp_path, "bridge", "sum=process.cpu.time", "collect")
+        bound, breach = engine.filters[0].bound(Layout.of([Key.make(TIME, resource, consumer)]))
+        engine.stop()
+
+        assert (bound.parted, breach) == (parted, None)

@@ -36,6 +36,7 @@ RUN = (
     *("docs/verification.md", "docs/polling.md", "plugins/meter/plugins/rapl/README.md"),
     "plugins/meter/plugins/perf/README.md",
     "plugins/meter/plugins/cgroup/README.md",
+    "plugins/meter/plugins/bridge/README.md",
 )
 DEADLINE_S = 60.0
 

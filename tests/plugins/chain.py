@@ -14,7 +14,7 @@ from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
 from meter.core.batch import Anchor, Batch, Block, build
-from meter.core.bind import Bound, bind
+from meter.core.bind import Bound, bind, nobody
 from meter.core.keys import KeySet, Metric
 from meter.core.plugin import Context, Missing
 from meter.core.readings import Columns, Declared, Row
@@ -24,7 +24,7 @@ from meter.core.scrutiny import Given, verify_gaps, verify_spans
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from meter.core.keys import Key
+    from meter.core.keys import Entity, Key
     from meter.core.layout import Layout
     from meter.core.plugin import Filter, Output
 
@@ -82,7 +82,9 @@ def looked_at(blocks: Iterable[Block]) -> None:
 class Element:
     """One started plugin with its resolved rules."""
 
-    def __init__(self, plan: dict[str, Any], label: str, anchor: Anchor | None = None) -> None:
+    def __init__(
+        self, plan: dict[str, Any], label: str, anchor: Anchor | None = None, sysroot: Path | None = None
+    ) -> None:
         (said,) = [said for said in plan["plugins"] if said["instance"] == label]
         module, _, attribute = said["exports"]["plugin"].partition(":")
         plugin = getattr(import_module(f"meter.plugins.{said['plugin']}.{module}"), attribute)
@@ -92,15 +94,20 @@ class Element:
         self.worst = WorstQuality(plan["qualities"])
         self.bindings: dict[Layout, Bound] = {}
         self.promised: dict[str, set[Metric]] = {}
-        self.plugin.start(Context(label, None, anchor))
+        self.plugin.start(Context(label, sysroot, anchor))
 
     def bound(self, layout: Layout) -> Bound:
         """The rules on a layout; the filter is told once of each."""
         if layout not in self.bindings:
-            found = self.bindings[layout] = bind(self.label, self.rules, layout, self.worst)
+            found = self.bindings[layout] = bind(self.label, self.rules, layout, self.worst, self._owner)
             for key in (key for selection in found.selections for key in selection.outputs):
                 self.promised.setdefault(key.name, set()).add(key.metric)
         return self.bindings[layout]
+
+    def _owner(self, key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
+        """As the filter says."""
+        found: Entity | None = self.plugin.owner(key, family, kinds)
+        return nobody(key, family, kinds) if found is None else found
 
     def hop(self, block: Block) -> list[Block]:
         """What a filter makes of a block: what passes it, then what it gives, which must be what its rules promise."""
@@ -132,12 +139,14 @@ class Element:
 class Chain:
     """A source `made` with some metrics, and the plugins that the words name, in the order of the plan."""
 
-    def __init__(self, metrics: Sequence[str], *words: str, anchor: Anchor | None = None) -> None:
+    def __init__(
+        self, metrics: Sequence[str], *words: str, anchor: Anchor | None = None, sysroot: Path | None = None
+    ) -> None:
         plan = checked(metrics, *words).require().document
         roles = {said["instance"]: said["role"] for said in plan["plugins"]}
         emits = next(said["emits"] for said in plan["plugins"] if said["instance"] == "made")
-        self.declared = Declared("made", [Variant.from_json(variant) for variant in emits])
-        self.filters = [Element(plan, label, anchor) for label in plan["order"] if roles[label] == "filter"]
+        self.declared = Declared("made", [Variant.from_json(variant) for variant in emits], qualities=plan["qualities"])
+        self.filters = [Element(plan, label, anchor, sysroot) for label in plan["order"] if roles[label] == "filter"]
         self.outputs = {label: Element(plan, label) for label in plan["order"] if roles[label] == "output"}
         self.schema: dict[str, Any] = plan["schema"]
         self.seq = 0

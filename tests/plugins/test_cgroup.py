@@ -18,7 +18,7 @@ from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
 from meter.core.discovery import discover
 from meter.core.plugin import Missing
-from meter.plugins.cgroup.names import workload
+from meter.core.workloads import workload
 from tests.fake import SECOND, Mounted
 
 if TYPE_CHECKING:

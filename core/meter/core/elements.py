@@ -150,10 +150,10 @@ class FilterElement:
         found = self.bindings.get(layout)
         breach = None
         if found is None:
-            from meter.core.bind import Bound, beside, bind, row_by_row  # numpy
+            from meter.core.bind import Bound, beside, bind  # numpy
 
             try:
-                if layout.each and not row_by_row(self.rules, layout, getattr(self.filter, "by_row", ())):
+                if layout.each and not self._unparted(layout):
                     found = Bound(beside(self.rules, layout), (), parted=True)
                 else:
                     found = bind(self.label, self.rules, layout, self.quality, self._owner)
@@ -165,6 +165,16 @@ class FilterElement:
             for series in _series(found):
                 self.promised[series] = self.promised.get(series, 0) + 1
         return found, breach
+
+    def _unparted(self, layout: Layout) -> bool:
+        """Whether rows of many things may reach the filter together."""
+        from meter.core.bind import row_by_row  # as in bound
+        from meter.core.keys import EACH
+
+        family = getattr(self.filter, "regroups", "")
+        if family and all(getattr(key, family)[1] == EACH for key in layout.keys):
+            return True
+        return row_by_row(self.rules, layout, getattr(self.filter, "by_row", ()))
 
     def _owner(self, key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
         """The new resource or consumer of a series, as the filter says.

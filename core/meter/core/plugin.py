@@ -157,6 +157,11 @@ class Filter(Plugin):
 
     Such blocks have `ids`; of other kinds a filter gets them parted, a block for each thing, which costs more."""
 
+    regroups: str = ""
+    """`consumer` or `resource` where it says itself, row by row, whose each row is from now on.
+
+    Then it gets rows of many things unparted, and its `owner` names the new ones as `EACH`: what it gives has `ids`."""
+
     computes: bool = False
     """Whether it computes the formulas of its rules, as `meter.core.computing.Computing` does."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from meter.core.plugin import Filter
-from meter.plugins.aggregate.functions import QUIET
+from meter.core.reductions import QUIET
 from meter.plugins.aggregate.windows import Grouping, Window, gathered
 
 if TYPE_CHECKING:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from meter.core.arithmetic import PART, because
 from meter.core.batch import DTYPES, Array, Block
 from meter.core.bind import Selection
-from meter.plugins.aggregate.functions import QUIET, Cells, Function, function
+from meter.core.reductions import QUIET, Cells, Function, function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from meter.plugins.aggregate.functions import Result
+    from meter.core.reductions import Result
 
 
 class Rows(NamedTuple):
@@ -128,14 +129,6 @@ class Grouping:
 
     def _arranged(self, matrix: Array) -> Array:
         return matrix if self._order is None else matrix.take(self._order, axis=1)
-
-
-PART: Final = "a part is missing"
-
-
-def because(text: str, why: str) -> str:
-    """What is the matter, and what was said of it where it was found."""
-    return f"{text}: {why}" if why else text
 
 
 class _Gap:

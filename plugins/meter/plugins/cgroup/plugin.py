@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from meter.core.counters import Deltas
 from meter.core.plugin import EACH, Missing, Source
 from meter.core.readings import ColumnSpec
-from meter.plugins.cgroup.names import workload
+from meter.core.workloads import workload
 from meter.plugins.cgroup.parts import Series, parts
 from meter.plugins.cgroup.tree import Files, Vanished, hierarchies, literal, patterns, selected
 

@@ -1,0 +1,1 @@
+"""From processes to the control groups that they are in."""
