@@ -1,13 +1,14 @@
 """Constraints: relations between options and intervals."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts.constraints import ConstraintError, holds, mixed, parse_constraint
-from tests.contracts.build import faults, one, ordered, output, pointed, run, source
+from meter.contracts.constraints import ConstraintError, bounds, holds, mixed, parse_constraint
+from tests.contracts.build import faults, filter_, one, ordered, output, pointed, rule, run, source
 from tests.strategies import steady
 
 SECOND = 10**9
@@ -149,3 +150,102 @@ def test_what_is_not_kept(more: str, at: str, words: str) -> None:
 def test_what_is_kept() -> None:
     """Defaults keep what a contract demands."""
     assert ordered(run("p sink", TEXT, output()))
+
+
+class TestWays:
+    """Each side of what is not kept could be changed."""
+
+    WINDOW = filter_(
+        "w", rule("${config.metrics}", 'require = ["config.window >= 3 * interval"]\n'
+                  'gives = { name = "${metric}.w${config.suffix}", interval = "${config.window}" }'),
+        more='config.window = { type = "duration" }\nconfig.suffix = { type = "str", default = "" }\n'
+        'config.metrics = { type = "list<metric>", default = ["*"] }',
+    )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("words", "more", "help_", "written"),
+        [
+            (
+                "p w sink",
+                'config.w.window = "20s"\nconfig.p.interval = "10s"\n',
+                'change `window` to `"30s"` or more, or `config.p.interval` to `"6.66s"` or less',
+                [('window = "20s"', 'window = "30s"'), ('interval = "10s"', 'interval = "6.66s"')],
+            ),
+            (
+                "p q w sink",
+                'config.w.window = "2s"\nconfig.p.interval = "1s"\nconfig.q.interval = "1s"\n',
+                (
+                    'change `window` to `"3s"` or more, or `config.p.interval` and `config.q.interval` to `"666ms"` '
+                    "or less"
+                ),
+                [('window = "2s"', 'window = "3s"'), ('interval = "1s"', 'interval = "666ms"')],
+            ),
+            (
+                "p w#a w#b sink",
+                (
+                    'config.a = { window = "6s", metrics = ["p.value"], suffix = "a" }\n'
+                    'config.b = { window = "9s", metrics = ["p.value.wa"] }\nconfig.p.interval = "2s"\n'
+                ),
+                'change `window` to `"18s"` or more',
+                [('window = "9s"', 'window = "18s"')],
+            ),
+            (
+                "p w#a w#b sink",
+                (
+                    'config.a = { window = "6s", metrics = ["p.value"], suffix = "a" }\n'
+                    'config.b = { window = "9s", metrics = ["p.value.wa"] }\nconfig.p.interval = "1s"\n'
+                ),
+                'change `window` to `"18s"` or more, or `config.a.window` to `"3s"` or less',
+                [('window = "9s"', 'window = "18s"'), ('window = "6s"', 'window = "3s"')],
+            ),
+        ],
+        ids=["a source", "two sources", "a filter that is held itself", "a filter"],
+    )
+    def test_both_are_told(self, words: str, more: str, help_: str, written: list[tuple[str, str]]) -> None:
+        """With values that a check takes."""
+        contracts = (source("p"), source("q"), self.WINDOW, output())
+        assert one(run(words, *contracts, more=more), "E-CONSTRAINT")["help"] == help_
+        for old, new in written:
+            assert ordered(run(words, *contracts, more=more.replace(old, new)))
+
+    def test_what_an_option_cannot_be_is_not_told(self) -> None:
+        """The source is not polled as often as that."""
+        slow = source("p", more='config.interval = { type = "duration", default = "10s", min = "8s" }')
+        more = 'config.w.window = "20s"\n'
+        document = one(run("p w sink", slow, self.WINDOW, output(), more=more), "E-CONSTRAINT")
+        assert document["help"] == 'change `window` to `"30s"` or more'
+
+    def test_what_a_source_cannot_do_in_time_is_not_told(self) -> None:
+        """Its call can take longer than that."""
+        slow = source("p", more='deadline = "7s"\nconfig.interval = { type = "duration", default = "10s" }')
+        document = one(run("p w sink", slow, self.WINDOW, output(), more='config.w.window = "20s"\n'), "E-CONSTRAINT")
+        assert document["help"] == 'change `window` to `"30s"` or more'
+
+    def test_two_options_of_one_plugin(self) -> None:
+        """Each with what it would have to be; other relations have no bound."""
+        text = source(
+            "p",
+            more='require = ["2 * config.low <= config.high"]\nconfig.low = { type = "int", default = 1 }\n'
+            'config.high = { type = "int", default = 9 }\n',
+        )
+        document = one(run("p sink", text, output(), more="config.p.low = 5\n"), "E-CONSTRAINT")
+        assert document["help"] == "change `low` to `4` or less, or `high` to `10` or more"
+        other = text.replace("2 * config.low <=", "config.low !=")
+        document = one(run("p sink", other, output(), more="config.p.low = 9\n"), "E-CONSTRAINT")
+        assert document["help"] == "change `high` or `low`"
+
+    @given(
+        st.sampled_from(
+            ["config.a >= 2 * config.b + 3", "config.a + config.b <= 4 * config.c", "3 <= config.a * config.b"]
+        ),
+        st.fixed_dictionaries({name: st.integers(1, 50) for name in "abc"}),
+    )
+    def test_a_bound_is_the_last_that_holds(self, text: str, config: dict[str, int]) -> None:
+        """One step beyond it the constraint does not."""
+        constraint = parse_constraint(text)
+        found = bounds(constraint, config)
+        assert {name for _, name in found} == set(constraint.names)
+        for (_, name), (word, number) in found.items():
+            step = Fraction(1, 1000) * (-1 if word == "least" else 1)
+            at, beyond = (holds(constraint, {**config, name: float(number + by)}) for by in (-step, step))
+            assert (at, beyond) == (True, False)

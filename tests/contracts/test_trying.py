@@ -267,3 +267,14 @@ def test_trying_ends() -> None:
     second = filter_("second", more='ordering.before = ["first"]')
     document = one(run(f"meter first second {words} sink", POWER, first, second, SINK, *others), "E-CYCLE")
     assert document["help"] == "leave one of them out (or change a contract, if it is yours)"
+
+
+def test_what_may_be_a_secret_is_not_told() -> None:
+    """An option in whose place a secret was written stands in no line that is offered."""
+    first = filter_("first", more='ordering.before = ["second"]')
+    second = filter_("second", more='ordering.before = ["first"]')
+    sender = output("sender", more='config.token = { type = "secret" }')
+    more = 'config.sender.token = "hunter2"\n'
+    result = run("meter first second sender", POWER, first, second, sender, more=more)
+    assert "E-CYCLE" in [each.code for each in result.diagnostics]
+    assert not [each for each in result.diagnostics if "hunter2" in each.message + each.help]

@@ -349,17 +349,6 @@ def test_a_ring_of_what_is_read_shows_where_it_is_asked() -> None:
     )
 
 
-def test_how_long_a_window_has_to_be() -> None:
-    """Where one option is compared, what it has to be is said."""
-    text = filter_(
-        "w", rule("*", 'require = ["config.window >= 3 * interval"]\ngives = { name = "${metric}.w" }'),
-        more='config.window = { type = "duration" }',
-    )  # fmt: skip
-    more = 'config.meter.interval = "10s"\nconfig.w.window = "20s"\n'
-    document = one(run("meter w sink", POWER, text, SINK, more=more), "E-CONSTRAINT")
-    assert document["help"] == "change `window` to `30s` or more"
-
-
 SITES = source(
     "tank", metric("volume", more='attributes = { site = "${config.sites}" }'),
     more='config.sites = { type = "list<str>", default = ["north", "south", "west"] }',

@@ -98,7 +98,12 @@ class _Tries:
         self._work = TRIED
 
     def sound(self, known: Collection[Diagnostic]) -> Sound:
-        """Says whether a check has nothing against a request but what is known."""
+        """Says whether a check has nothing against a request but what is known.
+
+        Where something that may be a secret stands in the place of something else nothing is told of the options.
+        """
+        if any(span.hidden for each in known for span in each.spans):
+            return never
 
         def tried(request: Request) -> bool:
             self._work -= len(request.plugins) + len(request.optional)
@@ -181,7 +186,7 @@ class _Stages:
             return None
         by_label = {instance.label: instance for instance in resolved.instances}
         chain = [by_label[label] for label in ordered.order]
-        flowed = flow(chain, self.catalogue, request)
+        flowed = flow(chain, self.catalogue, request, self._sound())
         found += (each for each in flowed.diagnostics if doubt.ends or each.code != "E-FLOW-UNREAD")
         for instance in chain:
             if instance in sound:

@@ -26,6 +26,8 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+_BOUNDS: Final[Mapping[str, tuple[str, str]]] = {">=": ("least", "most"), "<=": ("most", "least")}
+"""What a term on the left and on the right has to be for an operator."""
 _SPLIT: Final = re.compile(r"(<=|>=|==|!=|<|>)")
 _COUNT: Final = re.compile(r"count\(config\.([A-Za-z0-9_-]+)\)")
 _CONFIG: Final = re.compile(r"config\.([A-Za-z0-9_-]+)")
@@ -110,17 +112,37 @@ def _factor(text: str, word: str) -> Factor:
     return Factor("number", "", amounts.in_base(number, unit), unit.dimension, word)
 
 
-def bound(
-    constraint: Constraint, config: Mapping[str, Any], interval: int | None = None, types: Mapping[str, str] = {}
-) -> tuple[str, Fraction] | None:
-    """What a single option on the left is compared with: the variant of the help that says how, and the number.
+INTERVAL: Final = "interval"
+"""What a constraint calls the time between the rows that a rule reads; no option of its instance."""
 
-    None where the constraint is of another form.
+
+def bounds(
+    constraint: Constraint, config: Mapping[str, Any], interval: int | None = None, types: Mapping[str, str] = {}
+) -> dict[tuple[str, str], tuple[str, Fraction]]:
+    """What each single term could be so that a constraint holds, all else as it is: `least` or `most`, and the number.
+
+    By form and name of the term: `("config", NAME)`, `("interval", "")`. In base units; durations count in seconds.
+    Empty for other operators than `>=` and `<=`; without terms that stand in more than one product.
     """
-    variant = {">=": "least", "<=": "most"}.get(constraint.op)
-    single = len(constraint.left) == 1 and [factor.form for factor in constraint.left[0]] == ["config"]
-    number = _value(constraint.right, config, interval, types) if single else None
-    return None if variant is None or number is None else (variant, number)
+    if constraint.op not in _BOUNDS:
+        return {}
+    found: dict[tuple[str, str], tuple[str, Fraction]] = {}
+    sides = (constraint.left, constraint.right)
+    terms = [(factor.form, factor.name) for side in sides for product in side for factor in product]
+    for nth, side in enumerate(sides):
+        for product in side:
+            for place, factor in enumerate(product):
+                key = (factor.form, factor.name)
+                if factor.form not in ("config", "interval") or terms.count(key) > 1:
+                    continue
+                rest = tuple(each for each in side if each is not product)
+                others = [_value(each, config, interval, types) for each in (rest, sides[1 - nth])]
+                by = _value((product[:place] + product[place + 1 :],), config, interval, types)
+                if by is None or by <= 0 or others[0] is None or others[1] is None:
+                    continue
+                word = _BOUNDS[constraint.op][nth]
+                found[key] = (word, (others[1] - others[0]) / by)
+    return found
 
 
 def holds(

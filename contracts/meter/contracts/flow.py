@@ -23,8 +23,9 @@ from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.emptied import Emptied
 from meter.contracts.editing.fitting import FEW, Mender, Trouble, some
 from meter.contracts.editing.settings import setting
+from meter.contracts.editing.trying import Sound, never
 from meter.contracts.editing.ways import filter_for, givers
-from meter.contracts.instances import CONFIG, Compiled, Instance, unkept
+from meter.contracts.instances import CONFIG, Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
 from meter.contracts.nothings import Nothing, causes, lacking
@@ -35,6 +36,7 @@ from meter.contracts.seen import Crowd
 from meter.contracts.selectors import Selector, matches, parse, split, with_condition
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.contracts.units import UnitError
+from meter.contracts.unkept import Broken
 from meter.contracts.variants import Variant
 
 
@@ -99,6 +101,8 @@ class _Walk:
     sources: set[str] = field(factory=set)
     menders: list[Mender] = field(factory=list)
     """The one that was needed, once there was something to mend."""
+    broken: dict[tuple[str, int, str, int], Broken] = field(factory=dict)
+    """Constraints that are not kept, by instance, rule and interval."""
     absent: dict[str, str] = field(factory=dict)
     ended: dict[str, str] = field(factory=dict)
     """Metrics of which nothing goes on, each with the instance that was the last to get it."""
@@ -426,14 +430,12 @@ class _Walk:
         return given.locate((item,) if many and item >= 0 else ())
 
     def requires(self, instance: Instance, compiled: Compiled, part: Variant) -> bool:
-        """Whether a part keeps the rule's constraints; says which it does not."""
+        """Whether a part keeps the rule's constraints; notes which it does not."""
         for constraint in compiled.require:
             if instance.keeps(constraint, part.interval) is False:
-                span = instance.contract.source.value("needs", "metrics", compiled.place, "require")
-                given = self.request.config.get(instance.label, {})
-                diagnostic = unkept(instance, constraint, span, given, "needs.metrics.require", part.interval)
-                if diagnostic not in self.found:
-                    self.found.append(diagnostic)
+                key = (instance.label, compiled.place, constraint.text, part.interval)
+                broken = self.broken.setdefault(key, Broken(instance, compiled.place, constraint, part.interval))
+                broken.parts.append(part)
                 return False
         return True
 
@@ -756,8 +758,8 @@ def _lacks(selector: Selector, lacks: tuple[str, tuple[str, ...]]) -> str:
     return language().phrase("note", "lacks", "text", "" if selector.literal else "any", **facts)
 
 
-def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) -> Flow:
-    """Follow every metric along an ordered chain."""
+def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request, sound: Sound = never) -> Flow:
+    """Follow every metric along an ordered chain. Args: `sound`, what a help may offer."""
     ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
     emitted = frozenset(variant.metric for each in instances for variant in each.emits)
     walk = _Walk(catalogue, request, frozenset(ranks), instances, ranks, emitted)
@@ -765,6 +767,7 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request) 
         walk.enter(instance)
     for nothing in causes(walk.nothings, ranks):
         walk.nothing(nothing)
+    walk.found.extend(each.said(instances, request, sound) for each in walk.broken.values())
     walk.collisions()
     walk.unread()
     return Flow(steps=walk.steps, gets=walk.gets, diagnostics=tuple(walk.found))

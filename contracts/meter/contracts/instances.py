@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from attrs import define, evolve, field, frozen
 
 from meter.contracts import options, references, selectors
-from meter.contracts.constraints import Constraint, bound, holds, parse_constraint
+from meter.contracts.constraints import Constraint, holds, parse_constraint
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import clear, likely, renamed
 from meter.contracts.editing.writing import toml
-from meter.contracts.editing.written import written
 from meter.contracts.formula.formula_clauses import ITEM
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, GivesClause, MetricClause, Option, RuleClause
-from meter.contracts.quantities import format_duration, parse_duration
+from meter.contracts.quantities import parse_duration
 from meter.contracts.request import Given, Request
 from meter.contracts.rules import PLACEHOLDER, Computes, Gives, Rule
 from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
+from meter.contracts.unkept import unkept
 from meter.contracts.variants import Domain, Variant, parts_of
 
 if TYPE_CHECKING:
@@ -220,37 +220,6 @@ def _other(instance: Instance, option: Option, name: str, value: Given, each: Ha
     facts |= {"got": value.shown(option), "wanted": each.given.shown(option)}
     spans = (value.locate(()), each.given.locate(()))
     yield Diagnostic(code="E-CONFIG-CLASH", facts=facts, spans=spans, clause=each.clause, variant="request")
-
-
-def unkept(
-    instance: Instance, constraint: Constraint, span: Span, given: Mapping[str, Given], clause: str, interval: int = 0
-) -> Diagnostic:
-    """E-CONSTRAINT, at the option that the request gave, else at the instance."""
-    say = language().phrase
-    values = [say("text", "value", name=name, value=_shown(instance, name)) for name in constraint.names]
-    if interval:
-        values.append(say("text", "interval", value=format_duration(interval)))
-    place = next((given[name].keys[0] for name in constraint.names if name in given), instance.span)
-    facts = {
-        "instance": instance.label,
-        "constraint": constraint.text,
-        "values": " and ".join(values),
-        "names": " or ".join(f"`{name}`" for name in constraint.names),
-    }
-    variant = "" if constraint.names else "interval"
-    limit = bound(constraint, instance.config, interval, instance.types)
-    if limit is not None and instance.types.get(constraint.left[0][0].name) == "duration":
-        facts["names"] = f"`{constraint.left[0][0].name}`"
-        variant, facts["bound"] = limit[0], format_duration(round(limit[1] * 10**9))
-    return Diagnostic(code="E-CONSTRAINT", facts=facts, spans=(place, span), clause=clause, variant=variant)
-
-
-def _shown(instance: Instance, name: str) -> str:
-    value = instance.config.get(name)
-    if isinstance(value, list):
-        return language().phrase("text", "list-of", count=str(len(value)))
-    text = written(value, instance.types.get(name, ""))
-    return options.describe(value) if isinstance(value, str | dict) else f"`{text.strip(chr(34))}`"
 
 
 def holds_when(guard: Mapping[str, Any], config: Mapping[str, Any], declared: Mapping[str, Option]) -> bool:
