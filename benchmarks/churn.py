@@ -49,7 +49,7 @@ def figures() -> Iterator[Figure]:
 
 def _poll_ms(*, new: int, own: bool) -> float:
     """The median over polls."""
-    words = ["process", "tree=0", "convert", "metrics=process.cpu.time", "unit=ms", "csv", "path=out.csv"]
+    words = ["process", "tree=0", "io=true", "convert", "metrics=process.cpu.time", "unit=ms", "csv", "path=out.csv"]
     request, wrong = from_words("/churn", words, words)
     assert request is not None, wrong
     catalogue = discover(installed=False).catalogue

@@ -64,7 +64,8 @@ def figures() -> Iterator[Figure]:
         for name, peer in peers.items():
             count = PROCESSES if name == "process" else 1
             what = f"poll of {name}" if count == 1 else f"poll of {name}, each of {count}"
-            took = poll_us(name, [f"pid={pid}" for pid in pids] if name == "process" else []) / count
+            options = [*(f"pid={pid}" for pid in pids), "io=true"] if name == "process" else []
+            took = poll_us(name, options) / count
             yield Figure(what, took, best_us(peer.psutil) / count, "psutil", "us", 1)
             if peer.files and reader:
                 best = subprocess.run([reader, ROUNDS, *peer.files], check=True, capture_output=True).stdout.split()[0]

@@ -216,7 +216,7 @@ class TestChain:
     @staticmethod
     def engine(folder: Path, *words: str) -> Engine:
         """A started chain of the source `process`."""
-        sentence = ["process", "tree=0", *words]
+        sentence = ["process", "tree=0", "io=true", *words]
         request, wrong = from_words("/each", sentence, ["meter", "mount", "/each", *sentence])
         assert request is not None, wrong
         catalogue = discover(installed=False).catalogue

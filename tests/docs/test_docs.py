@@ -37,6 +37,7 @@ RUN = (
     "plugins/meter/plugins/perf/README.md",
     "plugins/meter/plugins/cgroup/README.md",
     "plugins/meter/plugins/bridge/README.md",
+    "plugins/meter/plugins/process/README.md",
 )
 DEADLINE_S = 60.0
 

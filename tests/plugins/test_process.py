@@ -4,101 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
 
 from meter.core.plugin import Gone, Missing
 from tests.fake import SECOND, Mounted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-HERTZ = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-TICK = SECOND // HERTZ
-WORKER = "import os, sys, time\nfor line in sys.stdin:\n    exec(line)\n    print('done', flush=True)\n"
-
-
-class Tree:
-    """A /proc that a test writes."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / "proc" / "sys").mkdir(parents=True)
-
-    def write(self, pid: int, *, parent: int = 1, start: int = 1, user: int = 0, system: int = 0, **more: Any) -> None:
-        """A process as the kernel prints it; times in ticks."""
-        fields = ["0"] * 50
-        fields[0] = more.get("state", "S")
-        for at, value in {
-            1: parent,
-            11: user,
-            12: system,
-            17: more.get("threads", 1),
-            19: start,
-            20: more.get("virtual", 0),
-            21: more.get("resident", 0),
-        }.items():
-            fields[at] = str(value)
-        folder = self.root / "proc" / str(pid)
-        folder.mkdir(exist_ok=True)
-        (folder / "stat").write_text(f"{pid} ({more.get('name', 'cat')}) {' '.join(fields)}\n")
-        read, write = more.get("io", (0, 0))
-        names = ("rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes")
-        counts = (7, 7, 7, 7, read, write, 7)
-        lines = [f"{name}: {count}\n" for name, count in zip(names, counts, strict=True)]
-        (folder / "io").write_text("".join(lines))
-
-    def end(self, pid: int) -> None:
-        """The process is gone; a descriptor that was kept finds nothing more."""
-        folder = self.root / "proc" / str(pid)
-        for file in folder.iterdir():
-            file.write_text("")
-            file.unlink()
-        folder.rmdir()
-
-    def mount(self, **config: list[int]) -> Mounted:
-        """The source over it."""
-        return Mounted("process", config, self.root)
+from tests.proc import HERTZ, PAGE, TICK, Tree, burn, do, nobody, worker
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """One without processes."""
     return Tree(tmp_path)
-
-
-@contextmanager
-def worker() -> Iterator[subprocess.Popen[str]]:
-    """A real process that executes lines when asked and is idle otherwise."""
-    with subprocess.Popen([sys.executable, "-c", WORKER], stdin=-1, stdout=-1, text=True) as process:
-        try:
-            do(process, "pass")
-            yield process
-        finally:
-            process.kill()
-
-
-def do(process: subprocess.Popen[str], line: str) -> str:
-    """Let a worker execute one line; returns what it printed before it was done."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-    answer = process.stdout.readline().strip()
-    return answer if answer == "done" else answer + process.stdout.readline().replace("done\n", "")
-
-
-def burn(process: subprocess.Popen[str]) -> None:
-    """Let a worker use 0.3 s of CPU time."""
-    do(process, "end = time.process_time() + 0.3; [None for _ in iter(lambda: time.process_time() < end, False)]")
 
 
 def descriptors() -> int:
@@ -405,7 +327,7 @@ class TestRealProcesses:
     def test_an_idle_process_reads_as_with_psutil(self, tmp_path: Path) -> None:
         """Exactly but for CPU time, which both round to ticks: one tick."""
         with worker() as process:
-            mounted = Mounted("process", {"pid": [process.pid]})
+            mounted = Mounted("process", {"pid": [process.pid], "io": True})
             other = psutil.Process(process.pid)
             mounted.rows(1 * SECOND)
             before, io = other.cpu_times(), other.io_counters()
@@ -429,7 +351,7 @@ class TestRealProcesses:
     def test_a_zombie_gives_its_last_times_once(self) -> None:
         """What it used between the last poll and its end is not lost, and agrees with `wait4` within two ticks."""
         with worker() as process:
-            mounted = Mounted("process", {"pid": [process.pid]})
+            mounted = Mounted("process", {"pid": [process.pid], "io": True})
             before = psutil.Process(process.pid).cpu_times()
             mounted.rows(1 * SECOND)
             burn(process)
@@ -503,7 +425,7 @@ class TestRealProcesses:
         root = os.geteuid() == 0
         theirs = os.getppid() if root else 1
         with subprocess.Popen(["sleep", "1000"], user=65534 if root else None) as process, nobody():
-            mounted = Mounted("process", {"pid": [theirs, process.pid]})
+            mounted = Mounted("process", {"pid": [theirs, process.pid], "io": True})
             mounted.rows(1 * SECOND)
             cells = values(mounted, 2 * SECOND)
             mounted.source.stop()
@@ -515,16 +437,3 @@ class TestRealProcesses:
         assert cells[theirs]["write"] == cells[theirs]["read"]
         assert cells[theirs]["user"] >= 0
         assert cells[process.pid]["read"] >= 0
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Without the rights of root, where the tests run as root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)

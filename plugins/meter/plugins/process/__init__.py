@@ -1,1 +1,1 @@
-"""CPU time, memory, threads and disk traffic of chosen processes, from /proc/PID."""
+"""CPU time, memory, threads, files, faults, switches and traffic of chosen processes, from /proc/PID."""
