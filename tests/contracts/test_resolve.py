@@ -42,11 +42,21 @@ class TestAsking:
 
     @pytest.mark.parametrize("words", ["probe probe", "probe#a probe#a", "energy energy"])
     def test_asked_twice(self, words: str) -> None:
-        """The second word is pointed at, the first shown; a label of its own is the way out."""
+        """The second word is pointed at, the first shown; that another label does not help is said, too."""
         document = one(run(f"{words} sink", PROBE, giving("rapl", "energy"), SINK), "E-DUPLICATE")
         assert pointed(document, f"{words} sink") == f'"{words.split()[1]}"'
         assert pointed(document, f"{words} sink", place=1) == f'"{words.split(maxsplit=1)[0]}"'
-        assert "#other" in document["help"]
+        assert document["help"] == ("leave one out: whatever its label, a second one would give the same series again")
+
+    def test_an_output_asked_for_twice(self) -> None:
+        """With a label and options of its own there can be a second one."""
+        document = one(run("probe sink sink", PROBE, SINK), "E-DUPLICATE")
+        assert document["help"] == (
+            "leave one out; a second one has a label and options of its own: `sink#other`, with its options below "
+            "`config.other`"
+        )
+        document = one(run("probe sink sink sink#other", PROBE, SINK), "E-DUPLICATE")
+        assert "`sink#other-2`" in document["help"], "that label is taken"
 
     def test_one_plugin_under_two_labels(self) -> None:
         """Labels tell instances apart."""

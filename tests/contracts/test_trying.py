@@ -204,8 +204,8 @@ class TestElsewhere:
         )  # fmt: skip
         assert document["help"] == (
             "they cannot be in one chain; to have both, take `second` and `config.second` out of `/host`, and write "
-            + " and ".join(f"`{line}`" for line in lines)
-            + ' below a new `[mounts."/host-2"]`; or leave one of them out (or change a contract, if it is yours)'
+            f"`{lines[0]}`, `{lines[1]}` and `{lines[2]}`"
+            ' below a new `[mounts."/host-2"]`; or leave one of them out (or change a contract, if it is yours)'
         )
         old = '[mounts."/host"]\nplugins = ["meter", "first", "file"]\n' + more.partition("\n")[2]
         sound(old + '[mounts."/host-2"]\n' + "\n".join(lines), *self.contracts())
@@ -244,6 +244,35 @@ class TestElsewhere:
         )  # fmt: skip
         document = one(run("meter first second only", POWER, first, second, only), "E-CYCLE")
         assert document["help"] == "leave one of them out (or change a contract, if it is yours)"
+
+    LINE = source(
+        "line",
+        metric("n", type_="i64", more='when = { whole = true }\nattributes = { line = "${config.lines}" }'),
+        metric("n", more='when = { whole = false }\nattributes = { line = "${config.lines}" }'),
+        more='config.whole = { type = "bool", default = false }\nconfig.lines = { type = "list<str>" }',
+    )
+
+    def test_one_name_in_two_shapes(self) -> None:
+        """Neither changes its own; the one that was asked last goes."""
+        more = 'config.a = { lines = ["a"], whole = true }\nconfig.b.lines = ["b"]\n'
+        help_ = one(run("line#a line#b sink", self.LINE, SINK, more=more), "E-FLOW-CLASH")["help"]
+        assert help_.startswith(
+            "a name has one type, unit and kind in a backend: to keep both as they are, take `line#b` and `config.b` "
+            'out of `/host`, and write `plugins = ["line#b", "sink"]` and `config.b.lines = ["b"]` below a new '
+            '`[mounts."/host-2"]`; or configure both alike'
+        )
+        old = '[mounts."/host"]\nplugins = ["line#a", "sink"]\nconfig.a = { lines = ["a"], whole = true }\n'
+        sound(old + '[mounts."/host-2"]\nplugins = ["line#b", "sink"]\nconfig.b.lines = ["b"]\n', self.LINE, SINK)
+
+    def test_one_series_of_two_plugins(self) -> None:
+        """Each could be the right one; two instances of one plugin have no need of it."""
+        other = source("other", metric("power", unit="W"))
+        help_ = one(run("meter other sink", POWER, other, SINK), "E-FLOW-CLASH")["help"]
+        assert help_ == (
+            'to keep both as they are, take `other` out of `/host`, and write `plugins = ["other", "sink"]` below a '
+            'new `[mounts."/host-2"]`; or leave one out'
+        )
+        assert one(run("meter meter#b sink", POWER, SINK), "E-FLOW-CLASH")["help"] == "leave one out"
 
 
 def test_a_ring_says_who_asks_for_it() -> None:

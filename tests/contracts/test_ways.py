@@ -371,6 +371,44 @@ def test_values_that_two_sources_divide() -> None:
     assert document["help"] == "leave one out", "no option of theirs tells series apart"
 
 
+@pytest.mark.parametrize(
+    ("more", "settings", "left"),
+    [
+        ('config.a.sites = ["north", "east"]\n', 'config.b.sites = ["south", "west"]', ""),
+        ('config.b.sites = ["north", "east"]\n', 'config.a.sites = ["south", "west"]', ""),
+        (
+            'config.a.sites = ["north", "south"]\nconfig.b.sites = ["south", "west"]\n',
+            'config.b.sites = ["west"]',
+            'config.a.sites = ["north", "south"]\n',
+        ),
+        (
+            'config.a.sites = ["north", "south"]\nconfig.b.sites = ["south"]\n',
+            'config.a.sites = ["north"]',
+            'config.b.sites = ["south"]\n',
+        ),
+    ],
+    ids=["the first", "the second", "both", "both, of which one has no rest"],
+)
+def test_what_is_written_is_kept(more: str, settings: str, left: str) -> None:
+    """Whoever has values of its own keeps them, and the other one gets the rest: none is lost."""
+    document = one(run("tank#a tank#b sink", SITES, SINK, more=more), CLASH)
+    assert document["help"] == f"let each give series of its own: write `{settings}`; or leave one out"
+    assert run("tank#a tank#b sink", SITES, SINK, more=f"{left or more}{settings}\n").plan is not None
+
+
+def test_a_second_one_with_the_rest_of_the_values() -> None:
+    """It is told at once how there can be one; where nothing is left it needs other values."""
+    words, more = "tank tank sink", 'config.tank.sites = ["south", "east"]\n'
+    document = one(run(words, SITES, SINK, more=more), "E-DUPLICATE")
+    settings = 'config.other.sites = ["north", "west"]'
+    assert document["help"] == (
+        "leave one out; for a second one with options of its own put `tank#other` in the place of one, and write "
+        f"`{settings}`"
+    )
+    assert run("tank tank#other sink", SITES, SINK, more=more + settings).plan is not None
+    assert "`tank#other`, with its options" in one(run(words, SITES, SINK), "E-DUPLICATE")["help"]
+
+
 def test_results_of_two_filters_have_two_names() -> None:
     """The option that is a part of the name keeps them apart."""
     text = filter_(
@@ -392,12 +430,12 @@ def test_one_name_in_two_shapes() -> None:
     )  # fmt: skip
     more = 'config.a = { lines = ["a"], whole = true }\nconfig.b.lines = ["b"]\n'
     document = one(run("line#a line#b sink", text, SINK, more=more), CLASH)
-    head, tail = "a name has one type, unit and kind in a backend: ", ", leave one out, or give one a mount of its own"
-    assert document["help"] == f"{head}configure both alike (`config.b.whole = true`){tail}"
+    assert document["help"].startswith("a name has one type, unit and kind in a backend: ")
+    assert document["help"].endswith("; or configure both alike (`config.b.whole = true`), or leave one out")
     assert run("line#a line#b sink", text, SINK, more=more + "config.b.whole = true\n").plan is not None
     other = source("other", metric("ticks.n", unit="W"))
     document = one(run("ticks other sink", TICKS, other, SINK), CLASH)
-    assert document["help"] == f"{head}configure both alike{tail}"
+    assert document["help"].endswith("; or configure both alike, or leave one out")
 
 
 def test_names_that_fall_on_one() -> None:

@@ -20,6 +20,7 @@ from meter.contracts.doubling import twice, wholes
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
+from meter.contracts.editing.elsewhere import elsewhere
 from meter.contracts.editing.emptied import Emptied
 from meter.contracts.editing.fitting import FEW, Mender, Trouble, some
 from meter.contracts.editing.settings import setting
@@ -647,7 +648,13 @@ class _Walk:
                 self.unknown.add(metric)
             self.live.add(variant)
 
-    def collisions(self) -> None:
+    def kept(self, makers: Sequence[Instance], told: str, sound: Sound) -> str:
+        """How two instances stay as they are, the one that was asked last in a mount of its own; and what was told."""
+        first, second = sorted(makers, key=lambda each: each.rank)
+        own = elsewhere(self.request, self.instances, second.label, {first.label}, sound)
+        return apart("own", own=own, way=told) if own else told
+
+    def collisions(self, sound: Sound) -> None:
         """E-FLOW-CLASH, of several clashes of a metric the least, whatever the order of the chain.
 
         Once for each metric; two instances that give the same series of many, as two of one plugin do, are one fault.
@@ -668,6 +675,8 @@ class _Walk:
             named = listed(others) if clash.variant == "series" else metric
             way = told_apart if clash.variant == "series" else alike
             told = way(self.request, makers[0], makers[1], others)
+            if clash.variant != "series" or makers[0].contract is not makers[1].contract:
+                told = self.kept(makers, told, sound)
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
                 (clash.common,) if clash.common else (), clash.variant,
@@ -768,6 +777,6 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request, 
     for nothing in causes(walk.nothings, ranks):
         walk.nothing(nothing)
     walk.found.extend(each.said(instances, request, sound) for each in walk.broken.values())
-    walk.collisions()
+    walk.collisions(sound)
     walk.unread()
     return Flow(steps=walk.steps, gets=walk.gets, diagnostics=tuple(walk.found))

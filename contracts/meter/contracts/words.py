@@ -219,7 +219,8 @@ def _clashes(spoken: Sequence[Spoken]) -> Iterator[Diagnostic]:
             continue
         spans = (each.span, known.span)
         if "#" not in each.text and known.text == each.text:
-            yield Diagnostic(code="E-DUPLICATE", facts={"name": each.text, "plugin": each.name}, spans=spans)
+            facts = {"name": each.text, "plugin": each.name, "label": "other"}
+            yield Diagnostic(code="E-DUPLICATE", facts=facts, spans=spans)
         else:
             one, other = sorted((known.name, each.name))
             facts = {"label": each.label, "first": one, "second": other}

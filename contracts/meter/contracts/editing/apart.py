@@ -6,6 +6,7 @@ For the help of E-FLOW-CLASH. What is offered is tried: the instances are config
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from meter.contracts.catalogue import Catalogue
@@ -33,21 +34,20 @@ def configured(instance: Instance, given: Mapping[str, Given], options: Mapping[
 def told_apart(request: Request, first: Instance, second: Instance, metrics: Sequence[str]) -> str:
     """How two instances give different series of some metrics.
 
-    The values of an attribute are divided between two sources; a filter gives its result another name.
+    The values of an attribute are divided between two sources, of which each keeps what the request gives it alone; a
+    filter gives its result another name.
     """
     for name in _lists(first):
         ones, others = first.config.get(name), second.config.get(name)
         if not isinstance(ones, list) or not isinstance(others, list) or name not in _lists(second):
             continue
-        values = list(dict.fromkeys([*ones, *others]))
-        half = (len(values) + 1) // 2
-        if len(values) < 2:
+        options = _divided(request, (first, ones), (second, others), name)
+        if options is None:
             return apart("series-values", option=name)
-        options = ({name: values[:half]}, {name: values[half:]})
         pairs = list(zip((first, second), options, strict=True))
         new = [configured(each, request.config.get(each.label, {}), option) for each, option in pairs]
         if all(new) and not _meet(*[_of(each, metrics) for each in new if each is not None]):
-            settings = " and ".join(setting(request, each.label, option) for each, option in pairs)
+            settings = " and ".join(setting(request, each.label, option) for each, option in pairs if option)
             return apart("series-option", settings=settings)
     for name in _names(second):
         value = f"{second.config.get(name)}.{second.label}"
@@ -55,6 +55,47 @@ def told_apart(request: Request, first: Instance, second: Instance, metrics: Seq
         if renamed is not None and renamed.rules:
             return apart("series-option", settings=setting(request, second.label, {name: value}))
     return apart("series")
+
+
+def _divided(
+    request: Request, first: tuple[Instance, list[Any]], second: tuple[Instance, list[Any]], name: str
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """An option for each of two instances so that they have no value in common and together all that they had.
+
+    What is written stays where it can: then the other one has the rest, and no option where that is its own. None where
+    there is no rest.
+    """
+    (one, ones), (two, others) = first, second
+    written = [name in request.config.get(each.label, {}) for each in (one, two)]
+    if not any(written):
+        values = list(dict.fromkeys([*ones, *others]))
+        half = (len(values) + 1) // 2
+        return ({name: values[:half]}, {name: values[half:]}) if len(values) > 1 else None
+    rest = [value for value in others if value not in ones]
+    if rest and written != [False, True]:
+        return {}, {name: rest}
+    rest = [value for value in ones if value not in others]
+    return ({name: rest}, {}) if rest and written != [True, False] else None
+
+
+def another(request: Request, first: Instance) -> tuple[str, str, str]:
+    """How there is one more instance of a plugin beside the first one, of which nothing that is written is changed.
+
+    The variant of the help, the label, and what to write for it where that is known: `settings`; `same`, where a source
+    gives the same series whatever its options are.
+    """
+    taken = {each.label for each in (*request.plugins, *request.optional)} | set(request.config)
+    label = next(each for nth in count(1) if (each := "other" if nth == 1 else f"other-{nth}") not in taken)
+    one = configured(first, request.config.get(first.label, {}), {})
+    two = configured(Instance(label=label, contract=first.contract, span=first.span, because=""), {}, {})
+    if one is None or two is None:
+        return "", label, ""
+    names = list(_lists(one))
+    for name in names:
+        ones, others = one.config.get(name), two.config.get(name)
+        if isinstance(ones, list) and isinstance(others, list) and (rest := [v for v in others if v not in ones]):
+            return "settings", label, setting(request, label, {name: rest})
+    return "" if names or not _meet(one.emits, two.emits) else "same", label, ""
 
 
 def alike(request: Request, first: Instance, second: Instance, metrics: Sequence[str]) -> str:

@@ -73,9 +73,10 @@ def _told(new: Request, word: str, mountpoint: str) -> str:
     """What to do for it, as a request is written."""
     say = language().phrase
     if new.document is not None:
-        lines = " and ".join(f"`{line}`" for line in _lines(new))
+        *lines, last = [f"`{line}`" for line in _lines(new)]
+        told = f"{', '.join(lines)} and {last}" if lines else last
         place = f"[{dotted(new.path)}]"
-        return say("text", "elsewhere", word=word, mountpoint=mountpoint, lines=lines, place=place)
+        return say("text", "elsewhere", word=word, mountpoint=mountpoint, lines=told, place=place)
     if new.order or new.want or new.prefer or new.optional or new.durability or not new.recommends:
         return ""
     words = ["meter", "mount", new.mountpoint]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from meter.contracts.diagnostics import Diagnostic, nearest
+from meter.contracts.editing.apart import another
 from meter.contracts.editing.edits import clear, renamed, within
 from meter.contracts.editing.mending import left_out
 from meter.contracts.instances import Instance
@@ -60,9 +61,11 @@ def _ask(closure: Closure, asked: Asked, position: int) -> None:
     if closure.crowded:
         return
     if taken.contract is contract:
-        facts = {"name": asked.text, "plugin": asked.name}
+        variant, label, settings = another(closure.request, first)
+        facts = {"name": asked.text, "plugin": asked.name, "label": label, "settings": settings}
         edit = left_out(closure.request, asked.text, second.position)
-        closure.say(Diagnostic(code="E-DUPLICATE", facts=facts, spans=(second.span, first.span), edit=edit))
+        spans = (second.span, first.span)
+        closure.say(Diagnostic(code="E-DUPLICATE", facts=facts, spans=spans, variant=variant, edit=edit))
     else:
         closure.clash(first, second.contract, asked.label, second.span)
 
