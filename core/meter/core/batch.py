@@ -9,6 +9,7 @@ Rows become blocks here and not in `readings`, because sources poll before numpy
 from __future__ import annotations
 
 import time
+from itertools import groupby
 from math import isfinite, nan
 from operator import itemgetter
 from struct import Struct, pack
@@ -38,6 +39,8 @@ _INT64 = np.dtype(np.int64)
 _BOOL = np.dtype(np.bool_)
 _CODES = {"f64": "d", "i64": "q", "u64": "Q"}
 _SUMMED: Final = 8192
+_COLUMNS = itemgetter(0)
+"""Of a row."""
 _NO_REASONS: Mapping[tuple[int, int], str] = MappingProxyType({})
 
 # Measured with tracemalloc in CPython 3.11: what a block takes beside its numbers, and each text that it has.
@@ -444,27 +447,19 @@ def build(rows: Sequence[Row]) -> tuple[Block, ...]:
     blocks = []
     taken: dict[int, Layout | set[str]] = {}
     of_each: set[tuple[int, str, Layout]] = set()
-    begin, total = 0, len(rows)
-    while begin < total:
-        columns = rows[begin].columns
-        end = begin + 1
-        while end < total and rows[end].columns is columns:
-            end += 1
+    for columns, run in groupby(rows, _COLUMNS):
         plan: _Plan | None = columns.plan
         if plan is None:
             plan = columns.plan = _Plan(tuple(columns.keys))
-        group = rows if end - begin == total else rows[begin:end]
-        for row in group:
-            if row.id:
+        group = list(run)
+        if columns.each:
+            for row in group:
                 if (row.ts, row.id, plan.layout) in of_each:
                     raise ValueError(f"{plan.keys[0].at(row.id).name} occurs twice at {row.ts} ns")
                 of_each.add((row.ts, row.id, plan.layout))
-            elif row.ts in taken:
-                _claim(taken, row.ts, plan.layout)
-            else:
-                taken[row.ts] = plan.layout
+        else:
+            _claim(taken, [row.ts for row in group], plan.layout)
         blocks.append(plan.block(group))
-        begin = end
     return tuple(blocks)
 
 
@@ -517,12 +512,13 @@ class _Plan:
         """The block of rows that all have these columns."""
         count = len(rows)
         width = len(self.keys)
-        for row in rows:
-            if len(row.values) != width:
+        values = [row.values for row in rows]
+        for each in values:
+            if len(each) != width:
                 names = ", ".join(key.name for key in self.keys[:1])
-                raise ValueError(f"{len(row.values)} values for {width} columns from {names}")
+                raise ValueError(f"{len(each)} values for {width} columns from {names}")
         if count == 1:
-            packed = pack("2q", row.ts, row.since)
+            packed = pack("2q", rows[0].ts, rows[0].since)
         else:
             packed = pack(f"{2 * count}q", *[row.ts for row in rows], *[row.since for row in rows])
         times = np.frombuffer(packed, _INT64)
@@ -530,7 +526,7 @@ class _Plan:
         ids = tuple([row.id for row in rows]) if rows[0].columns.each else None
         parts = []
         for part in self.parts:
-            matrix = _dense(part, rows)
+            matrix = _dense(part, values)
             if matrix is None:
                 return self._with_gaps(rows, ts, since, ids)
             parts.append(matrix)
@@ -612,17 +608,20 @@ def _part(dtype: str, columns: Sequence[tuple[int, int]], *, whole: bool) -> _Pa
     )
 
 
-def _dense(part: _Part, rows: Sequence[Row]) -> Array | None:
+def _dense(part: _Part, rows: Sequence[Sequence[Any]]) -> Array | None:
     """The matrix in the order of the keys; None where a cell is missing or wrong, which is looked at more closely then.
 
     `struct` packs a row twice as fast as numpy reads a list, and refuses what numpy would round or truncate.
     """
     pick, pack_row = part.pick, part.pack
     try:
-        if pick is not None:
-            packed = [pack_row(*pick(row.values)) for row in rows]
+        if part.width == 1 and len(rows) > 1:  # then the column at once
+            source = part.sources[0]
+            packed = [pack(f"{len(rows)}{part.code}", *[values[source] for values in rows])]
+        elif pick is not None:
+            packed = [pack_row(*pick(values)) for values in rows]
         else:
-            packed = [pack_row(*row.values) for row in rows]
+            packed = [pack_row(*values) for values in rows]
     except (StructError, TypeError, OverflowError):
         return None
     matrix = _matrix(part, packed)
@@ -633,7 +632,7 @@ def _dense(part: _Part, rows: Sequence[Row]) -> Array | None:
 
 def _matrix(part: _Part, packed: list[bytes]) -> Array:
     buffer = packed[0] if len(packed) == 1 else b"".join(packed)
-    return np.frombuffer(buffer, part.dtype).reshape(len(packed), part.width)
+    return np.frombuffer(buffer, part.dtype).reshape(-1, part.width)
 
 
 def _is_gap(value: object) -> bool:
@@ -642,15 +641,20 @@ def _is_gap(value: object) -> bool:
     )
 
 
-def _claim(taken: dict[int, Layout | set[str]], ts: int, layout: Layout) -> None:
-    """Note that keys have a row at a time at which others have one.
+def _claim(taken: dict[int, Layout | set[str]], times: Sequence[int], layout: Layout) -> None:
+    """Note that keys have a row at each of some times.
 
-    Raises: ValueError, one of them is among these.
+    Raises: ValueError, one of them has one already.
     """
-    have = taken[ts]
-    if not isinstance(have, set):
-        have = taken[ts] = set(have.keys.names)
-    for name in layout.keys.names:
-        if name in have:
-            raise ValueError(f"{name} occurs twice at {ts} ns")
-    have.update(layout.keys.names)
+    free = dict.fromkeys(times, layout)
+    if len(free) == len(times) and taken.keys().isdisjoint(free):
+        taken.update(free)
+        return
+    for ts in times:
+        have = taken.setdefault(ts, set())
+        if not isinstance(have, set):
+            have = taken[ts] = set(have.keys.names)
+        for name in layout.keys.names:
+            if name in have:
+                raise ValueError(f"{name} occurs twice at {ts} ns")
+        have.update(layout.keys.names)
