@@ -59,7 +59,7 @@ def polled(engine: Engine, label: str) -> list[tuple[int, int]]:
     origin = 5_000_000
     return [
         (row.since // MS - origin, row.ts // MS - origin)
-        for name, rows in engine._pollers.first.rows
+        for name, rows in engine._pollers.first._rows.items()
         for row in rows
         if name == label
     ]
@@ -194,7 +194,7 @@ class TestSchedule:
         engine = started(chain(tmp_path, source(), output()), clock)
 
         assert (only(engine).code, only(engine).clause) == ("E-BREACH", "provides.metrics")
-        assert engine._pollers.first.rows == []
+        assert engine.taken().rows == []
 
     def test_the_run_ends_when_all_sources_are_gone(self, tmp_path: Path) -> None:
         """Whoever waits for the engine is told, and everything was delivered."""

@@ -17,7 +17,7 @@ from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
 from meter.core.sampling import Sampler
 from meter.core.silence import Silence
-from meter.core.state import PROMPT_NS, FilterState, OutputState, SourceState, no_lateness, place_of
+from meter.core.state import FilterState, OutputState, SourceState, no_lateness
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,10 +85,6 @@ class SourceElement:
     def state(self, points: int) -> SourceState:
         """What it did; `points` are the values that came of it."""
         return SourceState(self.label, self.polls, self.missed, self.retries, points, tuple(self.lateness))
-
-    def late(self, nanoseconds: int) -> None:
-        """Count a poll so long after its deadline."""
-        self.lateness[0 if nanoseconds <= PROMPT_NS else place_of(nanoseconds)] += 1
 
 
 def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:

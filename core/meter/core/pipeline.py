@@ -17,6 +17,7 @@ from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.keys import KeyClash
 from meter.core.phases import HANGS_NS
+from meter.core.polling import newest
 from meter.core.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -111,9 +112,7 @@ class Pipeline:
 
     def blocks(self, raw: Raw) -> list[Block]:
         """What the chain makes of polled rows."""
-        watermark = raw.watermark
-        if watermark is None:
-            watermark = max((row.ts for _, rows in raw.rows for row in rows), default=None)
+        watermark = newest(raw.rows) if raw.watermark is None else raw.watermark
         return self.hops(self._built(raw), 0, watermark)
 
     def _built(self, raw: Raw) -> list[Block]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from meter.core.phases import HANGS_NS
-from meter.core.polling import NEVER, Poller, Raw
+from meter.core.polling import NEVER, Poller, Raw, newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,8 +139,7 @@ class Pollers:
     def go(self, begin_again: Callable[[], None] | None = None) -> None:
         """Let the threads hand over and keep their schedule; `begin_again` waits until they can be met from now on."""
         for poller in self._all:
-            if poller.rows:
-                self.hand_over(poller)
+            self.hand_over(poller)
         self.going.set()
         if begin_again is not None and not self.stopping.is_set():
             begin_again()
@@ -182,7 +181,7 @@ class Pollers:
         made.floor = min(deadline for deadline, _ in entries)
         if behind is not None:
             made.floor = min(made.floor, behind.floor)
-            made.rows = behind.taken()
+            made.keep(behind.taken())
             behind.heir = made
         made.asked = True  # one may have been asked for while it waited
         made.wake.set()
@@ -234,9 +233,10 @@ class Pollers:
     def hand_over(self, poller: Poller) -> None:
         """Give what a poller has to the pipeline."""
         raw = self._raw(poller)
-        with self._lock:
-            self.handed += 1
-        self._hand_over(raw)
+        if raw.rows:
+            with self._lock:
+                self.handed += 1
+            self._hand_over(raw)
 
     def _raw(self, poller: Poller) -> Raw:
         rows = poller.taken()
@@ -249,10 +249,10 @@ class Pollers:
     def _watermark(self, poller: Poller, rows: list[tuple[str, list[Row]]]) -> int | None:
         """The time from which on all rows are still to come."""
         others = [each for each in self._all if each is not poller]
-        if not others or not rows:
+        last = newest(rows)
+        if not others or last is None:
             return None
-        newest = max(row.ts for _, polled in rows for row in polled)
-        return min(newest, *(each.floor for each in others if not self._overdue(each)), NEVER)
+        return min(last, *(each.floor for each in others if not self._overdue(each)), NEVER)
 
     def _overdue(self, poller: Poller) -> bool:
         busy = poller.busy
@@ -282,8 +282,9 @@ class Pollers:
 
     def left_over(self, poller: Poller) -> Iterator[Raw]:
         """What a poller that hangs has polled and not handed over."""
-        if poller.rows:
-            yield self._raw(poller)
+        raw = self._raw(poller)
+        if raw.rows:
+            yield raw
 
 
 def anchor() -> tuple[int, int]:

@@ -1,13 +1,14 @@
-"""Polling: a thread with a heap of absolute deadlines, which polls the sources that it has.
+"""Polling: a thread with a list of absolute deadlines, which polls the sources that it has.
 
 `pollers` says which these are. Imports no numpy: what is polled goes as rows to whoever builds blocks of them.
 """
 
 from __future__ import annotations
 
-import heapq
 import os
 import threading
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,6 +18,7 @@ from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.plugin import Gone, Retry
 from meter.core.silence import INTERVALS
+from meter.core.state import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +45,7 @@ NEVER: Final = 1 << 62
 
 
 class Raw(NamedTuple):
-    """What a poller hands over: rows by source, in the order of their polls, and the clock anchor.
+    """What a poller hands over: rows by source, those of each in the order of its polls, and the clock anchor.
 
     No row that is older than `watermark` follows, in monotonic nanoseconds; where it is None, the newest row says so.
     """
@@ -53,8 +55,13 @@ class Raw(NamedTuple):
     watermark: int | None = None
 
 
+def newest(rows: Iterable[tuple[str, list[Row]]]) -> int | None:
+    """When the last of some rows ends; those of a source are in the order of time. None where there is none."""
+    return max([polled[-1].ts for _, polled in rows if polled], default=None)
+
+
 class Poller:
-    """Polls the sources whose deadlines are in its heap, in a thread."""
+    """Polls the sources whose deadlines it has, in a thread."""
 
     def __init__(self, pollers: Pollers) -> None:
         self.wake = threading.Event()
@@ -64,7 +71,6 @@ class Poller:
         """Which source is being polled, since when."""
         self.floor = 0
         """None of its rows that are not handed over yet is older, nor will any be."""
-        self.rows: list[tuple[str, list[Row]]] = []
         self.thread: threading.Thread | None = None
         self.heir: Poller | None = None
         """Who has got what waited here for the poll that lasts."""
@@ -72,22 +78,27 @@ class Poller:
         self._pollers = pollers
         self._sources = pollers.sources
         self._clock = pollers.clock
-        self._heap: list[tuple[int, int]] = []
+        self._waiting: list[tuple[int, int]] = []
+        """The next deadline and the place of each source, sorted: most often many are due at once, and all go back."""
         self._due: list[tuple[int, int]] = []
-        """What of the heap this tick has still to poll, the latest first; only ever popped from while it polls."""
+        """What this tick has still to poll, the latest first; only ever popped from while it polls."""
         self._again: list[tuple[int, int]] = []
         """What this tick has polled, with the next deadlines."""
+        self._rows: defaultdict[str, list[Row]] = defaultdict(list)
+        """What was polled and is not handed over, by source."""
+        self._polled = 0
+        """How many polls that were, at most."""
         self._lock = threading.Lock()
-        """Held by whoever changes the heap or takes rows: another poller may get them while a source hangs here."""
+        """Held by whoever changes the deadlines or takes rows: another poller may get them while a source hangs here."""
         self._handed = 0
 
-    # -------------------------------------------------------------------------------------------------------- heap
+    # --------------------------------------------------------------------------------------------------- deadlines
 
     def give(self, entries: Iterable[tuple[int, int]]) -> None:
         """Let it poll more sources: the next deadline and the place of each."""
         with self._lock:
-            for entry in entries:
-                heapq.heappush(self._heap, entry)
+            self._waiting += entries
+            self._waiting.sort()
 
     def adopt(self, entry: tuple[int, int]) -> bool:
         """Let it poll a source from its next deadline on; whether it does not end just now."""
@@ -95,61 +106,60 @@ class Poller:
             if self._closed:
                 return False
             self.floor = min(self.floor, entry[0])
-            heapq.heappush(self._heap, entry)
+            insort(self._waiting, entry)
         self.wake.set()
         return True
 
     def _close(self) -> bool:
         """Whether there is nothing left to poll, and nothing comes any more."""
         with self._lock:
-            self._closed = not self._heap
+            self._closed = not self._waiting
             return self._closed
 
     def leave(self, wanted: Callable[[SourceElement], bool] = lambda _: True) -> list[tuple[int, int]]:
-        """Take sources that wait in its heap away from it, and give them back: next deadline and place."""
+        """Take sources that wait here away from it, and give them back: next deadline and place."""
         with self._lock:
             # Each entry is popped once, by whoever comes first: this tick goes on with what is left.
             for entries in (self._due, self._again):
                 while entries:
                     with suppress(IndexError):
-                        heapq.heappush(self._heap, entries.pop())
+                        self._waiting.append(entries.pop())
             taken: list[tuple[int, int]] = []
             kept: list[tuple[int, int]] = []
-            for entry in self._heap:
+            for entry in self._waiting:
                 (taken if wanted(self._sources[entry[1]]) else kept).append(entry)
-            self._heap[:] = kept
-            heapq.heapify(self._heap)
+            self._waiting[:] = sorted(kept)
         return taken
 
     def waiting(self) -> list[SourceElement]:
         """Its live sources, without one that is being polled."""
         with self._lock:
-            entries = (*self._heap, *self._due, *self._again)
+            entries = (*self._waiting, *self._due, *self._again)
             return [source for _, place in entries if (source := self._sources[place]).live]
 
     def begin_at(self, origin: int) -> None:
         """Count the deadlines of sources that were not polled yet from an instant on."""
         with self._lock:
-            self._heap[:] = [(origin, place) for _, place in self._heap]
+            self._waiting[:] = sorted([(origin, place) for _, place in self._waiting])
         self.floor = origin
 
     def skip_to(self, now: int) -> None:
         """Go on with the first deadlines after `now`; those before it are not missed, as nobody was to meet them."""
         with self._lock:
-            for at, (deadline, place) in enumerate(self._heap):
+            for at, (deadline, place) in enumerate(self._waiting):
                 interval = self._sources[place].interval_ns
-                self._heap[at] = deadline + max(0, -((deadline - now) // interval)) * interval, place
-            heapq.heapify(self._heap)
+                self._waiting[at] = deadline + max(0, -((deadline - now) // interval)) * interval, place
+            self._waiting.sort()
 
     def _take(self) -> tuple[int, int] | None:
         """Take the source that would be next."""
         with self._lock:
-            return heapq.heappop(self._heap) if self._heap else None
+            return self._waiting.pop(0) if self._waiting else None
 
     def upcoming(self) -> int | None:
         """The next deadline, or None where no source is left."""
         with self._lock:
-            return self._heap[0][0] if self._heap else None
+            return self._waiting[0][0] if self._waiting else None
 
     # ----------------------------------------------------------------------------------------------------- polling
 
@@ -161,11 +171,13 @@ class Poller:
         """
         if self.asked:
             self._poll_asked(now)
-        heap, due, again = self._heap, self._due, self._again
+        waiting, due, again = self._waiting, self._due, self._again
         with self._lock:
-            while heap and heap[0][0] <= now:
-                due.append(heapq.heappop(heap))
-        due.reverse()
+            count = bisect_left(waiting, (now + 1,))
+            due += reversed(waiting[:count])
+            del waiting[:count]
+        self._polled += count
+        time = self._clock.now()
         while due:
             try:
                 deadline, place = due.pop()
@@ -178,21 +190,22 @@ class Poller:
             behind = now - deadline
             late = behind // interval if behind >= interval else 0
             source.missed += late
-            spent = self.poll(source)
             if scheduled:
-                source.late(source.readings.ts - deadline)
+                source.lateness[place_of(time - deadline)] += 1
+            begin, time = time, self.poll(source, time)
             if not source.live:
                 continue
             upcoming = (deadline + (late + 1) * interval, place)
-            if spent <= source.share_ns:
+            if time - begin <= source.share_ns:
                 source.slow = 0
             elif self._elsewhere(source, upcoming):
                 continue
             again.append(upcoming)
         with self._lock:
-            while again:
-                heapq.heappush(heap, again.pop())
-            return heap[0][0] if heap else None
+            waiting += again
+            again.clear()
+            waiting.sort()
+            return waiting[0][0] if waiting else None
 
     def _elsewhere(self, source: SourceElement, upcoming: tuple[int, int]) -> bool:
         """Whether a source that was slow is polled in another thread from now on."""
@@ -212,12 +225,14 @@ class Poller:
         for source in self.waiting():
             if source.asked:
                 source.asked = False
-                self.poll(source)
+                self.poll(source, self._clock.now())
 
-    def poll(self, source: SourceElement) -> int:
-        """Poll one source; the time that it took, in nanoseconds."""
+    def poll(self, source: SourceElement, begin: int) -> int:
+        """Poll one source at a time; when it is through.
+
+        Where several are polled in turn, that is the time of the next one: a clock is read once for each.
+        """
         readings = source.readings
-        begin = self._clock.now()
         self.busy = (source, begin)
         readings.begin(begin)
         rows: list[Row] = []
@@ -238,9 +253,9 @@ class Poller:
             self._pollers.faults.raised(source.label, "poll", error)
         source.polls += 1
         if rows:
-            self.rows.append((source.label, rows))
+            self._rows[source.label] += rows
         self.busy = None
-        return self._clock.now() - begin
+        return self._clock.now()
 
     def _listen(self, source: SourceElement, silence: Silence, rows: list[Row]) -> None:
         """Name what a source declares and does not give. It is not left out: what it gives is right."""
@@ -275,10 +290,19 @@ class Poller:
 
     def taken(self) -> list[tuple[str, list[Row]]]:
         """The rows that were polled since the last call, by source."""
+        found = []
         with self._lock:
-            rows = self.rows[:]
-            del self.rows[: len(rows)]  # what a poll appends meanwhile stays
-        return rows
+            self._polled = 0
+            for label, polled in list(self._rows.items()):
+                if rows := polled[:]:
+                    del polled[: len(rows)]  # what a poll appends meanwhile stays
+                    found.append((label, rows))
+        return found
+
+    def keep(self, polled: Iterable[tuple[str, list[Row]]]) -> None:
+        """Hand over what another one has polled."""
+        for label, rows in polled:
+            self._rows[label] += rows
 
     def _run(self) -> None:
         pollers = self._pollers
@@ -313,7 +337,7 @@ class Poller:
                     return upcoming
             now = clock.now()
             upcoming = self.tick(now)
-            patience = SOON_NS if len(self.rows) >= MANY else HAND_OVER_NS
+            patience = SOON_NS if self._polled >= MANY else HAND_OVER_NS
             if upcoming is None or upcoming - now >= patience or now - self._handed >= patience:
                 self.hand_over(now)
                 return upcoming
@@ -322,16 +346,15 @@ class Poller:
         return None
 
     def _last_polls(self) -> None:
-        """Poll every source once more; taken from the heap one by one, as those behind one that hangs go elsewhere."""
+        """Poll every source once more; taken one by one, as those behind one that hangs go elsewhere."""
         self.floor = min(self.floor, self._clock.now())
         while (entry := self._take()) is not None:
             if (source := self._sources[entry[1]]).live:
-                self.poll(source)
+                self.poll(source, self._clock.now())
 
     def hand_over(self, now: int) -> None:
         """Give what was polled to the pipeline; waits where that is far behind."""
-        if self.rows:
-            self._pollers.hand_over(self)
+        self._pollers.hand_over(self)
         upcoming = self.upcoming()
         self.floor = NEVER if upcoming is None else upcoming
         self._handed = now

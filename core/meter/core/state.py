@@ -36,8 +36,6 @@ LATER: Final = "more"
 """Stands for all that exceeds the last limit."""
 
 _LIMITS: Final = tuple(LATENESS.values())
-PROMPT_NS: Final = _LIMITS[0]
-"""The first limit, which most polls keep."""
 
 
 def no_lateness() -> list[int]:
