@@ -18,6 +18,7 @@ from tests.core.liars import (
     Still,
     chain,
     filter_,
+    go,
     inside,
     output,
     rule,
@@ -96,6 +97,52 @@ def waited(true: Callable[[], Any]) -> bool:
     while not true() and time.monotonic() < end:
         time.sleep(0.001)
     return bool(true())
+
+
+class TestGoingFirst:
+    """A chain that computes lets polls go first: else it delays each file that they read."""
+
+    def test_it_waits_until_what_is_due_is_polled(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
+        """It goes on when the tick is over, and not before."""
+        engine = hanging(tmp_path, clock, hang, source("a"), output())
+        left: list[float] = []
+        chain_ = threading.Thread(target=lambda: left.append(engine._pollers.go_first(DEADLINE_S)))
+        chain_.start()
+        assert waited(lambda: engine._pollers.first._awaited)
+        assert not left
+
+        hang.leave.set()
+        chain_.join(DEADLINE_S)
+        assert left[0] > 0
+        engine.stop()
+
+    def test_its_patience_ends(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
+        """Where polls take all the time, the chain works beside them."""
+        engine = hanging(tmp_path, clock, hang, source("a"), output())
+
+        assert engine._pollers.go_first(0.001) == 0.0
+        hang.leave.set()
+        engine.stop()
+
+    def test_nobody_waits_for_a_poll_that_hangs(self, tmp_path: Path, clock: Still, hang: Hang) -> None:
+        """Other sources are polled in another thread then, and what they give is not held back by it."""
+        engine = hanging(tmp_path, clock, hang, source("a"), output())
+        clock.advance(51)
+
+        assert engine._pollers.go_first(DEADLINE_S) > 0
+        assert not engine._pollers.first._awaited
+        hang.leave.set()
+        engine.stop()
+
+    @pytest.mark.parametrize(("ms", "waits"), [(99, False), (100, True)])
+    def test_only_what_is_near_is_waited_for(self, tmp_path: Path, clock: Still, ms: int, *, waits: bool) -> None:
+        """Most of the time nothing is due."""
+        engine = started(chain(tmp_path, source("a"), output()), clock)
+        go(engine, clock)
+        clock.advance(ms)
+
+        assert (engine._pollers.go_first(0.001) == 0.0) == waits
+        engine.stop()
 
 
 class TestHanging:

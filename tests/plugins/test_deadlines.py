@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from meter.core import Backend
-from meter.core.pollers import STUCK_NS
+from meter.core.polling import STUCK_NS
 from tests.fake import PLUGINS
 
 MAY_WAIT = {

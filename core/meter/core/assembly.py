@@ -12,7 +12,7 @@ from meter.core.breach import ContractBreach
 from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement, filled
 from meter.core.loading import load_class
 from meter.core.plugin import Context
-from meter.core.pollers import STUCK_NS
+from meter.core.polling import STUCK_NS
 from meter.core.readings import Declared
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ class Chain:
 
     Args: `leave_out` is called with the label of a source whose rows cannot be used; `stopping` is set when the run
         ends; `ended` is set here when the chain cannot go on; `gone` is called when an output takes nothing any more,
-        `through` when one more hand-over is.
+        `through` when one more hand-over is; `after_polls` as that of Pipeline.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class Chain:
         ended: threading.Event,
         gone: Callable[[], None],
         through: Callable[[], None] = lambda: None,
+        after_polls: Callable[[float], float] = lambda _: 0.0,
     ) -> None:
         self._assembly = assembly
         self._faults = faults
@@ -144,7 +145,7 @@ class Chain:
         self._keepers: dict[str, RecoverElement] = {}
         self._phases = Phases(faults, self._quarantine)
         self.delivery = Delivery(faults, stopping, gone, lambda: 2 * self.pipeline.raw.qsize() > RAW_LIMIT)
-        self.pipeline = Pipeline(self.delivery, faults, leave_out, ended, through)
+        self.pipeline = Pipeline(self.delivery, faults, leave_out, ended, through, after_polls)
         self._thread = threading.Thread(target=self.pipeline.loop, name="meter-pipeline", daemon=True)
 
     @property

@@ -133,6 +133,7 @@ class Engine:
             stopping=self._stopping,
             ended=self.ended,
             gone=self._wake,
+            after_polls=self._after_polls,
         )
 
     @property
@@ -168,6 +169,9 @@ class Engine:
     def raised(self, label: str, phase: str, error: BaseException) -> None:
         """Remember what went wrong in code that is called beside the engine."""
         self._faults.raised(label, phase, error)
+
+    def _after_polls(self, patience_s: float) -> float:
+        return self._pollers.go_first(patience_s)
 
     # ------------------------------------------------------------------------------------------------------ phases
 

@@ -36,13 +36,16 @@ PIPELINE: Final = "pipeline"
 """The name of the chain itself in faults."""
 RAW_LIMIT: Final = 64
 """How many hand-overs wait for the chain at most; then polling waits."""
+COURTESY_S: Final = 0.02
+"""So long the chain waits in all, at each hand-over, for polls that are due to go first."""
 
 
 class Pipeline:
     """The filters of a chain, and the thread that runs them.
 
     Args: `quarantine` leaves the source of that label out; `ended` is set when the pipeline itself could not go on;
-        `through` is called after each hand-over.
+        `through` is called after each hand-over; `after_polls` waits until what is due is polled, for some seconds at
+        most, and says how many of them are left.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Pipeline:
         quarantine: Callable[[str], None],
         ended: threading.Event,
         through: Callable[[], None] = lambda: None,
+        after_polls: Callable[[float], float] = lambda _: 0.0,
     ) -> None:
         self.filters: list[FilterElement] = []
         self.raw: queue.Queue[Raw | None] = queue.Queue(RAW_LIMIT)
@@ -73,6 +77,8 @@ class Pipeline:
         self._quarantine = quarantine
         self._ended = ended
         self._one_more = through
+        self._after_polls = after_polls
+        self._courtesy_s = 0.0
 
     def loop(self) -> None:
         """The thread: run the chain over what was polled until its end comes."""
@@ -92,6 +98,7 @@ class Pipeline:
         anchor = Anchor.now()
         while (raw := self.raw.get()) is not None:
             anchor = Anchor(*raw.anchor)
+            self._courtesy_s = COURTESY_S
             self._delivery.deliver(self.blocks(raw), anchor)
             self.handled += 1
             self._one_more()
@@ -102,6 +109,11 @@ class Pipeline:
                 filter_.end()
                 self._delivery.deliver(self.hops(held, place + 1), anchor)
         self._delivery.close()
+
+    def _give_way(self) -> None:
+        """Let polls go first that are due: here and there, so that what is done in one go is short."""
+        if self._courtesy_s:
+            self._courtesy_s = self._after_polls(self._courtesy_s)
 
     def look(self) -> None:
         """Name a filter that does not come back; what was polled waits for it."""
@@ -124,6 +136,7 @@ class Pipeline:
             rows_of.setdefault(label, []).extend(rows)
         blocks: list[Block] = []
         for label, rows in rows_of.items():
+            self._give_way()
             try:
                 built = build(rows)
             except (ValueError, TypeError, OverflowError) as error:
@@ -163,6 +176,7 @@ class Pipeline:
     def hops(self, blocks: list[Block], begin: int = 0, watermark: int | None = None) -> list[Block]:
         """Run blocks through the filters from one on; no row older than the watermark follows."""
         for filter_ in self.filters[begin:]:
+            self._give_way()
             begun = time.monotonic_ns()
             self.busy = (filter_.label, begun)
             filter_.batches += 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from meter.core.phases import HANGS_NS
-from meter.core.polling import NEVER, Poller, Raw, newest
+from meter.core.polling import NEVER, STUCK_NS, Poller, Raw, newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 STEP_NS: Final = 100_000
 """The clocks run alike, so that a greater difference is a step of the wall clock."""
-STUCK_NS: Final = 50_000_000
-"""So long a poll takes at least before the other sources go on without it; on a busy machine any may take 20 ms."""
 SLOW_NS: Final = 5_000_000
 SELDOM_NS: Final = 500_000
 SELDOM: Final = 10
@@ -279,6 +277,16 @@ class Pollers:
             if now - begin >= HANGS_NS and not source.hangs:
                 source.hangs = True
                 self.faults.add("E-IO", source.label, variant="poll-hangs", seconds=f"{HANGS_NS / 1e9:g}")
+
+    def go_first(self, patience_s: float) -> float:
+        """Wait until is polled what is due now or in a moment, for some time at most; how much of that is left.
+
+        Else who reads a file gets the interpreter's lock back only when a busy chain gives it away, at each file.
+        """
+        begin = time.monotonic()
+        for poller in self._all[:]:
+            poller.go_first(patience_s)
+        return max(0.0, patience_s - (time.monotonic() - begin))
 
     def left_over(self, poller: Poller) -> Iterator[Raw]:
         """What a poller that hangs has polled and not handed over."""

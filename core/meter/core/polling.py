@@ -40,6 +40,10 @@ SLOW_POLLS: Final = 3
 FAST_NS: Final = 100_000_000
 """Where nothing is polled so often, the kernel may join wake-ups within 50 us, as it does by default."""
 _SLACK_NS: Final = 1_000
+NEAR_NS: Final = 200_000
+"""About so long the chain works in one go: it begins nothing where something is due sooner."""
+STUCK_NS: Final = 50_000_000
+"""So long a poll takes at least before others go on without it; on a busy machine any may take 20 ms."""
 NEVER: Final = 1 << 62
 """A time that does not come."""
 
@@ -74,6 +78,11 @@ class Poller:
         self.thread: threading.Thread | None = None
         self.heir: Poller | None = None
         """Who has got what waited here for the poll that lasts."""
+        self._turn = NEVER
+        """When the tick is due that it sleeps until, or is busy with."""
+        self._awaited = False
+        """Whether somebody waits until that is over."""
+        self._over = threading.Event()
         self._closed = False
         self._pollers = pollers
         self._sources = pollers.sources
@@ -89,7 +98,7 @@ class Poller:
         self._polled = 0
         """How many polls that were, at most."""
         self._lock = threading.Lock()
-        """Held by whoever changes the deadlines or takes rows: another poller may get them while a source hangs here."""
+        """Held by whoever changes deadlines or takes rows: another poller may get them while a source hangs here."""
         self._handed = 0
 
     # --------------------------------------------------------------------------------------------------- deadlines
@@ -274,6 +283,20 @@ class Poller:
             self._pollers.faults.raised(source.label, "poll", error)
             return []
 
+    # -------------------------------------------------------------------------------- in the thread of who computes
+
+    def go_first(self, patience_s: float) -> None:
+        """Wait until it has polled what is due now or in a moment, for some time at most."""
+        if self._near:
+            self._over.clear()
+            self._awaited = True
+            if self._near:  # still
+                self._over.wait(patience_s)
+
+    @property
+    def _near(self) -> bool:
+        return -STUCK_NS < self._turn - self._clock.now() < NEAR_NS
+
     # ------------------------------------------------------------------------------------------------------ thread
 
     def loop(self) -> None:
@@ -282,6 +305,7 @@ class Poller:
             realtime.go_first()
             _exact_wake_ups(self._pollers.shortest_ns())
             self._run()
+            self._next_turn(None)
         except BaseException as error:  # noqa: BLE001  (as of a clock or a thread that cannot be had)
             self._pollers.faults.fail("E-IO", "poll", variant="polling", why=described(error))
         finally:
@@ -327,6 +351,7 @@ class Poller:
         """Poll until what was polled is handed over, or somebody wakes this thread; the next deadline."""
         clock, stopping, wake = self._clock, self._pollers.stopping, self.wake
         while upcoming is not None:
+            self._next_turn(upcoming)
             clock.sleep_until(upcoming, wake)
             if stopping.is_set():
                 return None
@@ -344,6 +369,13 @@ class Poller:
             if woken:
                 return upcoming
         return None
+
+    def _next_turn(self, upcoming: int | None) -> None:
+        """A tick is over."""
+        self._turn = NEVER if upcoming is None else upcoming
+        if self._awaited:
+            self._awaited = False
+            self._over.set()
 
     def _last_polls(self) -> None:
         """Poll every source once more; taken one by one, as those behind one that hangs go elsewhere."""
