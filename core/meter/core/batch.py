@@ -9,9 +9,7 @@ Rows become blocks here and not in `readings`, because sources poll before numpy
 from __future__ import annotations
 
 import time
-from itertools import groupby
 from math import isfinite, nan
-from operator import itemgetter
 from struct import Struct, pack
 from struct import error as StructError  # noqa: N812  (a lower-case class)
 from types import MappingProxyType
@@ -21,13 +19,16 @@ import numpy as np
 
 from meter.core.layout import Layout
 from meter.core.plugin import Missing
+from meter.core.readings import CODES
+from meter.core.rows import Rows, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meter.core.keys import Key, KeySet
     from meter.core.layout import Place
-    from meter.core.readings import Row
+    from meter.core.readings import Columns, Row
+    from meter.core.rows import Held
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,10 +38,7 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(_DTYPES)
 
 _INT64 = np.dtype(np.int64)
 _BOOL = np.dtype(np.bool_)
-_CODES = {"f64": "d", "i64": "q", "u64": "Q"}
 _SUMMED: Final = 8192
-_COLUMNS = itemgetter(0)
-"""Of a row."""
 _NO_REASONS: Mapping[tuple[int, int], str] = MappingProxyType({})
 
 # Measured with tracemalloc in CPython 3.11: what a block takes beside its numbers, and each text that it has.
@@ -447,19 +445,19 @@ def build(rows: Sequence[Row]) -> tuple[Block, ...]:
     blocks = []
     taken: dict[int, Layout | set[str]] = {}
     of_each: set[tuple[int, str, Layout]] = set()
-    for columns, run in groupby(rows, _COLUMNS):
+    for columns, held, ids in (rows if isinstance(rows, Rows) else Rows(rows)).runs():
         plan: _Plan | None = columns.plan
         if plan is None:
-            plan = columns.plan = _Plan(tuple(columns.keys))
-        group = list(run)
-        if columns.each:
-            for row in group:
-                if (row.ts, row.id, plan.layout) in of_each:
-                    raise ValueError(f"{plan.keys[0].at(row.id).name} occurs twice at {row.ts} ns")
-                of_each.add((row.ts, row.id, plan.layout))
+            plan = columns.plan = _Plan(columns)
+        block = plan.block(held, ids)
+        if block.ids is None:
+            _claim(taken, block.ts.tolist(), block.layout)
         else:
-            _claim(taken, [row.ts for row in group], plan.layout)
-        blocks.append(plan.block(group))
+            for ts, id_ in zip(block.ts.tolist(), ids, strict=True):
+                if (ts, id_, block.layout) in of_each:
+                    raise ValueError(f"{columns.keys[0].at(id_).name} occurs twice at {ts} ns")
+                of_each.add((ts, id_, block.layout))
+        blocks.append(block)
     return tuple(blocks)
 
 
@@ -467,73 +465,62 @@ class _Part(NamedTuple):
     """How one matrix is filled from the values of a row."""
 
     dtype: np.dtype[Any]
-    width: int
     sources: tuple[int, ...]
     """Which value of a row each column takes."""
+    places: Array
+    """Where that is in what the columns have packed, behind the two times."""
     positions: tuple[int, ...]
     """Where the key of each column stands in the layout."""
-    pick: Callable[[Sequence[Any]], Sequence[Any]] | None
-    """Takes the values of this part from a row; None where it takes all of them."""
-    order: Array | None
-    """How to reorder the columns of a part that takes all values; None where their order is that of the keys."""
     code: str
     """What `struct` calls the type."""
-    pack: Callable[..., bytes]
-    """One row of the matrix; refuses what is no number of its type."""
 
 
 class _Plan:
     """How rows of some columns become a block."""
 
-    __slots__ = ("keys", "layout", "parts")
+    __slots__ = ("columns", "layout", "parts")
 
-    def __init__(self, keys: tuple[Key, ...]) -> None:
+    def __init__(self, columns: Columns) -> None:
+        keys = columns.keys
         layout = Layout.of(keys)
         source = {key.name: index for index, key in enumerate(keys)}
         if len(source) != len(keys):
             twice = next(key for index, key in enumerate(keys) if source[key.name] != index)
             raise ValueError(f"{twice.name} occurs twice in one row")
-        self.keys = keys
+        self.columns = columns
         self.layout = layout
-        self.parts = tuple(
-            _part(
-                dtype,
-                [
-                    (source[key.name], position)
-                    for position, key in enumerate(layout.keys)
-                    if layout.address[position][0] == part
-                ],
-                whole=len(layout.dtypes) == 1,
-            )
-            for part, dtype in enumerate(layout.dtypes)
-        )
+        of_part: list[list[tuple[int, int]]] = [[] for _ in layout.dtypes]
+        for position, (key, (part, _)) in enumerate(zip(layout.keys, layout.address, strict=True)):
+            of_part[part].append((source[key.name], position))
+        self.parts = tuple(map(_part, layout.dtypes, of_part))
 
-    def block(self, rows: Sequence[Row]) -> Block:
+    def block(self, held: Sequence[Held], ids: Sequence[str]) -> Block:
         """The block of rows that all have these columns."""
-        count = len(rows)
-        width = len(self.keys)
-        values = [row.values for row in rows]
-        for each in values:
-            if len(each) != width:
-                names = ", ".join(key.name for key in self.keys[:1])
-                raise ValueError(f"{len(each)} values for {width} columns from {names}")
-        if count == 1:
-            packed = pack("2q", rows[0].ts, rows[0].since)
-        else:
-            packed = pack(f"{2 * count}q", *[row.ts for row in rows], *[row.since for row in rows])
-        times = np.frombuffer(packed, _INT64)
-        ts, since = times[:count], times[count:]
-        ids = tuple([row.id for row in rows]) if rows[0].columns.each else None
+        of = tuple(ids) if self.columns.each else None
+        try:
+            packed = b"".join(held)  # type: ignore[arg-type]  # where one is no bytes, it says so
+        except TypeError:
+            return self._with_gaps(held, ids, of)
+        count = len(held)
+        words = np.frombuffer(packed, _INT64).reshape(count, -1)
         parts = []
         for part in self.parts:
-            matrix = _dense(part, values)
-            if matrix is None:
-                return self._with_gaps(rows, ts, since, ids)
+            # Over bytes, as nothing makes these writeable.
+            matrix = np.frombuffer(words.take(part.places, axis=1).tobytes(), part.dtype).reshape(count, -1)
+            if part.code == "d" and not finite(matrix):
+                return self._with_gaps(held, ids, of)
             parts.append(matrix)
-        return Block(self.layout, ts, since, tuple(parts), ids=ids, sealed=True)
+        times = np.frombuffer(words[:, :2].T.tobytes(), _INT64)
+        return Block(self.layout, times[:count], times[count:], tuple(parts), ids=of, sealed=True)
 
-    def _with_gaps(self, rows: Sequence[Row], ts: Array, since: Array, ids: tuple[str, ...] | None) -> Block:
+    def _with_gaps(self, held: Sequence[Held], ids: Sequence[str], of: tuple[str, ...] | None) -> Block:
         """The same where a cell is missing or wrong."""
+        rows = [unpacked(self.columns, each, id_) for each, id_ in zip(held, ids, strict=True)]
+        for row in rows:
+            if len(row.values) != self.columns.width:
+                names = ", ".join(key.name for key in self.columns.keys[:1])
+                raise ValueError(f"{len(row.values)} values for {self.columns.width} columns from {names}")
+        ts, since = np.array([[row.ts for row in rows], [row.since for row in rows]], _INT64)
         parts: list[Array] = []
         masks: list[Array | None] = []
         reasons: dict[tuple[int, int], str] = {}
@@ -548,12 +535,12 @@ class _Plan:
                 if isinstance(value, Missing) and value.reason:
                     reasons[row, part.positions[column]] = value.reason
             masks.append(gaps if found else None)
-        return Block(self.layout, ts, since, tuple(parts), tuple(masks), reasons or _NO_REASONS, ids)
+        return Block(self.layout, ts, since, tuple(parts), tuple(masks), reasons or _NO_REASONS, of)
 
     def _floats(self, part: _Part, picked: list[list[Any]]) -> tuple[Array, Array]:
         """A matrix of floats, and which of its cells are missing."""
-        # A `Missing` is NaN as a float.
-        matrix = self._packed(part, [[nan if value is None else value for value in values] for values in picked])
+        plain = [[nan if value is None or isinstance(value, Missing) else value for value in row] for row in picked]
+        matrix = self._packed(part, plain)
         gaps = ~np.isfinite(matrix)
         return np.where(gaps, nan, matrix), gaps
 
@@ -567,10 +554,12 @@ class _Plan:
         return self._packed(part, filled), np.array(gaps, dtype=bool)
 
     def _packed(self, part: _Part, filled: list[list[Any]]) -> Array:
+        pack_row = Struct(f"{len(part.sources)}{part.code}").pack
         try:
-            return _matrix(part, [part.pack(*values) for values in filled])
+            packed = b"".join([pack_row(*values) for values in filled])
         except (StructError, TypeError, OverflowError) as error:
             raise self._blame(part, filled) from error
+        return np.frombuffer(packed, part.dtype).reshape(len(filled), -1)
 
     def _blame(self, part: _Part, filled: list[list[Any]]) -> Exception:
         """Which key's value cannot be packed, and why."""
@@ -586,53 +575,11 @@ class _Plan:
         raise AssertionError(filled)
 
 
-def _part(dtype: str, columns: Sequence[tuple[int, int]], *, whole: bool) -> _Part:
-    """How to fill the matrix whose columns take some values of a row; `whole` where it takes all of them."""
+def _part(dtype: str, columns: Sequence[tuple[int, int]]) -> _Part:
+    """How to fill the matrix whose columns take some values of a row."""
     sources = tuple(source for source, _ in columns)
-    pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None
-    order = None
-    if not whole:
-        # One index alone would give the value and not a sequence.
-        pick = itemgetter(*sources) if len(sources) > 1 else itemgetter(slice(sources[0], sources[0] + 1))
-    elif sources != tuple(range(len(sources))):
-        order = np.array(sources, dtype=np.intp)
-    return _Part(
-        dtype=DTYPES[dtype],
-        width=len(sources),
-        sources=sources,
-        positions=tuple(position for _, position in columns),
-        pick=pick,
-        order=order,
-        code=_CODES[dtype],
-        pack=Struct(f"{len(sources)}{_CODES[dtype]}").pack,
-    )
-
-
-def _dense(part: _Part, rows: Sequence[Sequence[Any]]) -> Array | None:
-    """The matrix in the order of the keys; None where a cell is missing or wrong, which is looked at more closely then.
-
-    `struct` packs a row twice as fast as numpy reads a list, and refuses what numpy would round or truncate.
-    """
-    pick, pack_row = part.pick, part.pack
-    try:
-        if part.width == 1 and len(rows) > 1:  # then the column at once
-            source = part.sources[0]
-            packed = [pack(f"{len(rows)}{part.code}", *[values[source] for values in rows])]
-        elif pick is not None:
-            packed = [pack_row(*pick(values)) for values in rows]
-        else:
-            packed = [pack_row(*values) for values in rows]
-    except (StructError, TypeError, OverflowError):
-        return None
-    matrix = _matrix(part, packed)
-    if part.code == "d" and not finite(matrix):
-        return None
-    return matrix if part.order is None else _sealed(matrix.take(part.order, axis=1))
-
-
-def _matrix(part: _Part, packed: list[bytes]) -> Array:
-    buffer = packed[0] if len(packed) == 1 else b"".join(packed)
-    return np.frombuffer(buffer, part.dtype).reshape(-1, part.width)
+    places = np.array(sources, dtype=np.intp) + 2
+    return _Part(DTYPES[dtype], sources, places, tuple(position for _, position in columns), CODES[dtype])
 
 
 def _is_gap(value: object) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -131,9 +131,9 @@ class Pipeline:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
         from meter.core.batch import build  # numpy
 
-        rows_of: dict[str, list[Row]] = {}
+        rows_of: dict[str, Sequence[Row]] = {}
         for label, rows in raw.rows:
-            rows_of.setdefault(label, []).extend(rows)
+            rows_of[label] = [*rows_of[label], *rows] if label in rows_of else rows
         blocks: list[Block] = []
         for label, rows in rows_of.items():
             self._give_way()

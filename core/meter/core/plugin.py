@@ -40,9 +40,6 @@ class Missing:
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def __float__(self) -> float:
-        return float("nan")
-
     def __repr__(self) -> str:
         return f"Missing({self.reason!r})"
 

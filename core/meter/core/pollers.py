@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meter.core.clock import Clock
     from meter.core.elements import SourceElement
     from meter.core.faults import Faults
-    from meter.core.readings import Row
+    from meter.core.rows import Rows
 
 STEP_NS: Final = 100_000
 """The clocks run alike, so that a greater difference is a step of the wall clock."""
@@ -244,7 +244,7 @@ class Pollers:
             self.anchor = now
         return Raw(rows, self.anchor, self._watermark(poller, rows))
 
-    def _watermark(self, poller: Poller, rows: list[tuple[str, list[Row]]]) -> int | None:
+    def _watermark(self, poller: Poller, rows: list[tuple[str, Rows]]) -> int | None:
         """The time from which on all rows are still to come."""
         others = [each for each in self._all if each is not poller]
         last = newest(rows)

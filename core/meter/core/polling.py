@@ -17,11 +17,12 @@ from meter.core import realtime
 from meter.core.breach import ContractBreach
 from meter.core.faults import described
 from meter.core.plugin import Gone, Retry
+from meter.core.rows import Rows
 from meter.core.silence import INTERVALS
 from meter.core.state import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from meter.core.elements import SourceElement
     from meter.core.pollers import Pollers
@@ -54,12 +55,12 @@ class Raw(NamedTuple):
     No row that is older than `watermark` follows, in monotonic nanoseconds; where it is None, the newest row says so.
     """
 
-    rows: list[tuple[str, list[Row]]]
+    rows: Sequence[tuple[str, Sequence[Row]]]
     anchor: tuple[int, int]
     watermark: int | None = None
 
 
-def newest(rows: Iterable[tuple[str, list[Row]]]) -> int | None:
+def newest(rows: Iterable[tuple[str, Sequence[Row]]]) -> int | None:
     """When the last of some rows ends; those of a source are in the order of time. None where there is none."""
     return max([polled[-1].ts for _, polled in rows if polled], default=None)
 
@@ -93,7 +94,7 @@ class Poller:
         """What this tick has still to poll, the latest first; only ever popped from while it polls."""
         self._again: list[tuple[int, int]] = []
         """What this tick has polled, with the next deadlines."""
-        self._rows: defaultdict[str, list[Row]] = defaultdict(list)
+        self._rows: defaultdict[str, Rows] = defaultdict(Rows)
         """What was polled and is not handed over, by source."""
         self._polled = 0
         """How many polls that were, at most."""
@@ -262,7 +263,7 @@ class Poller:
             self._pollers.faults.raised(source.label, "poll", error)
         source.polls += 1
         if rows:
-            self._rows[source.label] += rows
+            self._rows[source.label].add(rows)
         self.busy = None
         return self._clock.now()
 
@@ -312,21 +313,16 @@ class Poller:
             self.hand_over(self._clock.now())
             self._pollers.left(self)
 
-    def taken(self) -> list[tuple[str, list[Row]]]:
+    def taken(self) -> list[tuple[str, Rows]]:
         """The rows that were polled since the last call, by source."""
-        found = []
         with self._lock:
             self._polled = 0
-            for label, polled in list(self._rows.items()):
-                if rows := polled[:]:
-                    del polled[: len(rows)]  # what a poll appends meanwhile stays
-                    found.append((label, rows))
-        return found
+            found = [(label, polled.take()) for label, polled in list(self._rows.items())]
+        return [(label, rows) for label, rows in found if rows]
 
-    def keep(self, polled: Iterable[tuple[str, list[Row]]]) -> None:
+    def keep(self, polled: Iterable[tuple[str, Rows]]) -> None:
         """Hand over what another one has polled."""
-        for label, rows in polled:
-            self._rows[label] += rows
+        self._rows.update(polled)
 
     def _run(self) -> None:
         pollers = self._pollers

@@ -10,6 +10,7 @@ import math
 from functools import partial
 from numbers import Integral, Real
 from operator import itemgetter
+from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -29,6 +30,8 @@ _FEW = 16
 """So many integers are looked at one by one."""
 PLAIN = frozenset({int, float, Missing, type(None)})
 """The very types that a cell most often has, which need no closer look."""
+CODES: Mapping[str, str] = MappingProxyType({"f64": "d", "i64": "q", "u64": "Q"})
+"""What `struct` calls the types of metrics."""
 _RANGES = {"u64": (0, 2**64 - 1), "i64": (-(2**63), 2**63 - 1)}
 
 # Short-lived objects (processes) give new keys for as long as meter runs; what is remembered is bounded. Beyond the
@@ -89,7 +92,7 @@ class Columns:
     instance that declared them, `width` says how many there are.
     """
 
-    __slots__ = ("_integers", "_kinds", "by", "each", "keys", "plan", "width")
+    __slots__ = ("_integers", "_kinds", "by", "each", "keys", "pack", "plan", "unpack", "width")
 
     def __init__(self, keys: tuple[Key, ...], by: str = "") -> None:
         self.keys = keys
@@ -97,6 +100,10 @@ class Columns:
         self.plan: Any = None
         self.each = any(key.each for key in keys)
         self.width = len(keys)
+        whole = Struct(f"2q{''.join([CODES[key.metric.type] for key in keys])}")
+        self.pack = whole.pack
+        """The times and the values of a row as bytes, of each eight; refuses what is no number of its column's type."""
+        self.unpack = whole.unpack
         places = {type_: [at for at, key in enumerate(keys) if key.metric.type == type_] for type_ in _RANGES}
         self._integers = tuple(Integers(tuple(at), *_RANGES[type_]) for type_, at in places.items() if at)
         self._kinds: tuple[type, ...] = ()
