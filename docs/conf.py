@@ -12,7 +12,7 @@ author = "The meter authors"
 copyright = "The meter authors"
 release = __version__
 
-extensions = ["myst_parser", "contract_reference", "plugin_reference"]
+extensions = ["myst_parser", "contract_reference", "plugin_reference", "module_reference"]
 exclude_patterns = ["_build", "_ext"]
 myst_heading_anchors = 3
 nitpicky = True

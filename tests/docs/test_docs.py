@@ -17,6 +17,7 @@ import click
 import pytest
 
 import contract_reference
+import module_reference
 import plugin_reference
 from meter.cli.main import group
 from meter.contracts.language import language
@@ -364,6 +365,26 @@ def test_every_link_of_the_contract_reference_has_its_target() -> None:
 
     assert len(set(targets)) == len(targets)
     assert set(re.findall(r"\]\(#((?:clause|code)-[^)]*)\)", page)) <= set(targets)
+
+
+@pytest.mark.parametrize("root", ["contracts", "core", "cli"])
+def test_the_page_of_the_architecture_names_every_module(root: str) -> None:
+    """Each file of Python has a row, which says what it is in a sentence."""
+    page = module_reference.fill((DOCS / "architecture.md").read_text())
+    named = dict(re.findall(r"^\| `(meter\.\S+)` \| (.+) \|$", page, re.MULTILINE))
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / root).rglob("*.py")}
+    paths = {name: f"{root}/{name.replace('.', '/')}" for name in named}
+
+    assert "<!-- modules" not in page
+    assert [file for file in files if file.removesuffix("/__init__.py").removesuffix(".py") not in paths.values()] == []
+    assert [name for name, said in named.items() if said.rstrip(")")[-1] not in ".?"] == []
+
+
+def test_a_module_that_says_nothing_has_no_place_on_the_page(tmp_path: Path) -> None:
+    """The build ends there, and names it."""
+    (tmp_path / "mute.py").write_text("x = 1\n")
+    with pytest.raises(ValueError, match="mute.py says nothing"):
+        module_reference.summary(tmp_path / "mute.py")
 
 
 PLUGINS = [pytest.param(contract, id=contract.name) for contract in plugin_reference.builtin()]
