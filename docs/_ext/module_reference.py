@@ -1,6 +1,6 @@
 """Fills a page with what the modules of a room are, by the first lines of their docstrings.
 
-A line `<!-- modules: ROOT -->` of a page is replaced before it is parsed; ROOT is one of the folders at the top, such as
+A line `<!-- modules: ROOT -->` of a page is replaced before it is parsed; ROOT is a folder at the top, such as
 `core`. A module that says nothing of itself ends the build. Everything but `setup` works without Sphinx, which the
 tests use.
 """
