@@ -134,6 +134,7 @@ def _needs(contract: Contract) -> Iterator[str]:
         yield f"needs {code(name)} {code(wanted)} in the backend"
     for need in contract.needs.host:
         named = f" ({need.name})" if need.name else ""
+        named += f" with {code(toml(need.when))}" if need.when else ""
         asked = [f"can read {', '.join(map(code, need.readable))}"] if need.readable else []
         asked += [f"has the capability {code(name)}" for name in need.capability]
         asked += [f"has the library {code(name)}" for name in need.library]

@@ -313,6 +313,8 @@ X = 'ordering.before = ["x"]\n'
 D = 'config.d = { type = "int", default = 1 }'
 DEMANDED = 'config.d = { type = "int" }'
 
+WITH_B = 'config.b = { type = "bool", default = false }\n'
+
 HERE = [
     # What an option has in the mount is the same as before, whatever the default is now.
     (D, D.replace("1", "2"),
@@ -378,6 +380,10 @@ HERE = [
      {"host": Recorded({("sysctl", "kernel.x<=1"): "other-value kernel.x<=1 2"})}, "breaking"),
     ("", 'needs.host = [{ sysctl = { "kernel.x" = "<=1" } }]', {"host": Recorded({("sysctl", "kernel.x<=1"): ""})},
      "compatible-here"),
+    (WITH_B, WITH_B + 'needs.host = [{ readable = ["/a"], when = { b = true } }]',
+     {"host": Recorded({}), "config": {"b": False}}, "compatible-here"),
+    (WITH_B, WITH_B + 'needs.host = [{ readable = ["/a"], when = { b = true } }]',
+     {"host": Recorded({}), "config": {"b": True}}, "breaking"),
     ("", 'needs.python = { lib = ">=2" }', {"host": Recorded({("python", "lib>=2"): ""})}, "compatible-here"),
     ("", 'needs.python = { lib = "*" }', {"host": Recorded({})}, "breaking"),
     ('interface = ">=1"', 'interface = ">=1,<2"', {"interface": "1.4"}, "compatible-here"),
@@ -394,6 +400,8 @@ def test_what_is_known_of_a_mount_decides(old: str, new: str, mount: dict[str, A
 
 ABC = 'resource = ["gpu"], attributes = { m = ["a", "b", "c"] }'
 
+WITH_M = 'config.m = { type = "enum", values = ["a", "b"], default = "a" }\n'
+
 CLASSES = [
     ("a range that lies elsewhere", 'needs.capabilities = { x = ">=1,<2" }', 'needs.capabilities = { x = ">=2,<3" }',
      "breaking"),
@@ -409,6 +417,23 @@ CLASSES = [
      'needs.host = [{ sysctl = { "kernel.x" = "<=1" } }]', "breaking"),
     ("a setting in other words", 'needs.host = [{ sysctl = { "kernel.x" = "<=1" } }]',
      'needs.host = [{ sysctl = { "kernel.x" = "< 2" } }]', "equal"),
+    ("an alternative that is there for each value", WITH_M + 'needs.host = [{ readable = ["/a"] }]',
+     WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = ["a", "b"] } }]', "equal"),
+    ("an alternative that is there for fewer values", WITH_M + 'needs.host = [{ readable = ["/a"] }]',
+     WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = "a" } }]', "subtype"),
+    ("one of two that is there for fewer values",
+     WITH_M + 'needs.host = [{ readable = ["/a"] }, { readable = ["/b"] }]',
+     WITH_M + 'needs.host = [{ readable = ["/a"] }, { readable = ["/b"], when = { m = "a" } }]', "breaking"),
+    ("an alternative that is there for more values",
+     WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = "a" } }]',
+     WITH_M + 'needs.host = [{ readable = ["/a"] }]', "breaking"),
+    ("an alternative for another value", WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = "a" } }]',
+     WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = "a" } }, { readable = ["/b"], when = { m = "b" } }]',
+     "breaking"),
+    ("an alternative more beside one for each value",
+     WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = "a" } }, { readable = ["/b"], when = { m = "b" } }]',
+     WITH_M + 'needs.host = [{ readable = ["/a"], when = { m = "a" } }, { readable = ["/b"], when = { m = "b" } }, '
+     '{ capability = ["CAP_PERFMON"] }]', "subtype"),
     ("an alternative with a setting", 'needs.host = [{ capability = ["CAP_PERFMON"] }]',
      'needs.host = [{ capability = ["CAP_PERFMON"] }, { sysctl = { "kernel.x" = "<=1" } }]', "subtype"),
     ("a setting of a metric of which more will do",

@@ -31,6 +31,20 @@ HOLDS = {
 }
 
 
+SCOPE = '[config.scope]\ntype = "enum"\nvalues = ["process", "machine", "mine"]\ndefault = "process"\n'
+CONDITIONAL = source(
+    "events",
+    more=f"{SCOPE}[[needs.host]]\nname = 'own'\nwhen = {{ scope = 'process' }}\nsysctl = {{ 'kernel.x' = '<=1' }}\n"
+    "[[needs.host]]\nname = 'all'\nwhen = { scope = ['machine'] }\nsysctl = { 'kernel.x' = '<=0' }\n",
+)
+
+
+def paranoid(value: int) -> Recorded:
+    """A host with a setting, as `CONDITIONAL` asks for it."""
+    asked = {"kernel.x<=1": value <= 1, "kernel.x<=0": value <= 0}
+    return Recorded({("sysctl", text): "" if holds else f"other-value {text} {value}" for text, holds in asked.items()})
+
+
 def host(**answers: str) -> Recorded:
     """A host where `rapl` works, but for some answers, by what they are about."""
     names = {argument: (kind, argument) for kind, argument in HOLDS}
@@ -193,6 +207,63 @@ class TestCheck:
 
         assert "the setting `kernel.perf_event_paranoid` is 4, not `<2`" in document["message"]
         assert document["help"].startswith("`sudo sysctl -w kernel.perf_event_paranoid=1` sets it until the next boot")
+
+    @pytest.mark.parametrize(
+        ("scope", "setting", "answer"),
+        [
+            ("", 1, ""),
+            ("", 2, "is 2, not `<=1`"),
+            ("machine", 0, ""),
+            ("machine", 1, "is 1, not `<=0`"),
+            ("mine", 9, ""),
+        ],
+    )
+    def test_an_alternative_is_there_where_its_condition_holds(self, scope: str, setting: int, answer: str) -> None:
+        """By the option's value or its default; where there is none nothing is needed."""
+        given = f'config.events.scope = "{scope}"\n' if scope else ""
+        result = run("events sink", CONDITIONAL, output(), more=given, host=paranoid(setting))
+
+        assert codes(result) == (["E-HOST"] if answer else [])
+        assert all(answer in shown(each)["message"] for each in result.diagnostics)
+
+    def test_an_alternative_of_another_configuration_is_not_told(self) -> None:
+        """The name that the plugin learns is that of one that exists."""
+        result = run("events sink", CONDITIONAL, output(), host=paranoid(0))
+        assert result.plan is not None
+        assert result.plan.document["plugins"][0]["alternative"] == "own"
+
+    def test_what_exists_only_for_some_configurations_keeps_nobody_away(self) -> None:
+        """While plugins are looked for nobody knows which it will be; an unconditional one counts then."""
+        bare = contract(CONDITIONAL)
+        sure = contract(CONDITIONAL + "\n[[needs.host]]\ncapability = ['CAP_PERFMON']\n")
+        lacks = Recorded({**paranoid(9).facts, ("capability", "CAP_PERFMON"): "unprivileged CAP_PERFMON"})
+
+        assert carries(lacks, bare)
+        assert not carries(lacks, sure)
+        assert carries(Recorded({**lacks.facts, ("capability", "CAP_PERFMON"): ""}), sure)
+
+    @pytest.mark.parametrize(("scope", "there"), [("process", True), ("machine", False)])
+    def test_what_is_optional_is_left_out_by_its_configuration(self, scope: str, *, there: bool) -> None:
+        """As it will be configured, before it is."""
+        more = f'optional = ["events"]\nconfig.events.scope = "{scope}"\n'
+        result = run("example sink", CONDITIONAL, source("example"), output(), more=more, host=paranoid(1))
+
+        assert codes(result) == ([] if there else ["W-HOST-DEGRADED"])
+        assert result.plan is not None
+        assert ("events" in [each["instance"] for each in result.plan.document["plugins"]]) is there
+
+    @pytest.mark.parametrize(
+        ("when", "code"),
+        [
+            ("{ scop = 'machine' }", "E-CONFIG-UNKNOWN"),
+            ("{ scope = 'machines' }", "E-CONFIG-RANGE"),
+            ("'machine'", "E-CLAUSE-TYPE"),
+        ],
+    )
+    def test_a_condition_that_cannot_be(self, when: str, code: str) -> None:
+        """It names an option that there is, with a value that this takes."""
+        found = faults(source("p", more=f"{SCOPE}[[needs.host]]\nwhen = {when}\nreadable = ['/a']\n"))
+        assert [each.code for each in found] == [code]
 
     def test_what_can_be_set_comes_first(self) -> None:
         """Of two alternatives the help is for the one that a command mends."""

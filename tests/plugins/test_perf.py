@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from meter.contracts.check import check
+from meter.contracts.host import Recorded
+from meter.contracts.request import from_words
+from meter.core.discovery import discover
 from meter.core.perf_event import CACHE, GROUPED, HARDWARE, RAW, SOFTWARE, Counted, numbers, open_counter
 from meter.core.plugin import Gone, Missing, SourceContext
 from meter.plugins.perf import plugin as perf
@@ -546,3 +550,38 @@ def test_what_cannot_be_meant_is_refused(config: dict[str, Any], told: str) -> N
 def test_lists_of_the_kernel(text: str, found: list[int]) -> None:
     """CPUs that are online."""
     assert numbers(text) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"scope": "process", "pid": [1]}, 1),
+        ({"scope": "process", "pid": [1], "kernel": False}, 2),
+        ({"scope": "cgroup", "cgroup": ["/a.slice"]}, 0),
+        ({"scope": "machine"}, 0),
+        ({"scope": "machine", "kernel": False}, 0),
+    ],
+)
+@pytest.mark.parametrize("paranoid", [-1, 0, 1, 2, 3])
+def test_what_the_kernel_does_not_permit_is_refused_before_it_runs(
+    options: dict[str, Any], most: int, paranoid: int
+) -> None:
+    """As perf_event_open(2) says of /proc/sys/kernel/perf_event_paranoid; with CAP_PERFMON all is permitted."""
+    words = [f"{name}={str(value).strip('[]').lower()}" for name, value in options.items()]
+    request, _ = from_words("/m", ["perf", *(word.replace("'", "") for word in words), "collect"], ["meter"])
+    assert request is not None
+    catalogue = discover(installed=False).catalogue
+    answers = {
+        ("sysctl", f"kernel.perf_event_paranoid<={n}"): ""
+        if paranoid <= n
+        else f"other-value kernel.perf_event_paranoid<={n} {paranoid}"
+        for n in range(3)
+    }
+    files = {("readable", "/proc/sys/kernel/perf_event_paranoid"): ""}
+    denied = {("capability", "CAP_PERFMON"): "unprivileged CAP_PERFMON"}
+
+    found = [each.code for each in check(request, catalogue, Recorded({**answers, **files, **denied})).diagnostics]
+    able = check(request, catalogue, Recorded({**answers, **files, ("capability", "CAP_PERFMON"): ""}))
+
+    assert found == ([] if paranoid <= most else ["E-HOST"])
+    assert able.plan is not None

@@ -49,6 +49,8 @@ def examine(catalogue: Catalogue, host: Host) -> list[Finding]:
 
 
 def _finding(contract: Contract, host: Host) -> Finding:
+    for need in contract.needs.host:
+        unmet(need, host)  # a record has to know of every alternative: which of them exist depends on the configuration
     whole = host_faults(contract, host)
     found = []
     if whole:

@@ -6,14 +6,18 @@ the need of one metric. Nothing here decides what becomes of a plugin or a metri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, SYSCTL, Host, reason, remedy
-from meter.contracts.model import Contract
+from meter.contracts.model import Contract, Guard, HostNeed
 
 # What somebody can do about comes first: where a file may not be read, another alternative lacks its file for good.
 _FIRST = ("denied", "unprivileged", "other-value")
+
+
+Holds = Callable[[Guard], bool]
+"""Whether the condition of a table holds for the configuration of an instance."""
 
 
 class Table(Protocol):
@@ -48,10 +52,21 @@ def unmet(table: Table, host: Host) -> list[str]:
     return [answer for question in _asked(table) if (answer := host.answer(*question))]
 
 
+def alternatives(contract: Contract, holds: Holds | None = None) -> tuple[HostNeed, ...]:
+    """The tables of `needs.host` that exist for a configuration.
+
+    Where that is not known any of them may; where none is there for every configuration, nothing may be needed at all.
+    """
+    needs = contract.needs.host
+    if holds is None:
+        return needs if any(not need.when for need in needs) else ()
+    return tuple(need for need in needs if holds(need.when))
+
+
 def lacking_rights(contract: Contract, host: Host) -> list[tuple[str, str]]:
     """The questions that a host says no to where a plugin lacks rights and nothing else; empty where it lacks more."""
     if host_faults(contract, host) and not python_faults(contract, host):
-        for need in contract.needs.host:
+        for need in alternatives(contract):
             no = {question: answer for question in _asked(need) if (answer := host.answer(*question))}
             if all(answer.partition(" ")[0] in _FIRST for answer in no.values()):
                 return list(no)
@@ -71,10 +86,13 @@ def setting(name: str, wanted: str) -> str:
     return name + "".join(wanted.split())
 
 
-def host_faults(contract: Contract, host: Host) -> list[list[str]]:
-    """For each alternative of `needs.host` the answers that say why it does not hold; empty where one does."""
+def host_faults(contract: Contract, host: Host, holds: Holds | None = None) -> list[list[str]]:
+    """For each alternative that exists the answers that say why it does not hold; empty where one does, or none exists.
+
+    Args: holds, of the instance's configuration, where that is known.
+    """
     reasons = []
-    for need in contract.needs.host:
+    for need in alternatives(contract, holds):
         faults = unmet(need, host)
         if not faults:
             return []
@@ -82,9 +100,9 @@ def host_faults(contract: Contract, host: Host) -> list[list[str]]:
     return reasons
 
 
-def alternative(contract: Contract, host: Host) -> str:
-    """The name of the first table of `needs.host` that holds; empty where none does, or it has none."""
-    return next((need.name for need in contract.needs.host if not unmet(need, host)), "")
+def alternative(contract: Contract, host: Host, holds: Holds) -> str:
+    """The name of the first table of `needs.host` that exists and holds; empty where none does."""
+    return next((need.name for need in alternatives(contract, holds) if not unmet(need, host)), "")
 
 
 def python_faults(contract: Contract, host: Host) -> list[str]:
@@ -111,12 +129,12 @@ def told(answers: Iterable[str], variant: str = "") -> Told:
     return Told("; ".join(map(reason, kept)), "; ".join(dict.fromkeys(remedy(answer, variant) for answer in kept)))
 
 
-def told_of_alternatives(alternatives: Iterable[list[str]], variant: str = "") -> Told:
+def told_of_alternatives(reasons: Iterable[list[str]], variant: str = "") -> Told:
     """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold.
 
     What all of them lack is said once, behind what tells them apart.
     """
-    kept = list(alternatives)
+    kept = list(reasons)
     common = [answer for answer in kept[0] if all(answer in answers for answers in kept)] if len(kept) > 1 else []
     apart = [[answer for answer in answers if answer not in common] for answers in kept]
     if not all(apart):
@@ -126,10 +144,10 @@ def told_of_alternatives(alternatives: Iterable[list[str]], variant: str = "") -
     return Told(why, told(nearest_alternative(kept), variant).help)
 
 
-def nearest_alternative(alternatives: Sequence[list[str]]) -> list[str]:
+def nearest_alternative(reasons: Sequence[list[str]]) -> list[str]:
     """The answers of the first alternative that lacks only rights, which can be given; else of the first one."""
-    able = [answers for answers in alternatives if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
-    return (able or alternatives)[0]
+    able = [answers for answers in reasons if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
+    return (able or reasons)[0]
 
 
 class Lacking(NamedTuple):
@@ -139,10 +157,10 @@ class Lacking(NamedTuple):
     path: tuple[str | int, ...]
 
 
-def lacking(contract: Contract, host: Host) -> Lacking | None:
+def lacking(contract: Contract, host: Host, holds: Holds) -> Lacking | None:
     """Why a host cannot carry a plugin that is optional, or lets it give none of its metrics; `None` where it can."""
-    if alternatives := host_faults(contract, host):
-        return Lacking(told_of_alternatives(alternatives, "optional"), ("needs", "host"))
+    if whole := host_faults(contract, host, holds):
+        return Lacking(told_of_alternatives(whole, "optional"), ("needs", "host"))
     if faults := python_faults(contract, host):
         return Lacking(told(faults, "optional"), ("needs", "python"))
     tables = [clause.host for clause in contract.provides.metrics if clause.host is not None]

@@ -137,6 +137,7 @@ class HostNeed:
     """A table of `needs.host`: one alternative."""
 
     name: str
+    when: Guard
     readable: tuple[str, ...]
     capability: tuple[str, ...]
     library: tuple[str, ...]

@@ -11,7 +11,8 @@ from meter.contracts.configured import missing_secrets
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import ENVIRONMENT, Host, reason, remedy
 from meter.contracts.host_needs import alternative, host_faults, python_faults, told, told_of_alternatives, unmet
-from meter.contracts.instances import Instance, degrade, emitted
+from meter.contracts.instances import Instance, degrade, emitted, holds_when
+from meter.contracts.model import Guard
 from meter.contracts.request import At, Request
 from meter.contracts.rules import PLACEHOLDER
 from meter.contracts.variants import MACHINE
@@ -19,20 +20,25 @@ from meter.contracts.variants import MACHINE
 
 def presence(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
     """E-HOST and E-PATH; the alternative of the host's needs that holds is noted for the plugin."""
-    instance.alternative = alternative(instance.contract, host)
+    contract = instance.contract
+
+    def holds(guard: Guard) -> bool:
+        return holds_when(guard, instance.config, contract.config)
+
+    instance.alternative = alternative(contract, host, holds)
     found = []
     needs = []
-    if alternatives := host_faults(instance.contract, host):
-        needs.append((told_of_alternatives(alternatives), "host"))
-    if faults := python_faults(instance.contract, host):
+    if whole := host_faults(contract, host, holds):
+        needs.append((told_of_alternatives(whole), "host"))
+    if faults := python_faults(contract, host):
         needs.append((told(faults), "python"))
     for (why, help_), clause in needs:
-        spans = (instance.span, instance.contract.source.key("needs", clause))
-        facts = {"plugin": instance.contract.name, "why": why, "help": help_}
+        spans = (instance.span, contract.source.key("needs", clause))
+        facts = {"plugin": contract.name, "why": why, "help": help_}
         found.append(Diagnostic(code="E-HOST", facts=facts, spans=spans, clause=f"needs.{clause}"))
     found += _environment(instance, host)
     found += missing_secrets(instance, request, host)
-    for name, option in sorted(instance.contract.config.items()):
+    for name, option in sorted(contract.config.items()):
         value = instance.config.get(name)
         if option.access is None or value is None:
             continue

@@ -677,6 +677,9 @@ def _named_options(contract: Contract) -> Iterator[Use]:
         ("provides", place, clause) for place, clause in enumerate(contract.provides.metrics)
     ]
     entries += [("needs", place, clause) for place, clause in enumerate(contract.needs.metrics)]
+    for place, need in enumerate(contract.needs.host):
+        for name, guard in need.when.items():
+            yield Use(("needs", "host", place, "when", name), "needs.host.when", name, _SCALAR, guard)
     for family, place, entry in entries:
         base: Path = (family, "metrics", place)
         named = "name" if isinstance(entry, MetricClause) else "metric"

@@ -148,6 +148,8 @@ def _document(contract: Contract, path: str) -> dict[str, Any]:
 
 
 def _text(contract: Contract, path: str) -> str:
+    from meter.contracts.editing.writing import toml  # the contract language, which a help text does not need
+
     lines = [
         f"{contract.name} {contract.version}: {contract.summary or 'no summary'}",
         f"{contract.placement}, by {contract.author or 'nobody'}, {contract.licence or 'no licence'}, {path}",
@@ -161,7 +163,8 @@ def _text(contract: Contract, path: str) -> str:
         said += [f"the capability {name}" for name in need.capability]
         said += [f"the library {name}" for name in need.library]
         said += [f"the setting {name} {wanted}" for name, wanted in need.sysctl.items()]
-        lines += [("or " if place else "needs of the host: ") + ", ".join(said)]
+        when = f"with {toml(need.when)}: " if need.when else ""
+        lines += [("or " if place else "needs of the host: ") + when + ", ".join(said)]
     width = common.width()
     metrics = [
         [m.name, m.type, m.unit, m.kind, "|".join(m.resource), "|".join(m.consumer), ", ".join(sorted(m.attributes))]

@@ -229,7 +229,7 @@ class _Walk:
 
     def host(self, clause: Clause, old: Any, new: Any, at: Path, there: Path, of: str) -> Iterator[Change]:
         """What is needed of the host; names of alternatives are only for people."""
-        found = list(pairing.alternatives(old, new))
+        found = list(pairing.alternatives(self.was, self.now))
         yield from self.said(clause, iter(found), at, there, of)
         named = language().clauses[*clause.path, "name"]
         was, now = ([table["name"] for table in tables] for tables in (old, new))

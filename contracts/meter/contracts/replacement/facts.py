@@ -15,6 +15,7 @@ from meter.contracts import options
 from meter.contracts.claims import meet
 from meter.contracts.host import PYTHON, SYSCTL, Host
 from meter.contracts.host_needs import host_faults, setting
+from meter.contracts.instances import holds_when
 from meter.contracts.language import ABSENT
 from meter.contracts.model import Contract
 from meter.contracts.quantities import QuantityError, parse_duration
@@ -127,7 +128,9 @@ def _host(case: Case) -> bool:
         kind = str(case.at[case.at.index("host") + 1])  # a clause of a table is called as the question that it asks
         needed = setting(case.outcome.name, case.outcome.new) if kind == SYSCTL else case.outcome.new
         return not case.mount.host.answer(kind, needed)
-    return not host_faults(case.new, case.mount.host)
+    known = None if case.mount.config is None else Known.of(case.new, case.mount.config).canonical
+    holds = None if known is None else lambda guard: holds_when(guard, known, case.new.config)
+    return not host_faults(case.new, case.mount.host, holds)
 
 
 def _python(case: Case) -> bool:

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from meter.contracts import selectors, sysctl
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.language import ABSENT
-from meter.contracts.replacement.lattices import Outcome
-from meter.contracts.replacement.views import Body, Guard, Table
+from meter.contracts.replacement.lattices import Outcome, implies
+from meter.contracts.replacement.views import Body, Guard, Table, View
 
 _KINDS: Final = ("resource", "consumer")
 
@@ -273,29 +273,53 @@ def before(table: Table, pairs: Sequence[Pair]) -> bool:
 # -------------------------------------------------------------------------------------------------------------- host
 
 
-def alternatives(old: Sequence[Body], new: Sequence[Body]) -> Iterator[Outcome]:
-    """How alternatives of what is needed of the host differ; no alternative demands nothing."""
-    was, now = ([_demands(table) for table in tables] or [frozenset()] for tables in (old, new))
+class _Need(NamedTuple):
+    """An alternative: the condition under which it exists, and what it demands."""
+
+    guard: Guard
+    demands: frozenset[_Demand]
+
+
+_Demand = tuple[str, str, tuple[sysctl.Interval, ...]]
+"""What is asked, of what, and which numbers will do where it is a setting of the kernel."""
+
+
+def alternatives(old: View, new: View) -> Iterator[Outcome]:
+    """How alternatives of what is needed of the host differ; where none exists nothing is demanded."""
+    was, now = (
+        [_Need(table.guard, _demands(table.body)) for table in side.alternatives] or [_Need({}, frozenset())]
+        for side in (old, new)
+    )
     change = ""
-    if not all(any(_is_met(each, demands) for each in now) for demands in was):
+    if not _carried(was, now, always=old.always or not old.alternatives):
         change = "added"
-    elif not all(any(_is_met(each, demands) for each in was) for demands in now):
+    elif not _carried(now, was, always=new.always or not new.alternatives):
         change = "removed"
     elif [each for each in was if each in now] != [each for each in now if each in was]:
         change = "reordered"
     elif was != now:  # an alternative that demands more than another one
         change = "removed"
     if change:
-        yield Outcome(change, _shown(old), _shown(new))
+        yield Outcome(change, _shown(old.body["needs"]["host"]), _shown(new.body["needs"]["host"]))
+
+
+def _carried(one: Sequence[_Need], other: Sequence[_Need], *, always: bool) -> bool:
+    """Whether every host that has some alternatives has others, too, as far as their conditions show it.
+
+    Args: always, one of the first exists for every configuration.
+    """
+    for need in one:
+        beside = [each for each in other if not _exclusive(need.guard, each.guard)]
+        met = [each for each in beside if _is_met(each.demands, need.demands)]
+        # One that is there wherever this is will do; so do all that may be there, as nothing is demanded without them.
+        if len(met) < len(beside) and not any(implies(need.guard, each.guard) for each in met):
+            return False
+    return always or all(not each.demands or any(implies(each.guard, need.guard) for need in one) for each in other)
 
 
 def _shown(tables: Sequence[Body]) -> Any:
     """Alternatives without what they do not say."""
     return [{key: value for key, value in table.items() if value} for table in tables] or ABSENT
-
-
-_Demand = tuple[str, str, tuple[sysctl.Interval, ...]]
-"""What is asked, of what, and which numbers will do where it is a setting of the kernel."""
 
 
 def _demands(table: Body) -> frozenset[_Demand]:

@@ -8,7 +8,7 @@ configuration of one mount is known, all that it decides is put in, on both side
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from meter.contracts import options
@@ -61,6 +61,10 @@ class View(NamedTuple):
     body: Body
     metrics: tuple[Table, ...]
     rules: tuple[Table, ...]
+    alternatives: tuple[Table, ...]
+    """Of `needs.host`."""
+    always: bool
+    """Whether one of the alternatives exists for every configuration."""
 
 
 def view(contract: Contract, known: Known, accepted: Mapping[str, Option]) -> View:
@@ -72,7 +76,9 @@ def view(contract: Contract, known: Known, accepted: Mapping[str, Option]) -> Vi
     put = _Put(contract, known, accepted)
     whole = {name: put.constraints(value) if name == "require" else put.value(value) for name, value in body.items()}
     metrics = tuple(table for each in put.tables(body["provides"]["metrics"]) for table in put.metrics(each))
-    return View(whole, metrics, tuple(put.rule(each) for each in put.tables(body["needs"]["metrics"])))
+    rules = tuple(put.rule(each) for each in put.tables(body["needs"]["metrics"]))
+    alternatives = tuple(put.tables(body["needs"]["host"]))
+    return View(whole, metrics, rules, alternatives, put.exhausts(alternatives))
 
 
 def new_options(new: Contract, old: Contract) -> Iterator[str]:
@@ -129,6 +135,18 @@ class _Put:
             if possible is None or any(value not in wanted for value in possible):
                 found[name] = tuple(sorted(wanted, key=repr))
         return found
+
+    def exhausts(self, tables: Collection[Table]) -> bool:
+        """Whether one of some tables exists, whatever the configuration: the values of one option, all of them."""
+        alone: dict[str, set[Any]] = {}
+        for table in tables:
+            for name, values in table.guard.items() if len(table.guard) == 1 else ():
+                alone.setdefault(name, set()).update(values)
+        options = {name: self.accepted.get(name, self.contract.config[name]) for name in alone}
+        return any(not table.guard for table in tables) or any(
+            (possible := _possible(option)) is not None and alone[name].issuperset(possible)
+            for name, option in options.items()
+        )
 
     def metrics(self, table: Table) -> Iterator[Table]:
         """A table of metrics with what absence means; one for each name, where the name holds a known list."""

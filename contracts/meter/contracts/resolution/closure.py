@@ -19,7 +19,7 @@ from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import Edit
 from meter.contracts.editing.mending import added, cut
 from meter.contracts.host import Host
-from meter.contracts.host_needs import carries, unmet
+from meter.contracts.host_needs import Lacking, carries, lacking, unmet
 from meter.contracts.instances import Instance
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, Guard
@@ -250,6 +250,11 @@ class Closure:
             return True
         given = {option: each.given for option, each in reversed(list(offers(self.roster, label, contract)))}
         return stands(contract, guard, {**given, **self.request.config.get(label, {})})
+
+    def lacking(self, instance: Instance) -> Lacking | None:
+        """Why this host cannot carry an instance, as it will be configured; `None` where it can."""
+        contract = instance.contract
+        return lacking(contract, self.host, lambda guard: self.stands(contract, guard, instance.label))
 
     def meet(self, need: Pending) -> None:
         """Take the best candidate for a need in; where there is none, the need waits for the end."""

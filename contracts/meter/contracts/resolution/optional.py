@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.host_needs import lacking
 from meter.contracts.instances import Instance
 from meter.contracts.request import Asked
 from meter.contracts.resolution.closure import Closure
@@ -44,7 +43,7 @@ def left_out(closure: Closure) -> Mapping[str, LeftOut]:
 
 def _lacking(closure: Closure, asked: Asked, instance: Instance) -> Diagnostic | None:
     """W-HOST-DEGRADED where this host cannot carry an instance that is there for what was asked."""
-    lack = lacking(instance.contract, closure.host)
+    lack = closure.lacking(instance)
     if lack is None:
         return None
     why, help_ = lack.told

@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from attrs import evolve
 
 from meter.contracts.diagnostics import MANY, Diagnostic, nearest
-from meter.contracts.host_needs import lacking
 from meter.contracts.instances import Instance, configure
 from meter.contracts.model import Contract
 from meter.contracts.resolution.closure import Closure, Pending
@@ -150,7 +149,7 @@ def _tried(closure: Closure, pending: Pending, contract: Contract) -> Iterator[D
         closure.say(diagnostic)
     yield from closure.errors(mark)
     for instance in new:
-        if (lack := lacking(instance.contract, closure.host)) is not None:
+        if (lack := closure.lacking(instance)) is not None:
             facts = {"plugin": instance.contract.name, "why": lack.told.why, "help": lack.told.help}
             yield Diagnostic(code="E-HOST", facts=facts, spans=(instance.span,))
     reaching = any(instance.contract.config_for or instance.contract.alias for instance in new)
