@@ -43,7 +43,7 @@ GROUPS: Final = {
     "churn": "benchmarks.churn",
 }
 """The module of each benchmark; imported when it runs, so that none measures what another has loaded."""
-LONG: Final = {"soak": "benchmarks.soak", "stalls": "benchmarks.stalls"}
+LONG: Final = {"soak": "benchmarks.soak", "stalls": "benchmarks.stalls", "joules": "benchmarks.joules"}
 """Those that take many minutes, and run only when they are named."""
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Figure(NamedTuple):
     """`value` and `control` in `unit`, and an upper `bar`.
 
-    The bar bounds the ratio of both, or the value where `of` is a unit; with `at_least` it bounds from below. A value
-    of None is absent, such as a peer that is not installed: `note` says why and what installs it.
+    The bar bounds the ratio of both, or the value where `of` is a unit; with `at_least` it bounds from below, with
+    `near` it says how far from 1 the ratio may be. A value of None is absent, such as a peer that is not installed:
+    `note` says why and what installs it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Figure(NamedTuple):
     of: str = "x"
     at_least: bool = False
     note: str = ""
+    near: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -40,6 +42,8 @@ class Figure(NamedTuple):
         measured = self.ratio if self.of == "x" else self.value
         if self.bar is None or measured is None:
             return None
+        if self.near:
+            return abs(measured - 1) <= self.bar
         return measured >= self.bar if self.at_least else measured <= self.bar
 
     def to_json(self) -> dict[str, Any]:
@@ -56,7 +60,7 @@ class Figure(NamedTuple):
         value = "absent" if self.value is None else f"{self.value:.4g} {self.unit}"
         control = "-" if self.control is None else f"{self.control:.4g} {self.unit}"
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
-        sign = ">=" if self.at_least else "<="
+        sign = "+-" if self.near else ">=" if self.at_least else "<="
         bar = "-" if self.bar is None else f"{sign}{self.bar:g}{'' if self.of == 'x' else ' ' + self.of}"
         met = {True: "yes", False: "NO", None: "-"}[self.met]
         note = f"  {self.note}" if self.note else ""

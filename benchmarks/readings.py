@@ -44,8 +44,7 @@ def figures() -> Iterator[Figure]:
             why = ""
         except NoCompilerError as error:
             reader, why = "", str(error)
-        started = [stack.enter_context(_idle()) for _ in range(PROCESSES)]
-        pids = [process.pid for process in started]
+        pids = [stack.enter_context(_idle()).pid for _ in range(PROCESSES)]
         watched = [psutil.Process(pid) for pid in pids]
         peers = {
             "cpu": Peer(lambda: psutil.cpu_times(percpu=True), ("/proc/stat",)),
@@ -93,6 +92,16 @@ def _all_of(process: psutil.Process) -> Sequence[object]:
 
 def poll_us(name: str, options: list[str], sysroot: Path | None = None) -> float:
     """The best time of one poll of a source in microseconds; of /proc and /sys below a folder where it is given."""
+    poll, stop = started(name, options, sysroot)
+    best = best_us(poll)
+    stop()
+    return best
+
+
+def started(
+    name: str, options: list[str], sysroot: Path | None = None
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What polls a source, which was polled once, and what stops it."""
     from meter.contracts.instances import Instance, configure
     from meter.contracts.request import from_words
 
@@ -113,6 +122,4 @@ def poll_us(name: str, options: list[str], sysroot: Path | None = None) -> float
         readings.take()
 
     poll()
-    best = best_us(poll)
-    source.stop()
-    return best
+    return poll, source.stop

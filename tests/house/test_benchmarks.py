@@ -129,6 +129,9 @@ def test_a_program_that_ends_by_itself_is_said_with_its_last_words(
         (Figure("", 5.1, 1.0, "", "ms", 5), False),
         (Figure("", 3.0, None, "", "Mpt/s", 3, "Mpt/s", at_least=True), True),
         (Figure("", 2.9, None, "", "Mpt/s", 3, "Mpt/s", at_least=True), False),
+        (Figure("", 991.0, 1000.0, "truth", "J", 0.01, near=True), True),
+        (Figure("", 1011.0, 1000.0, "truth", "J", 0.01, near=True), False),
+        (Figure("", 989.0, 1000.0, "truth", "J", 0.01, near=True), False),
         (Figure("", 5.0, 1.0, "", "ms", None), None),  # without a bar there is nothing to meet
         (Figure("", 5.0, None, "", "ms", 5), None),  # a ratio to a control that is not there
     ],

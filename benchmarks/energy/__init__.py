@@ -1,0 +1,1 @@
+"""Tools that tell joules: each is a module that measures a window and says what its user would be shown."""
