@@ -80,11 +80,17 @@ class Subject:
 
 
 @contextmanager
-def subject(*argv: str, stdin: int = subprocess.PIPE, session: bool = False) -> Iterator[Subject]:
-    """A process that measures `argv`, in a session of its own where asked."""
+def subject(*argv: str, stdin: int = subprocess.PIPE, session: bool = False, safety_s: float = 1) -> Iterator[Subject]:
+    """A process that measures `argv`, in a session of its own where asked; it waits so long at a time."""
     source_root = Path(command.__file__).parents[2]
     with subprocess.Popen(
-        [sys.executable, "-S", "-c", SUBJECT, *argv],
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            f"from meter.core import command; command._SAFETY_S = {safety_s}\n{SUBJECT}",
+            *argv,
+        ],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -116,6 +122,12 @@ def poll(check: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not check():
         assert time.monotonic() < deadline
+
+
+def passed(seconds: float) -> None:
+    """Return when a time is over."""
+    end = time.monotonic() + seconds
+    poll(lambda: time.monotonic() > end)
 
 
 def program(folder: Path, name: str, *, mode: int = 0o755, text: str = "#!/bin/sh\nexit 3\n") -> str:
@@ -479,6 +491,37 @@ class TestSignals:
             code, _ = running.end()
 
         assert code == 5
+
+    def test_a_measurement_that_is_stopped_goes_on(self) -> None:
+        """Ctrl-Z stops `meter`, too, for longer than it waits at a time; it ends as if nothing had been."""
+        with subject("sh", "-c", "read answer; exit 6", safety_s=0.02) as running:
+            stat = Path(f"/proc/{running.process.pid}/stat")
+            for _ in range(5):
+                running.send(signal.SIGSTOP)
+                poll(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+                passed(0.02)
+                running.send(signal.SIGCONT)
+                poll(lambda: stat.read_text().rpartition(")")[2].split()[0] != "T")
+            code, found = running.end("on\n")
+
+        assert (code, found["received"]) == (6, [])
+
+    def test_what_was_never_filled_is_no_signal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As the interpreter hands it over after a stop: whatever number is in it, the command is waited for."""
+        wait = signal.sigtimedwait
+        numbers = [0, 1826057976, -3, signal.SIGSTOP]
+
+        def unfilled(handled: frozenset[signal.Signals], seconds: float) -> signal.struct_siginfo | None:
+            if numbers and seconds:
+                return signal.struct_siginfo([numbers.pop(), *[0] * 6])
+            return wait(handled, seconds)
+
+        monkeypatch.setattr(signal, "sigtimedwait", unfilled)
+        with command.signals():
+            running = command.start(["sh", "-c", "sleep 0.05; exit 7"])
+            running.wait()
+
+        assert (running.finish().exit_code, running.received, numbers) == (7, [], [])
 
     def test_an_inherited_ignored_sigchld_loses_no_status(self) -> None:
         """Children of a process that ignores SIGCHLD vanish unseen; the command does not."""

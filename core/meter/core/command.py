@@ -156,12 +156,12 @@ class Running:
             return
         # First, because SIGCHLD may have come and gone before this was called.
         while not self._has_ended():
-            if (info := signal.sigtimedwait(HANDLED, _SAFETY_S)) is not None:
+            if (info := _arrived(_SAFETY_S)) is not None:
                 self._take(info)
         self.ended_ns = time.monotonic_ns()
         # Ctrl-C that ended the command is pending here too, and would end meter before its table. It is always here by
         # now: the kernel signals the whole group before one of it can become a zombie (`tasklist_lock`).
-        while (info := signal.sigtimedwait(HANDLED, 0)) is not None:
+        while (info := _arrived(0)) is not None:
             if info.si_signo != signal.SIGCHLD:
                 self.received.append(signal.Signals(info.si_signo))
 
@@ -210,6 +210,16 @@ class Running:
             return info.si_pid == self.pid
         # The terminal signals the whole foreground group, but a command may have left that (setsid).
         return os.getpgid(self.pid) == os.getpgrp()
+
+
+def _arrived(patience_s: float) -> signal.struct_siginfo | None:
+    """A signal that has come in this time; None if none has.
+
+    Where this process is stopped (Ctrl-Z) until the time is over, CPython's sigtimedwait hands over what it never
+    filled (signalmodule.c, 3.11: the loop ends at EINTR once the deadline has passed), so that any number may be in it.
+    """
+    info = signal.sigtimedwait(HANDLED, patience_s)
+    return info if info is not None and info.si_signo in HANDLED else None
 
 
 @contextmanager
