@@ -459,7 +459,7 @@ SOUND = {
     "x": (
         "gpu.energy * 2",
         "hw.energy{domain=package} / 3",
-        "hw.energy{domain=package} + hw.energy{domain=core}",
+        "hw.energy{domain=package} - hw.energy{domain=core}",
         EXAMPLE,
     ),
     "y": ("x * 2", "x / 2 - x / 4", "hw.power / hw.power"),

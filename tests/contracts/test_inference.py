@@ -249,6 +249,25 @@ class TestGives:
         ]
 
 
+class TestParts:
+    """A part of a value beside the value itself."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "hw.energy{domain=package} - hw.energy{domain=core}",
+            "hw.energy{domain=package} - hw.energy{domain=core} - hw.energy{domain=uncore}",
+            "hw.energy{domain=core} + hw.energy{domain=uncore}",
+            "hw.energy{domain=package} - (hw.energy{domain=core} + hw.energy{domain=uncore})",
+            "hw.energy{domain=package} * 0.7 + hw.energy{domain=core} * 0.3",  # weights of a model
+            "hw.energy{domain=package} + hw.energy{domain=package}",  # twice the same is said, and not by mistake
+        ],
+    )
+    def test_what_is_left_and_what_lies_beside_is_computed(self, text: str) -> None:
+        """Nothing is counted twice in them."""
+        assert gives(text).unit.text == "J"
+
+
 class TestRefused:
     """Formulas that would give wrong numbers."""
 
@@ -263,6 +282,15 @@ class TestRefused:
             ("hw.temperature * 2", "E-FLOW-UNIT", "summand", "hw.temperature"),
             ("sum(hw.energy{resource=cpu_package})", "E-FLOW-DOUBLE", "", "sum(hw.energy{resource=cpu_package})"),
             ("sum(mixed)", "E-FLOW-DOUBLE", "total", "sum(mixed)"),
+            # a part and its whole, in whatever order and nesting
+            ("hw.energy{domain=package} + hw.energy{domain=core}", "E-FLOW-DOUBLE", "added", "hw.energy{domain=core}"),
+            ("hw.energy{domain=core} + hw.energy{domain=package}", "E-FLOW-DOUBLE", "added", "hw.energy{domain=core}"),
+            (
+                "2 * (sum(hw.energy{domain=package}) - (0 - sum(hw.energy{domain=core})))",
+                "E-FLOW-DOUBLE",
+                "added",
+                "sum(hw.energy{domain=core})",
+            ),
             ("hw.energy{domain=package} + hw.power", "E-FLOW-UNIT", "terms", "hw.power"),
             ("hw.energy{domain=package} * (1 + hw.power)", "E-FLOW-UNIT", "terms", "hw.power"),
             ("frames{resource=gpu} + both", "E-FLOW-KIND", "terms", "both"),

@@ -21,7 +21,7 @@ from meter.contracts.editing.apart import configured, dropping
 from meter.contracts.editing.edits import Change, Edit, applied, rewritten
 from meter.contracts.editing.mending import edit_of
 from meter.contracts.editing.settings import setting
-from meter.contracts.editing.ways import changes, filter_for
+from meter.contracts.editing.ways import already, changes, filter_for
 from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
 from meter.contracts.model import Contract, MetricClause, RuleClause
@@ -188,6 +188,9 @@ class Mender:
         """
         facts["instance"] = trouble.instance.label
         facts["where"] = "" if self._request.document is None else f" {_say('where')}"
+        if trouble.clause == "kind" and all(already(trouble.compiled.rule, part, self._same) for part in trouble.whole):
+            got = {"kind": trouble.whole[0].kind, "unit": trouble.whole[0].unit}
+            return _say("already", **facts, **got, without=self._told_without(trouble, facts))
         if (
             told := self._by_option(wider, facts)
             or self._there(trouble, facts)
@@ -388,7 +391,8 @@ class Mender:
 
     def _named(self, trouble: Trouble) -> str:
         """The filter that could make of it what is wanted, with options that nobody but the user knows."""
-        return filter_for(self._catalogue, trouble.whole[0], trouble.clause, trouble.wanted, self._same)
+        unit = trouble.compiled.rule.unit if trouble.clause == "kind" else ""
+        return filter_for(self._catalogue, trouble.whole[0], trouble.clause, trouble.wanted, self._same, unit)
 
     def _dropper(self, trouble: Trouble, way: _Way | None = None) -> tuple[str, str] | None:
         """The filter that drops before an output what it cannot take, and what to write for it."""

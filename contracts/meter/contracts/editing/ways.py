@@ -12,6 +12,7 @@ from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.instances import CONFIG
 from meter.contracts.language import language
 from meter.contracts.model import Contract, RuleClause
+from meter.contracts.rules import Rule
 from meter.contracts.selectors import Commensurable, Selector, matches
 from meter.contracts.variants import Variant
 
@@ -19,11 +20,16 @@ _SHAPE: Final = ("type", "unit", "kind")
 
 
 def filter_for(
-    catalogue: Catalogue, part: Variant, clause: str, wanted: tuple[str, ...], same_dimension: Commensurable
+    catalogue: Catalogue,
+    part: Variant,
+    clause: str,
+    wanted: tuple[str, ...],
+    same_dimension: Commensurable,
+    unit: str = "",
 ) -> str:
     """The filter that makes of a part one of the wanted type, kind or unit, and changes the least; empty if none does.
 
-    Args: clause, which of the three is wrong.
+    Args: clause, which of the three is wrong; unit, the one that is demanded as well, if any is.
     """
     found = []
     for contract in catalogue.contracts():
@@ -32,7 +38,8 @@ def filter_for(
         for rule in contract.needs.metrics:
             if rule.gives is None or not _takes(rule, part, same_dimension):
                 continue
-            if _made(rule, part, clause, wanted, same_dimension):
+            fits = not unit or _made(rule, part, "unit", (unit,), same_dimension)
+            if fits and _made(rule, part, clause, wanted, same_dimension):
                 found.append((changes(rule, clause), contract.name))
     return min(found)[1] if found else ""
 
@@ -59,6 +66,14 @@ def _made(rule: RuleClause, part: Variant, clause: str, wanted: tuple[str, ...],
     taken = part.unit if not rule.unit or CONFIG.fullmatch(rule.unit) else rule.unit
     made = unit.replace("${unit}", f"({taken})" if unit != "${unit}" and "/" in taken else taken)
     return same_dimension(made, wanted[0])
+
+
+def already(rule: Rule, part: Variant, same_dimension: Commensurable) -> bool:
+    """Whether a part is what a rule makes of others: of the same kind, and of its unit but for a factor."""
+    gives = rule.gives
+    if gives is None or gives.kind is None or "${" in (gives.unit or ""):
+        return False
+    return part.kind == gives.kind and (not gives.unit or same_dimension(part.unit, gives.unit))
 
 
 def changes(rule: RuleClause, clause: str) -> tuple[int, int]:

@@ -102,6 +102,7 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
     the parts, nor on that of factors and terms.
     """
     faults = [fault for reading in formula.readings for fault in _reads(reading, hits[reading.place])]
+    faults = faults or list(itertools.islice(_added(formula.root, hits), 1))
     if faults:
         return Refused(tuple(faults))
     computed = _Units(formula, hits)
@@ -262,6 +263,43 @@ def _twice(reading: Reading, hits: Sequence[Variant]) -> Iterator[FormulaFault]:
                 facts = {"metric": f"`{glob}`", "dimension": name, "part": double.part, "whole": double.whole}
                 facts["selection"] = f"`{with_condition(reading.selector, name, wholes(ordered, name, double.whole))}`"
                 yield _fault("E-FLOW-DOUBLE", double.how, [reading], **facts)
+
+
+def _added(node: Node, hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFault]:
+    """What is added, or taken off, beside what holds it already. A term with a factor is a weight of a model."""
+    if isinstance(node, Product):
+        yield from (fault for _, factor in node.factors for fault in _added(factor, hits))
+    elif isinstance(node, Sum):
+        terms = {(sign, term.selector.text): term for sign, term in _terms(node)}
+        for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
+            if sign != same or part.selector.glob != whole.selector.glob:
+                continue
+            if not any(hit.parts for reading in (part, whole) for hit in hits[reading.place]):
+                continue
+            for one, other in itertools.product(hits[part.place], hits[whole.place]):
+                yield from _lies_in((part, one), (whole, other))
+        inner = (term for _, term in node.terms if not isinstance(term, Sum))
+        yield from (fault for term in inner for fault in _added(term, hits))
+
+
+def _terms(node: Sum, sign: int = 1) -> Iterator[tuple[int, Reading]]:
+    """What is read for its own sake in a sum and in the sums in it, each with the sign that it has in the end."""
+    for own, term in node.terms:
+        if isinstance(term, Sum):
+            yield from _terms(term, sign * own)
+        elif isinstance(term, Reading):
+            yield sign * own, term
+
+
+def _lies_in(part: tuple[Reading, Variant], whole: tuple[Reading, Variant]) -> Iterator[FormulaFault]:
+    """Whether what one reading takes is a part of what another one does."""
+    (first, one), (second, other) = part, whole
+    if not (one.resource & other.resource and one.consumer & other.consumer):
+        return
+    for name, _ in one.attributes:
+        if (double := doubled(one, other, name)) is not None and not double.how:
+            facts = {"dimension": name, "part": double.part, "whole": double.whole, "selector": first.selector.text}
+            yield _fault("E-FLOW-DOUBLE", "added", [first, second], **facts)
 
 
 # ------------------------------------------------------------------------------------------------------------- units
