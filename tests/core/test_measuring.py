@@ -1171,6 +1171,39 @@ def test_energy_is_the_sum_of_what_is_no_part(series: dict[str, float | None], t
     assert energies.energy(known, "none", structure(RAPL)).total == total
 
 
+VENDORS: Final[tuple[dict[str, Any], ...]] = tuple(
+    {"origin": origin, "resource": ["gpu"], "attributes": {"hw.vendor": [vendor]}, "parts": {}}
+    for origin, vendor in (("one", "AMD"), ("two", "NVIDIA"))
+)
+"""What two sources declare that each know the GPUs of one vendor."""
+
+
+@pytest.mark.parametrize(
+    ("emits", "ids", "total"),
+    [
+        (VENDORS, ("0", "1"), Quantity(3, "J", "derived")),
+        # One GPU that two sources see, though only one can be right.
+        (VENDORS, ("0", "0"), Quantity.missing("J", "some of these may be parts of others: gpu-0, gpu-0")),
+        # A source that knows several values of an attribute may part one thing with it.
+        (
+            ({"origin": "one", "resource": ["gpu"], "attributes": {"hw.vendor": ["AMD", "NVIDIA"]}, "parts": {}},),
+            ("0", "1"),
+            Quantity.missing("J", "some of these may be parts of others: gpu-0 hw.vendor=AMD, gpu-1 hw.vendor=NVIDIA"),
+        ),
+    ],
+)
+def test_an_attribute_that_says_whose_a_series_is_parts_nothing(
+    emits: tuple[dict[str, Any], ...], ids: tuple[str, str], total: Quantity
+) -> None:
+    """GPUs of two vendors are different things, and are called without the vendor."""
+    series = [
+        joules(joule, ("gpu", id_), **{"hw.vendor": vendor})
+        for joule, id_, vendor in zip((1, 2), ids, ("AMD", "NVIDIA"), strict=True)
+    ]
+
+    assert energies.energy(series, "none", structure(emits)).total == total
+
+
 def test_what_may_not_be_summed_is_no_part_of_the_total() -> None:
     """As of a sensor that shows what another source counts, too; alone it gives no total."""
     sensor = joules(7, ("sensor", "hwmon0.energy1"))

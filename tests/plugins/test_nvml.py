@@ -81,7 +81,13 @@ def energy(gpu: int) -> str:
 
 def of(metric: str, gpu: int, *attributes: str) -> str:
     """The same of any metric."""
-    return "/".join([metric, "gpu", f"#{gpu}" if gpu < 10 else f"#_{gpu}", "machine", "%", *attributes])
+    vendor = [*attributes, "hw.vendor=NVIDIA"]
+    return "/".join([metric, "gpu", f"#{gpu}" if gpu < 10 else f"#_{gpu}", "machine", "%", *vendor])
+
+
+def value_of(name: str, attribute: str) -> str:
+    """What an attribute is in the name of a series."""
+    return name.partition(f"/{attribute}=")[2].partition("/")[0]
 
 
 # ------------------------------------------------------------------------------------------------------------- energy
@@ -297,7 +303,10 @@ def test_a_lost_gpu_ends_and_leaves_its_mark(driver: nvml.Driver, gpus: Any, cod
     for each in (lost, later):
         assert "GPU 0 has gone" in each[energy(0)]
         assert each[energy(1)] == 100.0
-        assert {name.rpartition("=")[2]: each[name] for name in status} == {"ok": 0, "failed": 1}
+        assert {name.rpartition("hw.state=")[2].partition("/")[0]: each[name] for name in status} == {
+            "ok": 0,
+            "failed": 1,
+        }
         assert {name for name in each if "/gpu/#0/" in name} == {energy(0), *status}
 
 
@@ -421,7 +430,7 @@ def test_processes_by_context(driver: nvml.Driver, gpus: Any) -> None:
         name: value for name, value in values.items() if name.startswith("process.gpu.memory.usage/gpu/#0/process/")
     }
 
-    assert sorted(name.rpartition("=")[2] for name in found) == ["both", "compute", "graphics"]
+    assert sorted(value_of(name, "hw.gpu.context") for name in found) == ["both", "compute", "graphics"]
     assert set(found.values()) == {1 << 20}
     assert values[of("hw.gpu.process.count", 0, "hw.gpu.context=compute")] == 2
     assert values[of("hw.gpu.process.count", 0, "hw.gpu.context=graphics")] == 2
@@ -464,7 +473,7 @@ def test_without_processes_nobody_asks_for_them(driver: nvml.Driver, gpus: Any) 
 
 def part(metric: str, id_: str, *attributes: str) -> str:
     """The name of a series of a partition."""
-    return "/".join([metric, "gpu_partition", id_, "machine", "%", *attributes])
+    return "/".join([metric, "gpu_partition", id_, "machine", "%", *attributes, "hw.vendor=NVIDIA"])
 
 
 def test_mig_partitions_have_memory_and_processes(driver: nvml.Driver, gpus: Any) -> None:

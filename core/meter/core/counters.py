@@ -1,4 +1,4 @@
-"""Deltas of accumulating counters: what sources make of raw readings. Imports no numpy."""
+"""Deltas of accumulating counters, energy of power: what sources make of raw readings. Imports no numpy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ K = TypeVar("K", bound="Hashable")
 _WENT_BACK = Missing("the counter went back")
 _NOT_FINITE = Missing("the counter was not a finite number")
 
-
+_S: Final = 1_000_000_000
 _WRAP: Final = 1 << 32
 _HALF: Final = 1 << 31
 
@@ -124,3 +124,25 @@ class Deltas(Generic[K]):
         if self._wrap is None:
             return _WENT_BACK
         return self._wrap - before + now + 1
+
+
+class Integral:
+    """Energy from power, which is taken to change evenly between two readings."""
+
+    __slots__ = ("_base",)
+
+    def __init__(self) -> None:
+        self._base: tuple[int, float] | None = None
+
+    def step(self, ts: int, power: float | Missing, previous: int) -> tuple[float | Missing, int] | None:
+        """J since the last good reading of W, and its time in monotonic ns; None at the first one, the base.
+
+        Where the power is missing, so is the energy since `previous`; the next one spans the gap.
+        """
+        base = self._base
+        if isinstance(power, Missing):
+            return None if base is None else (power, max(previous, base[0]))
+        self._base = ts, power
+        if base is None:
+            return None
+        return (base[1] + power) / 2 * (ts - base[0]) / _S, base[0]

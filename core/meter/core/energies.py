@@ -67,6 +67,11 @@ class Structure(NamedTuple):
         """What a value of an attribute is a part of; the empty text where it is none."""
         return next((str(w) for v in self.emits if (w := v["parts"].get(attribute, {}).get(value))), "")
 
+    def constant(self, attribute: str, value: str) -> bool:
+        """Whether whoever declares a value of an attribute knows no other one: it says whose all its series are."""
+        known = [v["attributes"][attribute] for v in self.emits if value in (v["attributes"].get(attribute) or ())]
+        return attribute != DOMAIN and bool(known) and all(len(values) == 1 for values in known)
+
     def above(self, kind: str) -> Iterator[str]:
         """The kinds of resources that hold one."""
         while kind := self.parents.get(kind, ""):
@@ -96,11 +101,12 @@ def energy(series: Iterable[Total], otherwise: str, structure: Structure) -> Ene
     total = _sum(counted, lost, structure)
     domains = []
     for each, whole, part, view in zip(series, wholes, parts, views, strict=True):
-        domain = Domain(_named(each.key), quantity(each), not (part or view) and total.value is not None)
+        named = _named(each.key, structure)
+        domain = Domain(named, quantity(each), not (part or view) and total.value is not None)
         if part and whole is not None:
-            domain = domain._replace(part_of=_name(*whole))
+            domain = domain._replace(part_of=_name(*whole, structure))
         if view:
-            of = tuple(_named(t.key) for t in counted if t.key.metric.origin == each.key.metric.origin)
+            of = tuple(_named(t.key, structure) for t in counted if t.key.metric.origin == each.key.metric.origin)
             domain = domain._replace(contains=of)
         domains.append(domain)
     return Energy(total, (*domains, *_absent(series, structure)))
@@ -122,13 +128,13 @@ def _sum(counted: Sequence[Total], lost: Sequence[Total], structure: Structure) 
     """The sum of series; missing where it would not be right."""
     if not counted:
         return Quantity.missing("J", "nothing that is measured may be summed")
-    known = [(_named(total.key), quantity(total)) for total in counted]
+    known = [(_named(total.key, structure), quantity(total)) for total in counted]
     gaps = [f"{name}: {each.reason}" for name, each in known if each.value is None]
-    cells = [f"{_named(total.key)}: some of its readings are missing" for total in counted if total.missing]
+    cells = [f"{_named(t.key, structure)}: some of its readings are missing" for t in counted if t.missing]
     if gaps or cells:
         return Quantity.missing("J", "; ".join(gaps or cells))
     if lost:
-        names = ", ".join(_named(total.key) for total in lost)
+        names = ", ".join(_named(total.key, structure) for total in lost)
         return Quantity.missing("J", f"these are parts of what is not measured: {names}")
     if not _apart([total.key for total in counted], structure):
         names = ", ".join(name for name, _ in known)
@@ -143,16 +149,18 @@ def _sum(counted: Sequence[Total], lost: Sequence[Total], structure: Structure) 
 def _apart(keys: Sequence[Key], structure: Structure) -> bool:
     """Whether no two of these series can hold the same joules.
 
-    Those of one kind have the same attributes, or differ in values of which it is declared what is part of what; no
-    kind lies in another one.
+    Those of one kind have the same attributes, or differ in values of which it is declared what is part of what, or are
+    of different things and differ in what says whose they are, such as the vendor; no kind lies in another one.
     """
-    seen: dict[str, tuple[tuple[str, str], ...]] = {}
+    seen: dict[str, Key] = {}
     for key in keys:
-        first = seen.setdefault(key.resource[0], key.attributes)
-        if [name for name, _ in first] != [name for name, _ in key.attributes]:
+        first = seen.setdefault(key.resource[0], key)
+        if [name for name, _ in first.attributes] != [name for name, _ in key.attributes]:
             return False
-        for (name, one), (_, other) in zip(first, key.attributes, strict=True):
-            if one != other and not any(name in variant["parts"] for variant in structure.emits):
+        for (name, one), (_, other) in zip(first.attributes, key.attributes, strict=True):
+            if one == other or any(name in variant["parts"] for variant in structure.emits):
+                continue
+            if key.resource == first.resource or not all(structure.constant(name, value) for value in (one, other)):
                 return False
     return not any(above in seen for kind in seen for above in structure.above(kind))
 
@@ -162,11 +170,13 @@ def _absent(series: Sequence[Total], structure: Structure) -> Iterator[Domain]:
     there = {(total.key.resource[0], total.key.attributes) for total in series}
     origins = {total.key.metric.origin for total in series}
     for variant in structure.emits:
-        pairs = [(name, value) for name, values in variant["attributes"].items() for value in values or ()]
-        if variant["origin"] not in origins or MACHINE[0] in variant["resource"] or len(variant["attributes"]) != 1:
+        if variant["origin"] not in origins or MACHINE[0] in variant["resource"]:
             continue
-        for name, value in pairs:
-            if structure.whole(name, value) or any((kind, ((name, value),)) in there for kind in variant["resource"]):
+        if [*variant["attributes"]] != [DOMAIN]:
+            continue
+        for value in variant["attributes"][DOMAIN] or ():
+            place = ((DOMAIN, value),)
+            if structure.whole(DOMAIN, value) or any((kind, place) in there for kind in variant["resource"]):
                 continue
             yield Domain(value, Quantity.missing("J", "this machine has no counter for it"), counted=False)
 
@@ -185,12 +195,13 @@ def lines(domains: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Quantity]]:
         yield f"energy of {domain['name']}{beside}", known
 
 
-def _named(key: Key) -> str:
+def _named(key: Key, structure: Structure) -> str:
     """A part as a person calls it: `package-0`, `gpu-0`."""
-    return _name(key.resource, key.attributes)
+    return _name(key.resource, key.attributes, structure)
 
 
-def _name(resource: tuple[str, str], attributes: Sequence[tuple[str, str]]) -> str:
-    words = [f"{name}={value}" for name, value in attributes if name != DOMAIN]
+def _name(resource: tuple[str, str], attributes: Sequence[tuple[str, str]], structure: Structure) -> str:
+    told = [(name, value) for name, value in attributes if name != DOMAIN and not structure.constant(name, value)]
+    words = [f"{name}={value}" for name, value in told]
     kind = dict(attributes).get(DOMAIN, resource[0])
     return " ".join(["-".join(part for part in (kind, resource[1]) if part), *words])

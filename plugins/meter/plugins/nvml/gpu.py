@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pynvml
@@ -11,7 +12,7 @@ from meter.core.readings import ColumnSpec
 from meter.plugins.nvml import library as nvml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from meter.plugins.nvml.library import Handle, Library, Part, Probe, Value
 
@@ -21,6 +22,8 @@ _CLOCKS: Final = {
     "memory": pynvml.NVML_CLOCK_MEM,
     "video": pynvml.NVML_CLOCK_VIDEO,
 }
+_VENDOR: Final = {"hw.vendor": "NVIDIA"}
+"""On every series: with it, those of GPUs of another maker are other series."""
 _MEMORY: Final = ("hw.gpu.memory.usage", "hw.gpu.memory.reserved", "hw.gpu.memory.limit")
 _UNKNOWN: Final = Missing("nothing has been read yet")
 
@@ -56,7 +59,7 @@ class Gpu:
         self.reason = ""
         """Why, or why there is none at all."""
         self._library = library
-        self._about = {"hw.driver_version": driver, "hw.id": gpu.uuid, "hw.name": gpu.model}
+        self._about = {"hw.driver_version": driver, "hw.id": gpu.uuid, "hw.name": gpu.model, **_VENDOR}
         self._partitions: list[_Partition] = []
         self._known: list[tuple[int, int, int]] = []
         self._asks_processes = processes
@@ -101,7 +104,8 @@ class Gpu:
     def energy(self) -> ColumnSpec:
         """The series of its energy."""
         quality = "derived" if self.integrates else "measured"
-        return ColumnSpec("hw.energy", self.id, quality=quality, reason=self.reason if self.integrates else "")
+        reason = self.reason if self.integrates else ""
+        return ColumnSpec("hw.energy", self.id, attributes=_VENDOR, quality=quality, reason=reason)
 
     @property
     def counts(self) -> bool:
@@ -155,27 +159,27 @@ class Gpu:
         specs: list[ColumnSpec] = []
         if self.fault is None:
             specs += [
-                ColumnSpec("hw.power", self.id),
-                ColumnSpec("hw.power.average", self.id),
-                self._spec("hw.temperature", "hw.sensor_location", "memory"),
-                self._spec("hw.gpu.utilization", "hw.gpu.task", "general"),
-                ColumnSpec("hw.gpu.memory.busy", self.id),
-                self._spec("hw.gpu.utilization", "hw.gpu.task", "encoder"),
-                self._spec("hw.gpu.utilization", "hw.gpu.task", "decoder"),
-                *(ColumnSpec(metric, self.id, resource="gpu") for metric in _MEMORY),
-                self._spec("hw.temperature", "hw.sensor_location", "gpu"),
-                *(self._spec("hw.gpu.speed", "hw.gpu.clock", clock) for clock in _CLOCKS),
+                self._spec("hw.power"),
+                self._spec("hw.power.average"),
+                self._spec("hw.temperature", {"hw.sensor_location": "memory"}),
+                self._spec("hw.gpu.utilization", {"hw.gpu.task": "general"}),
+                self._spec("hw.gpu.memory.busy"),
+                self._spec("hw.gpu.utilization", {"hw.gpu.task": "encoder"}),
+                self._spec("hw.gpu.utilization", {"hw.gpu.task": "decoder"}),
+                *_sizes("gpu", self.id),
+                self._spec("hw.temperature", {"hw.sensor_location": "gpu"}),
+                *(self._spec("hw.gpu.speed", {"hw.gpu.clock": clock}) for clock in _CLOCKS),
                 *_counts("gpu", self.id, self._processes),
             ]
         for partition in self._partitions:
-            specs += [ColumnSpec(metric, partition.id, resource="gpu_partition") for metric in _MEMORY]
+            specs += _sizes("gpu_partition", partition.id)
             specs += _counts("gpu_partition", partition.id, partition.processes)
         for state in ("ok", "failed"):
             specs.append(ColumnSpec("hw.status", self.id, attributes={**self._about, "hw.state": state}))
         return specs
 
-    def _spec(self, metric: str, attribute: str, value: str) -> ColumnSpec:
-        return ColumnSpec(metric, self.id, attributes={attribute: value})
+    def _spec(self, metric: str, attributes: Mapping[str, str] = MappingProxyType({})) -> ColumnSpec:
+        return ColumnSpec(metric, self.id, attributes={**attributes, **_VENDOR})
 
     def _groups(self, processes: Sequence[nvml.Processes], resource: str, id_: str) -> list[Value]:
         """How many processes there are of each kind of context; what each holds goes to `held`."""
@@ -211,10 +215,17 @@ class _Partition:
 
 def _counts(resource: str, id_: str, processes: Sequence[nvml.Processes]) -> list[ColumnSpec]:
     kinds = ("compute", "graphics")[: len(processes)]
-    return [ColumnSpec("hw.gpu.process.count", id_, None, resource, None, {"hw.gpu.context": kind}) for kind in kinds]
+    return [
+        ColumnSpec("hw.gpu.process.count", id_, None, resource, None, {"hw.gpu.context": kind, **_VENDOR})
+        for kind in kinds
+    ]
+
+
+def _sizes(resource: str, id_: str) -> list[ColumnSpec]:
+    return [ColumnSpec(metric, id_, resource=resource, attributes=_VENDOR) for metric in _MEMORY]
 
 
 def held(each: Held) -> ColumnSpec:
     """The series of what processes hold; a row says of which process."""
-    attributes = {"hw.gpu.context": each.context}
+    attributes = {"hw.gpu.context": each.context, **_VENDOR}
     return ColumnSpec("process.gpu.memory.usage", each.id, EACH, each.resource, "process", attributes)

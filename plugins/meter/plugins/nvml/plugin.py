@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from meter.core.counters import Deltas
+from meter.core.counters import Deltas, Integral
 from meter.core.plugin import Gone, Missing, Source
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from meter.plugins.nvml.gpu import Gpu, Held
     from meter.plugins.nvml.library import Handle, Library
 
-_S: Final = 1_000_000_000
 _PROCESSES: Final = "process.gpu.memory.usage"
 _OF_GPUS: Final = frozenset(
     {
@@ -74,7 +73,7 @@ class Nvml(Source):
             raise
         self._context = context
         self._deltas: Deltas[str] = Deltas()
-        self._integrals = {gpu.id: _Integral() for gpu in self._gpus if gpu.integrates}
+        self._integrals = {gpu.id: Integral() for gpu in self._gpus if gpu.integrates}
         self._columns: Columns | None = None
         self._idle: frozenset[str] = frozenset()
         self._held: dict[tuple[str, ...], Columns] = {}
@@ -161,28 +160,6 @@ class Nvml(Source):
         if columns is None:
             columns = self._held[name] = out.columns([held(each)])
         return columns
-
-
-class _Integral:
-    """Energy from power, which is taken to change evenly between two readings."""
-
-    __slots__ = ("_base",)
-
-    def __init__(self) -> None:
-        self._base: tuple[int, float] | None = None
-
-    def step(self, ts: int, power: float | Missing, previous: int) -> tuple[float | Missing, int] | None:
-        """J since the last good reading, and its time in monotonic ns; None at the first one, the base.
-
-        Where the power is missing, so is the energy since `previous`; the next one spans the gap.
-        """
-        base = self._base
-        if isinstance(power, Missing):
-            return None if base is None else (power, max(previous, base[0]))
-        self._base = ts, power
-        if base is None:
-            return None
-        return (base[1] + power) / 2 * (ts - base[0]) / _S, base[0]
 
 
 def _fits(gpu: Handle, pattern: str) -> bool:
