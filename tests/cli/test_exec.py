@@ -316,7 +316,7 @@ def test_the_table_says_whose_each_number_is(box: Sandbox) -> None:
     assert machine
     assert all(name.startswith("system.") for name in machine)
     assert set(scopes.values()) == {"command", "machine"}
-    assert "energy is missing: `nvml` cannot be used: " in done.errors
+    assert "energy is missing: `amdgpu` cannot be used: " in done.errors
 
 
 def test_words_that_are_no_text_are_shown_and_steer_nothing(box: Sandbox) -> None:

@@ -12,6 +12,7 @@ from meter.core.polling import STUCK_NS
 from tests.fake import PLUGINS
 
 MAY_WAIT = {
+    "amdgpu": "as nvml",
     "nvml": "the driver waits for the firmware of the GPU, and hangs where that does",
     "filesystem": "statvfs of a file system on another host, or on a disk that sleeps",
     "hwmon": "as thermal",

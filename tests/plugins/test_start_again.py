@@ -26,6 +26,7 @@ TIME: Final = "metrics=system.cpu.time"
 SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "accumulate": ("cpu", "accumulate", *SINK),
     "aggregate": ("cpu", "aggregate", TIME, "function=sum", "over=cpu.mode", *SINK),
+    "amdgpu": ("amdgpu", *SINK),
     "annotate": ("cpu", "annotate", "attributes=site=lab", *SINK),
     "attribution": ("random", "attribution", "formulas=x=demo.random * 2", *SINK),
     "baseline": ("rapl", "baseline", "metrics=hw.energy", "power=0W", *SINK),
@@ -67,6 +68,9 @@ MADE: Final = {
     "sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
     "sys/fs/cgroup/a.slice/cpu.stat": "usage_usec 1000\nuser_usec 600\nsystem_usec 400\n",
     "sys/fs/cgroup/a.slice/memory.current": "4096\n",
+    "sys/class/drm/card0/device/uevent": "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:03:00.0\n",
+    "sys/class/drm/card0/device/mem_info_vram_total": "17163091968\n",
+    "sys/class/drm/card0/device/hwmon/hwmon0/power1_average": "15000000\n",
     "sys/class/hwmon/hwmon0/name": "coretemp\n",
     "sys/class/hwmon/hwmon0/temp1_input": "48000\n",
     "sys/class/hwmon/hwmon0/power1_input": "15000000\n",
@@ -104,7 +108,7 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("baseline", "carbon", "cgroup", "hwmon", "integrate", "thermal", "pressure", "rapl"):
+    if name not in ("amdgpu", "baseline", "carbon", "cgroup", "hwmon", "integrate", "thermal", "pressure", "rapl"):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

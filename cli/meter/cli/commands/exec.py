@@ -100,9 +100,9 @@ def report(document: dict[str, Any], width: int) -> str:
     ending = f": {_ending(document)}"
     head = render.clip(render.visible(shlex.join(document["command"])), max(20, width - len(ending))) + ending
     lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="lmrl", width=width)]
-    missing = [f"{name} is missing: {render.visible(reason)}" for _, name, _, _, reason in found if reason]
-    if missing:
-        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in missing)]
+    why = [f"{name} is {quality}: {render.visible(reason)}" for _, name, _, quality, reason in found if reason]
+    if why:
+        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in why)]
     if machine.zeros:
         zeros = f"{machine.zeros} more metrics of the machine stayed 0; --format json has them"
         lines += ["", textwrap.fill(zeros, max(20, width))]
@@ -126,7 +126,7 @@ def _ending(document: dict[str, Any]) -> str:
 
 
 def _command_rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Name, value, quality and why it is missing."""
+    """Name, value, quality and why it is no better."""
     rows = [
         ("duration", document["duration"]),
         ("cpu time, user", document["cpu"]["user"]),
