@@ -74,28 +74,101 @@ def test_each_kind_in_its_unit(chips: Chips) -> None:
 
 
 def test_an_ina3221_by_its_rails(chips: Chips) -> None:
-    """As of a Jetson: voltage and current of each channel, by the names of the rails."""
-    files: dict[str, object] = {f"in{n}_label": rail for n, rail in ((1, "VDD_GPU_SOC"), (2, "VDD_CPU_CV"))}
-    files |= {"in1_input": 5_000, "in2_input": 19_000, "curr1_input": 800, "curr2_input": 120}
+    """As of a Jetson: voltage, current and power of each channel, by the names of the rails; power is derived.
+
+    The chip has labels of its voltages only. Channels from 4 on are voltages of shunts, which the kernel says in uV.
+    """
+    rails = ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")
+    files: dict[str, object] = {f"in{number}_label": rail for number, rail in enumerate(rails, start=1)}
+    files |= {"in1_input": 5_000, "in2_input": 19_000, "in3_input": 5_040, "curr1_input": 800, "curr2_input": 120}
+    files |= {"in4_input": 4_000, "in7_input": 4_600, "in7_label": "sum of shunt voltages", "curr4_input": 920}
     chips.write(4, "ina3221", **files)
     mounted = chips.mount()
+    found = values(mounted)
+    powers = [key for row in mounted.rows(2 * SECOND) for key in row.columns.keys if key.metric.name == "hw.power"]
+    mounted.source.stop()
 
+    assert found == {
+        key("hw.voltage", "hwmon4.in1", "ina3221", "VDD_GPU_SOC"): 5.0,
+        key("hw.voltage", "hwmon4.in2", "ina3221", "VDD_CPU_CV"): 19.0,
+        key("hw.voltage", "hwmon4.in3", "ina3221", "VIN_SYS_5V0"): 5.04,
+        key("hw.voltage", "hwmon4.in4", "ina3221"): 0.004,
+        key("hw.voltage", "hwmon4.in7", "ina3221", "sum of shunt voltages"): 0.0046,
+        key("hw.current", "hwmon4.curr1", "ina3221", "VDD_GPU_SOC"): 0.8,
+        key("hw.current", "hwmon4.curr2", "ina3221", "VDD_CPU_CV"): 0.12,
+        key("hw.current", "hwmon4.curr4", "ina3221"): 0.92,
+        key("hw.power", "hwmon4.power1", "ina3221", "VDD_GPU_SOC"): pytest.approx(4.0),
+        key("hw.power", "hwmon4.power2", "ina3221", "VDD_CPU_CV"): pytest.approx(2.28),
+    }
+    assert {each.metric.quality for each in powers} == {"derived"}
+
+
+def test_power_of_a_rail_that_cannot_be_known(chips: Chips) -> None:
+    """A voltage or a current that is missing is the reason; a power that the chip says itself is taken."""
+    chips.write(4, "ina3221", in1_input=5_000, curr1_input="off", in2_input="off", curr2_input=100)
+    chips.write(4, "ina3221", in3_input=5_000, curr3_input=100, power3_input=600_000)
+    mounted = chips.mount()
     found = values(mounted)
     mounted.source.stop()
 
-    assert found[key("hw.voltage", "hwmon4.in1", "ina3221", "VDD_GPU_SOC")] == 5.0
-    assert found[key("hw.voltage", "hwmon4.in2", "ina3221", "VDD_CPU_CV")] == 19.0
-    assert found[key("hw.current", "hwmon4.curr2", "ina3221")] == 0.12
+    assert "curr1_input holds b'off" in found[key("hw.power", "hwmon4.power1", "ina3221")]
+    assert "in2_input holds b'off" in found[key("hw.power", "hwmon4.power2", "ina3221")]
+    assert found[key("hw.power", "hwmon4.power3", "ina3221")] == 0.6
 
 
-def test_power_meters_of_acpi_and_grace(chips: Chips) -> None:
-    """A mean and a value now are different metrics; nothing adds a module and its parts."""
-    chips.write(2, "power_meter", power1_average=178_000_000, power1_oem_info="Module Power Socket 0")
-    chips.write(3, "power_meter", power1_average=94_000_000, power1_input=95_500_000)
+def test_voltages_of_other_chips_are_thousandths(chips: Chips) -> None:
+    """Whatever their number is."""
+    chips.write(1, "nct6798", in4_input=1_032)
+    mounted = chips.mount()
+
+    assert values(mounted) == {key("hw.voltage", "hwmon1.in4", "nct6798"): 1.032}
+    mounted.source.stop()
+
+
+@pytest.mark.parametrize("named", ["device", "class"])
+def test_the_power_meters_of_grace(chips: Chips, named: str) -> None:
+    """Their driver has its files in the folder of the device, and says there what each covers.
+
+    Its name is there, too, or in that of the class, by kernel. Nothing adds the module and its parts.
+    """
+    powers = {"Module": 560, "Grace": 178, "CPU": 94, "SysIO": 31}
+    for number, (part, watts) in enumerate(powers.items(), start=1):
+        device = chips.folder / f"hwmon{number}" / "device"
+        device.mkdir(parents=True)
+        (device / "power1_average").write_text(f"{watts}000000\n")
+        (device / "power1_average_interval").write_text("50\n")
+        (device / "power1_oem_info").write_text(f"{part} Power Socket 0\n")
+        (device / "name" if named == "device" else device.parent / "name").write_text("power_meter\n")
+    mounted = chips.mount()
+    found = values(mounted)
+    additive = {key.metric.additive for row in mounted.rows(2 * SECOND) for key in row.columns.keys}
+    mounted.source.stop()
+
+    assert found == {
+        key("hw.power.average", f"hwmon{number}.power1", "power_meter", f"{part} Power Socket 0"): float(watts)
+        for number, (part, watts) in enumerate(powers.items(), start=1)
+    }
+    assert additive == {False}
+
+
+def test_a_device_beside_its_sensors_is_not_read_twice(chips: Chips) -> None:
+    """What stands in the folder of the class is all, as of drivers of today."""
+    folder = chips.write(0, "nvme", temp1_input=30_000)
+    (folder / "device").mkdir()
+    (folder / "device" / "temp2_input").write_text("99000\n")
+    chips.write(1, "empty")
+    mounted = chips.mount()
+
+    assert values(mounted) == {key("hw.temperature", "hwmon0.temp1", "nvme"): 30.0}
+    mounted.source.stop()
+
+
+def test_power_meters_of_acpi(chips: Chips) -> None:
+    """A mean and a value now are different metrics; one whose maker says nothing is called by its number."""
+    chips.write(3, "power_meter", power1_average=94_000_000, power1_input=95_500_000, power1_oem_info="")
     mounted = chips.mount()
 
     assert values(mounted) == {
-        key("hw.power.average", "hwmon2.power1", "power_meter"): 178.0,
         key("hw.power.average", "hwmon3.power1", "power_meter"): 94.0,
         key("hw.power", "hwmon3.power1", "power_meter"): 95.5,
     }
