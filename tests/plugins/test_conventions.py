@@ -38,6 +38,12 @@ OWN_METRICS = {
     "demo.random": "made for the tutorial, no measurement",
     "hw.apu.power": "they have no power of a processor and its GPU together, which no sum may hold beside hw.power",
     "hw.apu.power.average": "as hw.apu.power",
+    "hw.battery.cycle.count": "they have no cycles of batteries",
+    "hw.battery.electric_charge": "they have the share that is left, and no amount",
+    "hw.battery.electric_charge.limit": "as hw.battery.electric_charge",
+    "hw.battery.energy": "as hw.battery.electric_charge",
+    "hw.battery.energy.limit": "as hw.battery.electric_charge",
+    "hw.battery.power": "their hw.power of a battery says no direction; this is what it delivers",
     "hw.current": "they have voltage and power only",
     "hw.gpu.memory.busy": "their utilization of memory is the share in use, not the time in which it is busy",
     "hw.gpu.memory.reserved": "what the driver keeps for itself is in neither their usage nor any other name",
@@ -45,6 +51,7 @@ OWN_METRICS = {
     "hw.gpu.memory.shared.usage": "as hw.gpu.memory.shared.limit",
     "hw.gpu.process.count": "they have no processes of GPUs",
     "hw.gpu.speed": "as hw.cpu.speed, which they have",
+    "hw.power_supply.online": "they say how much a supply delivers, not whether it does",
     "hw.power.average": "the driver's own mean beside the power now",
     "meter.chain.waiting": "what meter says of itself; theirs are of SDKs of OpenTelemetry and of programs in general",
     "meter.cpu.time": "as meter.chain.waiting",
@@ -110,6 +117,11 @@ OWN_ATTRIBUTES = {
 
 OWN_VALUES = {
     ("cpu.mode", "guest"): "they have no mode for what a CPU did for virtual machines; it is part of no other mode",
+    ("hw.battery.state", "full"): "they have charging and discharging; the kernel has three states more",
+    ("hw.battery.state", "not_charging"): "as full",
+    ("hw.battery.state", "unknown"): "as full",
+    ("hw.limit_type", "design"): "theirs are limits that something may not exceed; these are sizes of a battery",
+    ("hw.limit_type", "full"): "as design",
     ("process.state", "blocked"): "theirs are of processes; a thread that waits for storage is not just `sleeping`",
 }
 """Values of attributes that the conventions do not list, where they list values."""

@@ -13,6 +13,7 @@ from tests.fake import PLUGINS
 
 MAY_WAIT = {
     "amdgpu": "as nvml",
+    "battery": "the firmware asks the battery over a slow bus",
     "nvml": "the driver waits for the firmware of the GPU, and hangs where that does",
     "filesystem": "statvfs of a file system on another host, or on a disk that sleeps",
     "hwmon": "as thermal",

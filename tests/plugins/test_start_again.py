@@ -30,6 +30,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "annotate": ("cpu", "annotate", "attributes=site=lab", *SINK),
     "attribution": ("random", "attribution", "formulas=x=demo.random * 2", *SINK),
     "baseline": ("rapl", "baseline", "metrics=hw.energy", "power=0W", *SINK),
+    "battery": ("battery", *SINK),
     "carbon": ("rapl", "carbon", "metrics=hw.energy", "country=FRA", *SINK),
     "cgroup": ("cgroup", "paths=/**", *SINK),
     "collect": ("random", "collect"),
@@ -71,6 +72,9 @@ MADE: Final = {
     "sys/class/drm/card0/device/uevent": "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:03:00.0\n",
     "sys/class/drm/card0/device/mem_info_vram_total": "17163091968\n",
     "sys/class/drm/card0/device/hwmon/hwmon0/power1_average": "15000000\n",
+    "sys/class/power_supply/BAT0/type": "Battery\n",
+    "sys/class/power_supply/BAT0/status": "Discharging\n",
+    "sys/class/power_supply/BAT0/power_now": "8200000\n",
     "sys/class/hwmon/hwmon0/name": "coretemp\n",
     "sys/class/hwmon/hwmon0/temp1_input": "48000\n",
     "sys/class/hwmon/hwmon0/power1_input": "15000000\n",
@@ -108,7 +112,18 @@ class Kept(Assembly):
 
 def sysroot(name: str, folder: Path) -> Path | None:
     """A made /proc and /sys for what not every host has, else the real one."""
-    if name not in ("amdgpu", "baseline", "carbon", "cgroup", "hwmon", "integrate", "thermal", "pressure", "rapl"):
+    if name not in (
+        "amdgpu",
+        "baseline",
+        "battery",
+        "carbon",
+        "cgroup",
+        "hwmon",
+        "integrate",
+        "thermal",
+        "pressure",
+        "rapl",
+    ):
         return None
     for path, text in MADE.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
