@@ -91,6 +91,9 @@ OWN_METRICS = {
     "process.memory.shared": "as process.memory.proportional",
     "process.memory.swap": "as process.memory.proportional",
     "system.context_switches": "they have it of a process only",
+    "system.cpu.frequency.limit": "as hw.cpu.speed.limit, which they have, but beside system.cpu.frequency",
+    "system.cpu.frequency.policy": "they have no governors",
+    "system.cpu.frequency.time": "they have no times at frequencies",
     "system.cpu.load_average.1m": "the name that OpenTelemetry's collector gives it",
     "system.cpu.load_average.5m": "as .1m",
     "system.cpu.load_average.15m": "as .1m",
@@ -101,6 +104,11 @@ OWN_METRICS = {
 
 OWN_ATTRIBUTES = {
     "container.memory.part": "belongs to a metric of our own",
+    "cpu.frequency": "belongs to a metric of our own",
+    "cpu.frequency.driver": "belongs to a metric of our own",
+    "cpu.frequency.governor": "belongs to a metric of our own",
+    "cpu.frequency.limit": "belongs to a metric of our own",
+    "cpu.frequency.policy": "belongs to a metric of our own",
     "domain": "they do not part the energy of a processor; the word is that of the kernel's powercap",
     "hw.gpu.clock": "belongs to a metric of our own",
     "hw.gpu.context": "belongs to metrics of our own",

@@ -14,6 +14,7 @@ from tests.fake import PLUGINS
 MAY_WAIT = {
     "amdgpu": "as nvml",
     "battery": "the firmware asks the battery over a slow bus",
+    "cpufreq": "the kernel asks the hardware, and older ones wait 10 ms for each CPU",
     "nvml": "the driver waits for the firmware of the GPU, and hangs where that does",
     "filesystem": "statvfs of a file system on another host, or on a disk that sleeps",
     "hwmon": "as thermal",

@@ -1,0 +1,1 @@
+"""Frequencies of CPUs with their limits, governors and drivers, from /sys/devices/system/cpu/cpufreq."""
