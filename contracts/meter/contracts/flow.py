@@ -612,6 +612,8 @@ class _Walk:
         elif ended and (settings := " and ".join(filter(None, (emptied.kept(gone[name], name) for name in ended)))):
             later = emptied.later(instance, compiled, {gone[name] for name in ended})
             variant = "later" if later else "kept"
+        elif variant == "given" and (switched := emptied.switched(selector))[0]:
+            variant, there, settings = "option", [switched[0]], switched[1]
         elif not variant and compiled.formula is None and not fit:
             variant = "useless"
         if compiled.formula is not None and selector.glob not in names and selector.glob.partition("-")[0] in names:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
 from meter.contracts.catalogue import Catalogue
+from meter.contracts.editing.apart import configured
 from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import droppers
-from meter.contracts.instances import CONFIG, Compiled, Instance
+from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
 from meter.contracts.request import Request
 from meter.contracts.selectors import Selector
@@ -46,6 +48,21 @@ class Emptied:
             return "condition", []
         known = [each for each in strangers if each in self._catalogue.entries]
         return ("origin-known", known) if known else ("origin", strangers)
+
+    def switched(self, selector: Selector) -> tuple[str, str]:
+        """The instance here that gives a metric with other options alone, and what to write; empty where none does."""
+        ways = [
+            (len(options), instance.label, options, instance)
+            for instance in self._instances
+            for clause in instance.contract.provides.metrics
+            if selector.literal and clause.name == selector.glob
+            for options in [_unmet(clause.when, instance)]
+        ]
+        for _, label, options, instance in sorted(ways, key=lambda way: way[:2]):
+            new = configured(instance, self._request.config.get(label, {}), options)
+            if new is not None and any(each.metric == selector.glob for each in new.emits):
+                return label, setting(self._request, label, options)
+        return "", ""
 
     def later(self, instance: Instance, compiled: Compiled, labels: Collection[str]) -> str:
         """How metrics are dropped only behind an instance: by a filter that comes later, in the place of another one.
@@ -88,3 +105,12 @@ class Emptied:
             if not compiled.rule.keeps and isinstance(old, list) and metric in old:
                 return setting(self._request, label, {compiled.option: [text for text in old if text != metric]})
         return ""
+
+
+def _unmet(when: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
+    """The options of a guard that an instance has otherwise, with a value with which it holds."""
+    return {
+        name: each[0] if isinstance(each, list) else each
+        for name, each in when.items()
+        if not holds_when({name: each}, instance.config, instance.contract.config)
+    }
