@@ -270,6 +270,8 @@ def test_the_json_form(box: Sandbox) -> None:
         assert energy[name]["value"] is None
     names = {metric["metric"] for metric in document["metrics"]}
     assert names >= {"system.cpu.time", "system.memory.usage", "process.cpu.time", "process.memory.usage"}
+    # Not by mode: that would be in ticks of 10 ms, and most commands are short.
+    assert [metric["attributes"] for metric in document["metrics"] if metric["metric"] == "process.cpu.time"] == [{}]
     for metric in document["metrics"]:
         assert metric["scope"] == ("command" if metric["metric"].startswith("process.") else "machine")
         assert (metric["value"] is None) == (metric["quality"] == "missing") == bool(metric["reason"])

@@ -550,7 +550,7 @@ class TestCheck:
 def test_this_process_is_in_its_cgroup(tmp_path: Path) -> None:
     """On the real /proc, through the engine: the cgroup has what its only process has, and its threads."""
     path = path_in(Path("/proc/self/cgroup").read_text(), ("cpuacct", "cpu"))
-    backend = Backend("/own").add("process", pid=[os.getpid()], interval="20ms")
+    backend = Backend("/own").add("process", pid=[os.getpid()], modes=False, interval="20ms")
     backend.add("bridge", sum=[TIME, THREADS], keep=True).add("csv", path=str(tmp_path / "x.csv"))
     with backend.mounted().running():
         sum(i * i for i in range(200_000))

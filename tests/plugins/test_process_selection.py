@@ -31,7 +31,15 @@ MACHINE: Mapping[int, dict[str, Any]] = {
     20: {"parent": 1, "name": "python3", "command": ("python3", "serve.py"), "uid": 33},
     21: {"parent": 1, "name": "kafka", "command": ("java", "-cp", "x" * 20_000, "kafka.Kafka"), "uid": 33},
 }
-EVERYTHING: Mapping[str, list[Any]] = {"pid": [], "tree": [], "name": [], "command": [], "user": []}
+EVERYTHING: Mapping[str, Any] = {
+    "pid": [],
+    "tree": [],
+    "name": [],
+    "command": [],
+    "user": [],
+    "modes": True,
+    "interval": SECOND,
+}
 
 
 def machine(root: Path) -> Tree:
@@ -214,12 +222,19 @@ def test_users_are_found_by_name(tree: Tree) -> None:
         ({"command": ["(" * 20_000]}, r"which is no regular expression"),
         ({"name": ["gnome-terminal-server"]}, r"keeps 15 bytes of a name, write 'gnome-terminal-\*'"),
         ({"name": ["ä" * 9]}, r"write 'ä{7}\*'"),
+        ({"interval": 20_000_000}, r"in ticks of 10 ms.*: say `modes = false`, or an interval of 50 ms or more"),
     ],
 )
 def test_what_can_never_fit_is_refused(config: dict[str, Any], says: str) -> None:
     """Before anything runs, and with what to write."""
     with pytest.raises(ValueError, match=says):
         check_config({**EVERYTHING, **config})
+
+
+@pytest.mark.parametrize(("modes", "interval"), [(True, SECOND // 20), (False, SECOND // 100)])
+def test_intervals_that_fit_are_taken(modes: bool, interval: int) -> None:  # noqa: FBT001  (a table)
+    """Five ticks by mode; without, whatever the contract permits."""
+    check_config({**EVERYTHING, "modes": modes, "interval": interval})
 
 
 @pytest.mark.parametrize("word", ["no-such-user", "", "-1", "a\0b"])

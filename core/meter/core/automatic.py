@@ -222,7 +222,7 @@ def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:
     for contract in [c for c in sources if not host_fault(c, host)] or sources:
         obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
         if contract.name == PROCESS:
-            words += [PROCESS, "tree=0", "io=true", *pace] if asked.children else []
+            words += [PROCESS, "tree=0", "modes=false", "io=true", *pace] if asked.children else []
         elif not obligatory and not contract.require:
             words += [contract.name, *pace]
     words += [COLLECT, "keep=false"]

@@ -25,6 +25,8 @@ _ABSENT: Final = Missing("there was no such process when measuring began")
 _OTHER: Final = Missing("it is not one that `name`, `command` and `user` let through")
 _ENDED: Final = Missing("the process has ended")
 _NANOSECONDS: Final = 1_000_000_000
+_SHORTEST_BY_MODE: Final = 50_000_000
+"""Five ticks, in nanoseconds: below, what is rounded is more than a fifth of a row."""
 _GAUGES: Final = None
 _ALL: Final = -1
 
@@ -177,8 +179,16 @@ class Process(Source):
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Refuse what types cannot. Raises: ValueError, a regular expression is none, or a name is too long."""
+    """Refuse what types cannot.
+
+    Raises: ValueError, a regular expression is none, a name is too long, or an interval is too short for `modes`.
+    """
     verify(config)
+    if config["modes"] and config["interval"] < _SHORTEST_BY_MODE:
+        raise ValueError(
+            "by mode the kernel tells CPU time in ticks of 10 ms, so that a row would often have none or twice what was"
+            " used: say `modes = false`, or an interval of 50 ms or more"
+        )
 
 
 def _scaled(delta: float | Missing, per: int) -> float | Missing:
