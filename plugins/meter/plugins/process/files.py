@@ -34,7 +34,7 @@ class Stat:
     through are not measured, so a number is made of its text when it is asked for.
     """
 
-    __slots__ = ("_fields", "name", "parent", "pid", "start")
+    __slots__ = ("_fields", "ended", "identity", "name", "parent", "pid", "start")
 
     def __init__(self, pid: int, text: bytes) -> None:
         self.pid = pid
@@ -44,17 +44,10 @@ class Stat:
         """At most 15 bytes, of kernel threads more."""
         self._fields = fields = text[end + 2 :].split(None, 22)
         self.parent = int(fields[1])
-        self.start = int(fields[19])
-
-    @property
-    def identity(self) -> Identity:
-        """What tells it from all others."""
-        return self.pid, self.start
-
-    @property
-    def ended(self) -> bool:
+        self.start = start = int(fields[19])
+        self.identity: Identity = pid, start
+        self.ended = fields[0] in _ENDED
         """Whether it only waits for its parent."""
-        return self._fields[0] in _ENDED
 
     @property
     def is_kernel(self) -> bool:
@@ -139,6 +132,9 @@ class Files:
         text = self._text(path)
         if isinstance(text, Missing):
             return text, text
+        fields = text.split(None, 12)
+        if fields[8:11:2] == [b"read_bytes:", b"write_bytes:"]:  # as every kernel writes them
+            return int(fields[9]), int(fields[11])
         return _number(text, b"read_bytes:", path), _number(text, b"\nwrite_bytes:", path)
 
     def pages(self, pid: int) -> tuple[int, int] | Missing:

@@ -112,7 +112,10 @@ class Process(Source):
             since = track.ts
             deltas = track.steady(out.ts, now)
             if deltas is not None:
-                rows.append((columns[_ALL], [*gauges, *map(_scaled, deltas, self._scales)], of, since))
+                scaled = [
+                    _scaled(delta, per) if per else delta for delta, per in zip(deltas, self._scales, strict=True)
+                ]
+                rows.append((columns[_ALL], [*gauges, *scaled], of, since))
                 counted = True
                 continue
             rows.append((columns[_GAUGES], gauges, of, out.since))

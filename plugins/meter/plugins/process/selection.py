@@ -35,6 +35,7 @@ class Selection:
         self._files = files
         self._names, self._commands = verify(config)
         self._users = frozenset(map(_user, config["user"]))
+        self._narrows = bool(self._names or self._commands or self._users)
         pids, tree = config["pid"], config["tree"]
         self._everything = not pids and not tree
         self._scans = self._everything or bool(tree)
@@ -61,13 +62,16 @@ class Selection:
                     found[pid] = given
             if not found and not self._own:
                 raise Gone("every process to measure has ended")
-        fitting = [found[pid] for pid in sorted(found) if self._fits(found[pid])]
-        self._chosen = {process.identity for process in fitting}
+        fitting = [found[pid] for pid in sorted(found)]
+        if self._narrows:
+            fitting = [process for process in fitting if self._fits(process)]
+            self._chosen = {process.identity for process in fitting}
         return fitting
 
     def others(self) -> list[int]:
         """The ids of `pid` whose processes are there and were not let through the last time."""
-        return sorted(pid for pid, identity in self._pids.items() if identity not in self._chosen)
+        left = self._pids.items() if self._narrows else ()
+        return sorted(pid for pid, identity in left if identity not in self._chosen)
 
     def _fits(self, process: Stat) -> bool:
         """Whether a process is let through; one that has ended has no command line any more and stays what it was."""
