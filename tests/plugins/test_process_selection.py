@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pwd
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meter.core.plugin import Gone, Missing
+from meter.core.plugin import Gone, Missing, Retry
 from meter.plugins.process.plugin import check_config
 from tests.fake import SECOND
-from tests.proc import IS_KERNEL, Tree
+from tests.proc import HERTZ, IS_KERNEL, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,6 +153,29 @@ def test_what_comes_is_measured_when_it_comes(tree: Tree) -> None:
     assert "process.memory.usage" in idle
 
 
+@pytest.mark.parametrize(
+    "config",
+    [{"name": ["python3"]}, {"user": ["1000", "33"]}, {"pid": [12], "command": ["python3"]}],
+)
+def test_a_poll_without_free_descriptors_loses_nothing(tree: Tree, config: dict[str, Any]) -> None:
+    """It is retried as a whole: a process that could not be looked at is no process that does not fit."""
+    mounted = tree.mount(**config)
+    mounted.rows(1 * SECOND)
+    tree.write(12, parent=11, name="python3", user=70, uid=1000, command=("python3",))
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(Retry, match="Too many open files"):
+            mounted.rows(2 * SECOND)
+    finally:
+        setrlimit(RLIMIT_NOFILE, (soft, hard))
+    mounted.readings.drop()
+    rows = {row.id: row for row in mounted.rows(3 * SECOND)}
+    mounted.source.stop()
+
+    assert (rows["12"].since, round(rows["12"].values[3] * HERTZ)) == (1 * SECOND, 70)
+
+
 def test_a_process_may_become_another_program(tree: Tree) -> None:
     """After `exec` it has the same id and start; what the old program used is not of the new one."""
     mounted = tree.mount(name=["nginx"])
@@ -167,7 +190,7 @@ def test_a_process_may_become_another_program(tree: Tree) -> None:
     mounted.source.stop()
 
     assert [len(row.values) for row in first] == [3]  # the gauges, and the base
-    assert (second.since, round(second.values[3] * os.sysconf("SC_CLK_TCK"))) == (2 * SECOND, 7)
+    assert (second.since, round(second.values[3] * HERTZ)) == (2 * SECOND, 7)
     assert third == []
 
 
@@ -180,7 +203,7 @@ def test_one_that_has_ended_stays_what_it_was(tree: Tree, config: dict[str, Any]
     rows = {row.id: row for row in mounted.rows(2 * SECOND)}
     mounted.source.stop()
 
-    assert round(rows["12"].values[3] * os.sysconf("SC_CLK_TCK")) == 9
+    assert round(rows["12"].values[3] * HERTZ) == 9
 
 
 def test_an_id_that_is_not_let_through_says_so_once(tree: Tree) -> None:

@@ -88,7 +88,10 @@ class Files:
         return (int(name) for name in self._context.listdir("/proc") if name.isdecimal())
 
     def stat(self, pid: int) -> Stat | None:
-        """A process; None where there is none any more. Raises: PermissionError, it is hidden (hidepid)."""
+        """A process; None where there is none any more.
+
+        Raises: PermissionError, it is hidden (hidepid); other OSErrors, as `command`.
+        """
         try:
             text = self._kept.read(f"/proc/{pid}/stat")
         except _ENDS:
@@ -99,19 +102,23 @@ class Files:
         """The command line with blanks between its words; empty of kernel threads and of what has ended.
 
         A program may change it at any time, and it may be long: it is read whole, anew each time.
+        Raises: OSError, it cannot be read now, as when too many files are open.
         """
         try:
             with self._context.open_binary(f"/proc/{pid}/cmdline") as file:
                 text = file.read() or b""
-        except OSError:
+        except (*_ENDS, PermissionError):
             return ""
         return text.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
 
-    def user(self, pid: int) -> int | Missing:
-        """The number of the effective user."""
+    def user(self, pid: int) -> int | None:
+        """The number of the effective user; None of what has ended. Raises: OSError, as `command`."""
         path = f"/proc/{pid}/status"
-        text = self._text(path)
-        return text if isinstance(text, Missing) else _number(text, b"\nUid:", path, 1)
+        try:
+            found = _number(self._kept.read(path), b"\nUid:", path, 1)
+        except (*_ENDS, PermissionError):
+            return None
+        return None if isinstance(found, Missing) else found
 
     def clock(self, pid: int) -> int | Missing | None:
         """CPU time of all threads in nanoseconds, ended ones included; None where the kernel has no such clock here.
@@ -166,6 +173,8 @@ class Files:
             return _denied(path)
         except _ENDS:
             return _absent(path)
+        except OSError as error:
+            return Missing(f"{path}: {error.strerror}")
 
     def threads(self, pid: int) -> list[str] | Missing:
         """The ids of its threads."""
@@ -174,6 +183,8 @@ class Files:
             return self._context.listdir(path)
         except _ENDS:
             return _absent(path)
+        except OSError as error:
+            return Missing(f"{path}: {error.strerror}")
 
     def switches(self, pid: int, thread: str) -> tuple[int, int] | Missing | None:
         """How often a thread gave up its CPU, and how often it was taken from it; None where it has ended."""

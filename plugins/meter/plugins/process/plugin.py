@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from meter.core.plugin import EACH, Missing, Source
+from meter.core.plugin import EACH, Missing, Retry, Source
 from meter.core.readings import ColumnSpec
 from meter.plugins.process.files import Files
 from meter.plugins.process.parts import parts
@@ -50,6 +50,7 @@ class Process(Source):
     another span, as one that could not be read before.
     Resolution of times: with `modes` 1 / USER_HZ, 10 ms nearly everywhere; without, that of the kernel's scheduler.
     Raises: Gone, all processes of `pid` and all of `tree` have ended; with the tree 0 there may always be new ones.
+        Retry, the processes could not be looked through, as when too many files are open.
     Source: proc(5), clock_getcpuclockid(3); Linux, Documentation/filesystems/proc.rst.
     """
 
@@ -79,7 +80,13 @@ class Process(Source):
 
     def poll(self, out: Readings) -> None:
         """Find the processes that there are and read each of them once."""
-        self._rows(out, self._selection.processes())
+        try:
+            processes = self._selection.processes()
+        except PermissionError:
+            raise
+        except OSError as error:  # too many open files, no memory: whom that leaves out nobody could tell
+            raise Retry(str(error)) from error
+        self._rows(out, processes)
         self._first = False
         present = set(self._tracks)
         for part in self._parts:
@@ -145,9 +152,12 @@ class Process(Source):
         """The columns of a process: those of each, or its own where they say what it is."""
         if not self._names:
             return self._each
-        user = self._files.user(process.pid)
-        if not isinstance(user, Missing) or track.labels is None:
-            labels = process.name.decode(errors="replace"), "" if isinstance(user, Missing) else str(user)
+        try:
+            user = self._files.user(process.pid)
+        except OSError:
+            user = None
+        if user is not None or track.labels is None:
+            labels = process.name.decode(errors="replace"), "" if user is None else str(user)
             if labels != track.labels:
                 track.labels = labels
                 track.columns = {}
