@@ -309,6 +309,7 @@ class TestAttributes:
         more = 'config.mark.attributes = { mode = "x" }\n'
         document = one(run("cpus mark sink", TIMES, self.TEXT, SINK, more=more), "E-FLOW-IDENTITY")
         assert document["message"] == "`mark` cannot give `cpu.time` the attribute `mode`: it has one"
+        assert document["help"] == "take another name, or select other metrics"
 
     @pytest.mark.parametrize("name", ["kind", "resource", "a b", "a=b", "", "{"])
     def test_names_that_are_none(self, name: str) -> None:
