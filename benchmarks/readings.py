@@ -30,10 +30,16 @@ ROUNDS: Final = "2000"
 
 
 class Peer(NamedTuple):
-    """What reads the same as a source: psutil's function, and the files for C; none where the source calls no file."""
+    """What reads the same as a source: psutil's function, and the files for C; none where the source calls no file.
+
+    `options` are those of the source, `what` stands behind its name; both read `things`, and the figure is of one.
+    """
 
     psutil: Callable[[], object]
     files: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    what: str = ""
+    things: int = 1
 
 
 def figures() -> Iterator[Figure]:
@@ -46,31 +52,44 @@ def figures() -> Iterator[Figure]:
             reader, why = "", str(error)
         pids = [stack.enter_context(_idle()).pid for _ in range(PROCESSES)]
         watched = [psutil.Process(pid) for pid in pids]
-        peers = {
-            "cpu": Peer(lambda: psutil.cpu_times(percpu=True), ("/proc/stat",)),
-            "memory": Peer(psutil.virtual_memory, ("/proc/meminfo",)),
-            "disk": Peer(lambda: psutil.disk_io_counters(perdisk=True), ("/proc/diskstats",)),
-            "network": Peer(lambda: psutil.net_io_counters(pernic=True), ("/proc/net/dev",)),
-            "filesystem": Peer(lambda: [psutil.disk_usage(each.mountpoint) for each in psutil.disk_partitions()]),
-            "kernel": Peer(psutil.cpu_stats, ("/proc/stat",)),
-            "paging": Peer(psutil.swap_memory, ("/proc/vmstat",)),
-            "uptime": Peer(psutil.boot_time),
-            "process": Peer(
-                lambda: [_all_of(each) for each in watched],
-                tuple(f"/proc/{pid}/{name}" for pid in pids for name in ("stat", "io")),
-            ),
-        }
-        for name, peer in peers.items():
-            count = PROCESSES if name == "process" else 1
-            what = f"poll of {name}" if count == 1 else f"poll of {name}, each of {count}"
-            options = [*(f"pid={pid}" for pid in pids), "io=true"] if name == "process" else []
-            took = poll_us(name, options) / count
-            yield Figure(what, took, best_us(peer.psutil) / count, "psutil", "us", 1)
+        peers = [
+            ("cpu", Peer(lambda: psutil.cpu_times(percpu=True), ("/proc/stat",))),
+            ("memory", Peer(psutil.virtual_memory, ("/proc/meminfo",))),
+            ("disk", Peer(lambda: psutil.disk_io_counters(perdisk=True), ("/proc/diskstats",))),
+            ("network", Peer(lambda: psutil.net_io_counters(pernic=True), ("/proc/net/dev",))),
+            ("filesystem", Peer(lambda: [psutil.disk_usage(each.mountpoint) for each in psutil.disk_partitions()])),
+            ("kernel", Peer(psutil.cpu_stats, ("/proc/stat",))),
+            ("paging", Peer(psutil.swap_memory, ("/proc/vmstat",))),
+            ("uptime", Peer(psutil.boot_time)),
+            ("process", _processes(watched)),
+            ("process", _processes(watched, io=True)),
+        ]
+        for name, peer in peers:
+            took = poll_us(name, list(peer.options)) / peer.things
+            yield Figure(f"poll of {name}{peer.what}", took, best_us(peer.psutil) / peer.things, "psutil", "us", 1)
             if peer.files and reader:
                 best = subprocess.run([reader, ROUNDS, *peer.files], check=True, capture_output=True).stdout.split()[0]
-                yield Figure("  the same", took, int(best) / 1e3 / count, "C, files kept open", "us", None)
+                yield Figure("  the same", took, int(best) / 1e3 / peer.things, "C, files kept open", "us", None)
             elif peer.files:
                 yield Figure("  the same", took, None, "C, files kept open", "us", None, note=why)
+
+
+def _processes(watched: Sequence[psutil.Process], *, io: bool = False) -> Peer:
+    """The source `process` with its default, or with disk traffic, which is a file more."""
+
+    def all_of(process: psutil.Process) -> Sequence[object]:
+        with process.oneshot():
+            known = process.cpu_times(), process.memory_info(), process.num_threads()
+            return (*known, process.io_counters()) if io else known
+
+    names = ("stat", "io") if io else ("stat",)
+    return Peer(
+        lambda: [all_of(each) for each in watched],
+        tuple(f"/proc/{each.pid}/{name}" for each in watched for name in names),
+        (*(f"pid={each.pid}" for each in watched), *(["io=true"] if io else [])),
+        f"{' with io' if io else ''}, each of {len(watched)}",
+        len(watched),
+    )
 
 
 @contextlib.contextmanager
@@ -82,12 +101,6 @@ def _idle() -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def _all_of(process: psutil.Process) -> Sequence[object]:
-    """What the source `process` gives of one process."""
-    with process.oneshot():
-        return process.cpu_times(), process.memory_info(), process.num_threads(), process.io_counters()
 
 
 def poll_us(name: str, options: list[str], sysroot: Path | None = None) -> float:
