@@ -476,8 +476,8 @@ def from_the_future(out: Readings) -> None:
 
 
 def row_changed_afterwards(out: Readings) -> None:
-    """A row that it writes to after it was handed over."""
-    values: list[Any] = [1]
+    """A row with a gap, which is kept as it is, that it writes to after it was handed over."""
+    values: list[Any] = [None]
     out.row(out.columns([ColumnSpec("probe.count")]), values)
     values[0] = "one"
 

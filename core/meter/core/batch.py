@@ -19,16 +19,14 @@ import numpy as np
 
 from meter.core.layout import Layout
 from meter.core.plugin import Missing
-from meter.core.readings import CODES
-from meter.core.rows import Rows, unpacked
+from meter.core.rows import CODES, Rows, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meter.core.keys import Key, KeySet
     from meter.core.layout import Place
-    from meter.core.readings import Columns, Row
-    from meter.core.rows import Held
+    from meter.core.rows import Columns, Held, Row
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -467,8 +465,8 @@ class _Part(NamedTuple):
     dtype: np.dtype[Any]
     sources: tuple[int, ...]
     """Which value of a row each column takes."""
-    places: Array
-    """Where that is in what the columns have packed, behind the two times."""
+    places: Array | slice
+    """Where that is in what the columns have packed, behind the two times; a slice where they are neighbours."""
     positions: tuple[int, ...]
     """Where the key of each column stands in the layout."""
     code: str
@@ -502,16 +500,19 @@ class _Plan:
         except TypeError:
             return self._with_gaps(held, ids, of)
         count = len(held)
-        words = np.frombuffer(packed, _INT64).reshape(count, -1)
+        flat = np.frombuffer(packed, _INT64)
+        words = flat.reshape(count, -1)
         parts = []
         for part in self.parts:
+            places = part.places
+            taken = words[:, places] if type(places) is slice else words.take(places, axis=1)
             # Over bytes, as nothing makes these writeable.
-            matrix = np.frombuffer(words.take(part.places, axis=1).tobytes(), part.dtype).reshape(count, -1)
+            matrix = np.frombuffer(taken.tobytes(), part.dtype).reshape(count, -1)
             if part.code == "d" and not finite(matrix):
                 return self._with_gaps(held, ids, of)
             parts.append(matrix)
-        times = np.frombuffer(words[:, :2].T.tobytes(), _INT64)
-        return Block(self.layout, times[:count], times[count:], tuple(parts), ids=of, sealed=True)
+        times = flat if count == 1 else np.frombuffer(words[:, :2].T.tobytes(), _INT64)
+        return Block(self.layout, times[:count], times[count : 2 * count], tuple(parts), ids=of, sealed=True)
 
     def _with_gaps(self, held: Sequence[Held], ids: Sequence[str], of: tuple[str, ...] | None) -> Block:
         """The same where a cell is missing or wrong."""
@@ -578,8 +579,15 @@ class _Plan:
 def _part(dtype: str, columns: Sequence[tuple[int, int]]) -> _Part:
     """How to fill the matrix whose columns take some values of a row."""
     sources = tuple(source for source, _ in columns)
-    places = np.array(sources, dtype=np.intp) + 2
-    return _Part(DTYPES[dtype], sources, places, tuple(position for _, position in columns), CODES[dtype])
+    begin, end = sources[0] + 2, sources[0] + 2 + len(sources)
+    places = [source + 2 for source in sources]
+    return _Part(
+        DTYPES[dtype],
+        sources,
+        slice(begin, end) if places == list(range(begin, end)) else np.array(places, dtype=np.intp),
+        tuple(position for _, position in columns),
+        CODES[dtype],
+    )
 
 
 def _is_gap(value: object) -> bool:

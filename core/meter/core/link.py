@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meter.core.plugin import Missing
 from meter.core.polling import Raw
-from meter.core.readings import PLAIN, Columns, Row
+from meter.core.rows import PLAIN, Columns, Row
 
 if TYPE_CHECKING:
     import socket

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from meter.core.elements import FilterElement
     from meter.core.faults import Faults
     from meter.core.polling import Raw
-    from meter.core.readings import Row
+    from meter.core.rows import Row
     from meter.core.scrutiny import Imprint
 
 PIPELINE: Final = "pipeline"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from meter.core.elements import SourceElement
     from meter.core.pollers import Pollers
-    from meter.core.readings import Row
+    from meter.core.rows import Row
     from meter.core.silence import Silence
 
 HAND_OVER_NS: Final = 250_000_000
@@ -245,30 +245,30 @@ class Poller:
         readings = source.readings
         self.busy = (source, begin)
         readings.begin(begin)
-        rows: list[Row] = []
         try:
             source.source.poll(readings)
-            rows = readings.take()
-            if source.silence is not None:
-                self._listen(source, source.silence, rows)
+            if source.silence is None:
+                readings.give(self._rows[source.label])
+            else:
+                self._listen(source, source.silence)
         except Retry:
             readings.drop()
             source.retries += 1
         except Gone:
             source.live = False
-            rows = self._last_rows(source)
+            self._last_rows(source)
         except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
             source.live = False
             readings.drop()
             self._pollers.faults.raised(source.label, "poll", error)
         source.polls += 1
-        if rows:
-            self._rows[source.label].add(rows)
         self.busy = None
         return self._clock.now()
 
-    def _listen(self, source: SourceElement, silence: Silence, rows: list[Row]) -> None:
+    def _listen(self, source: SourceElement, silence: Silence) -> None:
         """Name what a source declares and does not give. It is not left out: what it gives is right."""
+        rows = source.readings.take()
+        self._rows[source.label].add(rows)
         if overdue := silence.poll(source.readings.ts, rows, source.readings.idle):
             metrics = {"metrics": ", ".join(f"`{name}`" for name in overdue), "metric": ", ".join(overdue)}
             breach = ContractBreach(source.label, "provides.metrics", "silent", **metrics, intervals=str(INTERVALS))
@@ -276,13 +276,12 @@ class Poller:
         if silence.over:
             source.silence = None
 
-    def _last_rows(self, source: SourceElement) -> list[Row]:
-        """What a source gave in the poll in which it said `Gone`."""
+    def _last_rows(self, source: SourceElement) -> None:
+        """Take what a source gave in the poll in which it said `Gone`."""
         try:
-            return source.readings.take()
+            source.readings.give(self._rows[source.label])
         except ContractBreach as error:
             self._pollers.faults.raised(source.label, "poll", error)
-            return []
 
     # -------------------------------------------------------------------------------- in the thread of who computes
 

@@ -7,16 +7,16 @@ plan says that the instance may emit; a check is paid once for each key, later u
 from __future__ import annotations
 
 import math
-from functools import partial
 from numbers import Integral, Real
-from operator import itemgetter
-from struct import Struct
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meter.core.breach import ContractBreach
 from meter.core.keys import EACH, Key, Metric
 from meter.core.plugin import Missing, SourceContext
+from meter.core.rows import EACH_ROW, REFUSED, Rows
+from meter.core.rows import Columns as Columns  # noqa: PLC0414  (handed on: plugins are written against this module)
+from meter.core.rows import Row as Row  # noqa: PLC0414  (as above)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 _NOTHING: frozenset[str] = frozenset()
-_FEW = 16
-"""So many integers are looked at one by one."""
-PLAIN = frozenset({int, float, Missing, type(None)})
-"""The very types that a cell most often has, which need no closer look."""
-CODES: Mapping[str, str] = MappingProxyType({"f64": "d", "i64": "q", "u64": "Q"})
-"""What `struct` calls the types of metrics."""
 _RANGES = {"u64": (0, 2**64 - 1), "i64": (-(2**63), 2**63 - 1)}
 
 # Short-lived objects (processes) give new keys for as long as meter runs; what is remembered is bounded. Beyond the
@@ -55,95 +49,6 @@ class ColumnSpec(NamedTuple):
     attributes: Mapping[str, str] = _NO_ATTRIBUTES
     quality: str | None = None
     reason: str = ""
-
-
-class Integers:
-    """The columns of a row that have one type of integers: where they are, the least and the largest number of it."""
-
-    __slots__ = ("_least", "_most", "_places", "_take")
-
-    def __init__(self, places: tuple[int, ...], least: int, most: int) -> None:
-        self._places = places
-        self._least = least
-        self._most = most
-        self._take = itemgetter(*places) if len(places) > _FEW else None
-
-    def whole(self, kinds: Sequence[type]) -> bool:
-        """Whether by their types all values are integers."""
-        return all(kinds[at] is int for at in self._places)
-
-    def fit(self, values: Sequence[Any]) -> bool:
-        """Whether integers fit; many without a step of Python for each."""
-        least, most = self._least, self._most
-        if self._take is None:
-            for at in self._places:  # noqa: SIM110  (a generator takes thrice as long, at each poll)
-                if not least <= values[at] <= most:
-                    return False
-            return True
-        taken: tuple[int, ...] = self._take(values)
-        return least <= min(taken) and max(taken) <= most
-
-
-class Columns:
-    """The columns of a row: unique keys in the order in which they were declared.
-
-    Two are the same when they are identical. `plan` belongs to whoever builds blocks: scratch kept beside the columns.
-    `each` says whether the keys stand for series of each of many things, which a row then names one of. `by` is the
-    instance that declared them, `width` says how many there are.
-    """
-
-    __slots__ = ("_integers", "_kinds", "by", "each", "keys", "pack", "plan", "unpack", "width")
-
-    def __init__(self, keys: tuple[Key, ...], by: str = "") -> None:
-        self.keys = keys
-        self.by = by
-        self.plan: Any = None
-        self.each = any(key.each for key in keys)
-        self.width = len(keys)
-        whole = Struct(f"2q{''.join([CODES[key.metric.type] for key in keys])}")
-        self.pack = whole.pack
-        """The times and the values of a row as bytes, of each eight; refuses what is no number of its column's type."""
-        self.unpack = whole.unpack
-        places = {type_: [at for at, key in enumerate(keys) if key.metric.type == type_] for type_ in _RANGES}
-        self._integers = tuple(Integers(tuple(at), *_RANGES[type_]) for type_, at in places.items() if at)
-        self._kinds: tuple[type, ...] = ()
-        """The types of a row that was good, as those of the next ones most often are, too."""
-
-    def fit(self, values: Sequence[Any]) -> bool:
-        """Whether a row is sure to be what the columns are of: plain numbers, or missing, and integers that fit.
-
-        Types are compared in one pass; where this is false, each cell is to be looked at.
-        """
-        kinds = tuple(map(type, values))
-        if kinds != self._kinds:
-            if not (PLAIN.issuperset(kinds) and all(integers.whole(kinds) for integers in self._integers)):
-                return False
-            self._kinds = kinds
-        for integers in self._integers:  # noqa: SIM110  (as above)
-            if not integers.fit(values):
-                return False
-        return True
-
-    def __repr__(self) -> str:
-        return f"Columns({', '.join(key.name for key in self.keys)})"
-
-
-class Row(NamedTuple):
-    """Values for the span from `since` to `ts`, both in monotonic nanoseconds; one value for each column.
-
-    A value is a number, or `None`, NaN, an infinity or a `Missing` where it could not be read. `id` names the thing
-    where the columns are those of each.
-    """
-
-    columns: Columns
-    ts: int
-    since: int
-    values: Sequence[Any]
-    id: str = ""
-
-
-_row = cast("Callable[[tuple[Columns, int, int, Sequence[Any], str]], Row]", partial(tuple.__new__, Row))
-"""A row, in a quarter of the time that its class takes."""
 
 
 class Declared:
@@ -374,7 +279,7 @@ class Readings:
         self.since = 0
         self.idle: frozenset[str] = frozenset()
         """The metrics of which the source has said in this poll that there is nothing to measure."""
-        self._rows: list[Row] = []
+        self._rows = Rows()
         self._groups: dict[int, tuple[list[Key], list[Any]]] = {}
         self._emitted: set[Key] = set()
 
@@ -435,10 +340,16 @@ class Readings:
             except ContractBreach as breach:
                 self._broken(breach)
                 return
-        if not columns.fit(values):
-            values = self._fitting(columns.keys, values)
+        kinds = tuple(map(type, values))
+        if kinds == columns.kinds or columns.plain(kinds):
+            try:
+                self._rows.entries += (columns, columns.pack(self.ts, start, *values), of)
+            except REFUSED:
+                pass
+            else:
+                return
         if columns.width:
-            self._rows.append(_row((columns, self.ts, start, values, of)))
+            self._rows.add([Row(columns, self.ts, start, self._fitting(columns.keys, values), of)])
 
     def _unlike(self, columns: Columns, values: Sequence[Any], of: str) -> ContractBreach:
         """The breach of a row that is none of the columns that it is said to be of."""
@@ -470,52 +381,61 @@ class Readings:
 
     def begin(self, ts: int) -> None:
         """A poll starts at `ts`; what an unfinished poll left is forgotten."""
-        if self._rows or self._groups:
+        if self._rows.entries or self._groups:
             self._clear()
         self.idle = _NOTHING
         self.ts = ts
         self.since = ts if self._last is None else self._last
 
-    def take(self) -> list[Row]:
-        """The poll was good: its rows, those of `row` first, in the order given.
+    def give(self, to: Rows) -> None:
+        """The poll was good: its rows go to others, those of `row` first, in the order given.
 
         Raises: ContractBreach, two rows have one series.
         """
         self._last = self.ts
-        rows = self._rows
-        if not self._groups and len(rows) < 2:
-            self._rows = []
-            return rows
-        try:
-            rows = self._whole()
-        except ContractBreach as breach:
-            self._broken(breach)
-            rows = []
-        self._clear()
-        return rows
+        rows = self._rows.entries
+        if self._groups or len(rows) > EACH_ROW:
+            try:
+                self._finish()
+            except ContractBreach as breach:
+                self._clear()
+                self._broken(breach)
+            self._groups = {}
+            self._emitted = set()
+        to.entries += rows  # in one step, as others may take them now
+        rows.clear()
 
-    def _whole(self) -> list[Row]:
-        """The rows of this poll.
+    def take(self) -> list[Row]:
+        """The rows of a poll that was good.
 
-        Raises: ContractBreach, as `take`.
+        Raises: as `give`.
+        """
+        taken = Rows()
+        self.give(taken)
+        return list(taken)
+
+    def _finish(self) -> None:
+        """Make rows of single values, and see that no two have one series.
+
+        Raises: ContractBreach, as `give`.
         """
         rows = self._rows
         for since, (keys, values) in self._groups.items():
             columns = self._declared.interned(tuple(keys))
             if columns.each:
                 facts = _of(next(key for key in keys if key.each))
-                raise ContractBreach(self._declared.label, "provides.metrics", "each-missing", **facts, id="''")
-            rows.append(Row(columns, self.ts, since, values))
+                raise ContractBreach(self._label, "provides.metrics", "each-missing", **facts, id="''")
+            rows.add([Row(columns, self.ts, since, values)])
         if len(rows) > 1:
-            self._verify(self._of_each(rows) if any(row.id for row in rows) else tuple([row.columns for row in rows]))
-        return rows
+            columns_, ids = rows.columns, rows.ids
+            self._verify(self._of_each(columns_, ids) if any(ids) else tuple(columns_))
 
     def drop(self) -> None:
         """The poll failed: nothing of it counts, and the next one still starts where the last good one ended."""
         self._clear()
 
     def _clear(self) -> None:
-        self._rows = []
+        self._rows.entries.clear()
         self._groups = {}
         self._emitted = set()
 
@@ -560,17 +480,17 @@ class Readings:
             raise ContractBreach(self._declared.label, "provides.metrics", "span", **facts)
         return since
 
-    def _of_each(self, rows: Sequence[Row]) -> tuple[Columns, ...]:
+    def _of_each(self, of: Sequence[Columns], things: Sequence[str]) -> tuple[Columns, ...]:
         """The columns that may share no key; no thing may have two rows with one key.
 
         Raises: ContractBreach, one has.
         """
         ids: dict[Columns, set[str]] = {}
-        for row in rows:
-            have = ids.setdefault(row.columns, set())
-            if row.id in have:
-                raise self._twice(row.columns.keys[0].at(row.id))
-            have.add(row.id)
+        for columns, id_ in zip(of, things, strict=True):
+            have = ids.setdefault(columns, set())
+            if id_ in have:
+                raise self._twice(columns.keys[0].at(id_))
+            have.add(id_)
         each = [columns for columns in ids if columns.each]
         for at, columns in enumerate(each):
             for other in each[:at]:

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from meter.core.readings import Columns, Row
+    from meter.core.rows import Columns, Row
 
 INTERVALS: Final = 3
 """So many intervals a metric may take to come: the first poll of a delta gives nothing, and one may fail."""
