@@ -31,6 +31,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "attribution": ("random", "attribution", "formulas=x=demo.random * 2", *SINK),
     "baseline": ("rapl", "baseline", "metrics=hw.energy", "power=0W", *SINK),
     "battery": ("battery", *SINK),
+    "bridge": ("process", "bridge", "sum=process.cpu.time", *SINK),
     "carbon": ("rapl", "carbon", "metrics=hw.energy", "country=FRA", *SINK),
     "cgroup": ("cgroup", "paths=/**", *SINK),
     "collect": ("random", "collect"),
@@ -155,7 +156,7 @@ def test_start_stop_start(
     if name == "nvml":
         request.getfixturevalue("nvml_driver").reset(1)
     words = list(SENTENCES[name])
-    if name in ("process", "perf"):
+    if name in ("bridge", "process", "perf"):
         words.insert(1, f"pid={os.getpid()}")
     asked, wrong = from_words("/again", words, ["meter", "mount", "/again"])
     assert asked is not None, wrong
