@@ -248,3 +248,29 @@ class Plugin(Source):
     host.meter("mount", "/way", "way", "csv", "path=way.csv").ok()
     host.meter("run", "/way", "--locked", "--for", "50ms").ok()
     assert {row["value"] for row in host.rows("way.csv")} == {"2.0"}
+
+
+def test_a_record_knows_of_every_alternative(host: Sandbox) -> None:
+    """Which of them exists depends on the options of a mount, which the record need not have seen."""
+    setting = host.folder / "tree" / "proc" / "sys" / "kernel" / "own"
+    setting.parent.mkdir(parents=True)
+    setting.write_text("2\n")
+    options = '[config.scope]\ntype = "enum"\nvalues = ["own", "all"]\ndefault = "own"\n'
+    needs = (
+        '[[needs.host]]\nwhen = { scope = "own" }\nsysctl = { "kernel.own" = "<=2" }\n'
+        '[[needs.host]]\nwhen = { scope = "all" }\nsysctl = { "kernel.own" = "<=0" }\n'
+    )
+    host.plugin("events", "", HEAD.format(name="events") + options + needs + METRIC.format(name="e", of="machine"))
+    path = record(host)
+    (host.folder / "meter.toml").write_text(
+        '[mounts."/own"]\nplugins = ["events", "console"]\n'
+        '[mounts."/all"]\nplugins = ["events", "console"]\nconfig.events.scope = "all"\n'
+    )
+
+    own = host.meter("check", "/own", "--host", str(path))
+    all_ = host.meter("check", "/all", "--host", str(path))
+
+    assert own.ok().out.startswith("/own: ok")
+    assert all_.codes == ["E-HOST"]
+    assert "the setting `kernel.own` is 2, not `<=0`" in all_.errors
+    assert "sudo sysctl -w kernel.own=0" in all_.errors

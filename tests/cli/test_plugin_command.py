@@ -75,6 +75,21 @@ def test_info_shows_metrics_options_and_needs(sandbox: Sandbox) -> None:
     assert "path" in sandbox.meter("plugin", "info", "csv").ok().out
 
 
+def test_info_tells_each_way_in_which_a_host_will_do(sandbox: Sandbox) -> None:
+    """All that an alternative asks for stands in one line, with the options for which it is there."""
+    needs = (
+        '[[needs.host]]\nreadable = ["/dev/mine"]\nlibrary = ["libmine.so.1"]\nwhen = { interval = "1s" }\n'
+        '[[needs.host]]\ncapability = ["CAP_PERFMON"]\nsysctl = { "kernel.perf_event_paranoid" = "<=1" }\n'
+    )
+    sandbox.plugin("mine", contract=SOURCE.format(name="mine").replace("[[prov", f"{needs}[[prov", 1))
+
+    lines = sandbox.meter("plugin", "info", "mine", "--plugin-dir", "plugins").ok().out.splitlines()
+
+    first = 'needs of the host: with { interval = "1s" }: can read /dev/mine, the library libmine.so.1'
+    at = lines.index(first)
+    assert lines[at + 1] == "or the capability CAP_PERFMON, the setting kernel.perf_event_paranoid <=1"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
