@@ -44,6 +44,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
         "formulas": {"memory.share": "system.memory.usage{system.memory.state=used} / system.memory.limit"}
     },
     "baseline": {"metrics": ["*{unit=J}"], "power": "10 W"},
+    "bridge": {"sum": ["process.cpu.time"]},
     "carbon": {"metrics": ["*{unit=J}"], "country": "FRA"},
     "convert": {"metrics": ["system.memory.usage"], "unit": "KiBy"},
     "csv": {"path": "/tmp/a.csv"},
@@ -58,7 +59,13 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "spool": {"path": "/tmp/kept", "for": ["csv"]},
 }
 """Options with which a built-in plugin is mounted."""
-_BEFORE: Final = {"baseline": ["rapl"], "carbon": ["rapl"], "difference": ["accumulate"], "integrate": ["hwmon"]}
+_BEFORE: Final = {
+    "baseline": ["rapl"],
+    "bridge": ["process"],
+    "carbon": ["rapl"],
+    "difference": ["accumulate"],
+    "integrate": ["hwmon"],
+}
 """What gives a built-in plugin something to do, beside the sources of every mount."""
 
 
