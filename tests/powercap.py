@@ -1,7 +1,7 @@
 """Machines with RAPL whose power is known: a tree as of /sys/class/powercap, and counters that advance in it.
 
-`python -m tests.powercap ROOT ROW SECONDS` lets so many seconds pass on the machine of a row of the energy matrix, in
-steps of 10 ms, as fast as it can.
+`python -m tests.powercap ROOT ROW SECONDS [BUSY]` lets so many seconds pass on the machine of a row of the energy
+matrix, in steps of 10 ms, as fast as it can. So many of its 4 processors are busy in them; without this it has none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 RANGE: Final = 262_143_328_850
 STEP_S: Final = 0.01
+PROCESSORS: Final = 4
 
 
 class Zone(NamedTuple):
@@ -89,19 +90,45 @@ class Powercap:
             self.set(place, (zone.start_uj + round(zone.watts * seconds * 1e6)) % (zone.range_uj + 1))
 
 
+class Processors:
+    """`/proc/stat` below a folder, of a machine on which so many processors are busy."""
+
+    def __init__(self, root: Path, busy: int) -> None:
+        self._path = root / "proc" / "stat"
+        self._busy = busy
+        self._path.parent.mkdir(exist_ok=True)
+        self.at(0)
+
+    def at(self, seconds: float) -> None:
+        """The counters after so many seconds, in one write, as they are read meanwhile."""
+        ticks = round(seconds * os.sysconf("SC_CLK_TCK"))
+        cells = [(ticks, 0) if nth < self._busy else (0, ticks) for nth in range(PROCESSORS)]
+        cells.insert(0, (ticks * self._busy, ticks * (PROCESSORS - self._busy)))
+        lines = [
+            f"cpu{nth - 1 if nth else ''} {user:010d} 0 0 {idle:010d} 0 0 0 0 0 0\n"
+            for nth, (user, idle) in enumerate(cells)
+        ]
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        os.pwrite(descriptor, "".join([*lines, "intr 0\n"]).encode(), 0)
+        os.close(descriptor)
+
+
 def row(root: Path, name: str) -> Powercap:
     """The machine of a row of the energy matrix."""
     return Powercap(root, ROWS[name])
 
 
-def play(root: Path, name: str, seconds: float) -> None:
+def play(root: Path, name: str, seconds: float, busy: int | None = None) -> None:
     """Let time pass on the machine of a row."""
     machine = row(root, name)
+    processors = None if busy is None else Processors(root, busy)
     for nth in count(1):
         machine.at(min(nth * STEP_S, seconds))
+        if processors is not None:
+            processors.at(min(nth * STEP_S, seconds))
         if nth * STEP_S >= seconds:
             return
 
 
 if __name__ == "__main__":
-    play(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
+    play(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *map(int, sys.argv[4:]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.powercap import ROWS, row
+from tests.powercap import ROWS, Processors, row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +37,10 @@ DENY: Final = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 """What takes the right to read everything from root."""
 
 
-def player(root: Path, name: str) -> list[str]:
-    """A command that lets 10 s pass on the machine of a row."""
-    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.powercap", str(root), name, "10"]
+def player(root: Path, name: str, busy: str = "") -> list[str]:
+    """A command that lets 10 s pass on the machine of a row, on which so many processors are busy."""
+    words = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.powercap", str(root), name, "10"]
+    return [*words, busy] if busy else words
 
 
 def near(joules: float) -> Any:
@@ -102,12 +104,93 @@ def test_exec_says_what_is_missing_where_counters_may_not_be_read(sandbox: Sandb
     assert b"energy of dram-0 is missing: no permission to read" in table.stderr
 
 
+def test_exec_attributes_by_cpu_time(sandbox: Sandbox) -> None:
+    """1100 J while two processors were busy for 10 s: what the command used of these 20 s, it used of the joules."""
+    row(sandbox.folder, "A")
+    Processors(sandbox.folder, 2)
+    words = ("exec", "--sysroot", sandbox.folder, "-i", "20ms", "--format", "json", "--")
+    document = sandbox.meter(*words, *player(sandbox.folder, "A", "2")).ok().json
+    energy, cpu = document["energy"], sum(document["cpu"][mode]["value"] for mode in ("user", "system"))
+    domains = {domain["name"]: domain for domain in energy["domains"]}
+
+    share = cpu / 20
+    assert 0 < share < 1
+    assert energy["attributed"]["value"] == pytest.approx(TOTAL["A"] * share, rel=0.01)
+    assert energy["attributed"]["quality"] == energy["unattributed"]["quality"] == "estimated"
+    assert energy["attributed"]["value"] + energy["unattributed"]["value"] == pytest.approx(energy["total"]["value"])
+    for name, joules in TRUTH["A"].items():
+        assert domains[name]["attributed"]["value"] == pytest.approx(joules * share, rel=0.01)
+    assert energy["attributed"]["reason"].startswith("by CPU time, ")
+
+
+@pytest.mark.parametrize(("asked", "intensity"), [("world", 475), ("60 gCO2e/kWh", 60)])
+def test_exec_says_the_grams(sandbox: Sandbox, asked: str, intensity: float) -> None:
+    """1100 J are 0.3056 Wh: of a grid by its name, or by a figure; attributed as the joules are."""
+    row(sandbox.folder, "A")
+    Processors(sandbox.folder, 2)
+    words = ("exec", "--sysroot", sandbox.folder, "-i", "20ms", "--format", "json", "--carbon", asked, "--")
+    document = sandbox.meter(*words, *player(sandbox.folder, "A", "2")).ok().json
+    grams, energy = document["carbon"], document["energy"]
+
+    assert (grams["asked"], grams["total"]["unit"], grams["total"]["quality"]) == (asked, "g", "estimated")
+    assert grams["total"]["value"] == pytest.approx(TOTAL["A"] / 3.6e6 * intensity, rel=0.01)
+    for part in ("attributed", "unattributed"):
+        share = energy[part]["value"] / energy["total"]["value"]
+        assert grams[part]["value"] == pytest.approx(grams["total"]["value"] * share)
+    assert {metric["metric"] for metric in document["metrics"]} > {"hw.energy", "hw.energy.carbon"}
+
+
+def test_the_table_shows_grams_where_they_are_asked_for(sandbox: Sandbox) -> None:
+    """One line for the command and one for the machine."""
+    row(sandbox.folder, "A")
+    Processors(sandbox.folder, 2)
+    words = ("exec", "--sysroot", sandbox.folder, "--carbon", "FRA", "--")
+    done = sandbox.meter(*words, *player(sandbox.folder, "A", "2")).ok()
+    lines = [line.split() for line in done.errors.splitlines()]
+
+    assert [line[-1] for line in lines if line[:1] == ["carbon"]] == ["estimated"]
+    assert ["carbon,", "attributed", "to", "the", "command"] in [line[:5] for line in lines]
+
+
+def test_each_source_is_polled_as_often_as_its_contract_permits(sandbox: Sandbox) -> None:
+    """What takes no such interval is polled less often and named; the others are polled as they were asked to be."""
+    row(sandbox.folder, "A")
+    Processors(sandbox.folder, 2)
+    words = ("--sysroot", sandbox.folder, "-i", "5ms")
+    form = sandbox.meter("exec", *words, "--format", "json", "--", *player(sandbox.folder, "A", "2")).ok().json
+    table = sandbox.meter("exec", *words, "--", "true").ok()
+
+    slower = {each["source"]: each["interval"]["value"] for each in form["slower"]}
+    assert slower["cpu"] == 0.01
+    assert "rapl" not in slower
+    compared(form["energy"], "A")
+    assert "polled every 10 ms only, which their contracts permit: cpu, " in table.errors
+
+
+def test_a_counter_that_went_away_midway_is_no_measured_energy(sandbox: Sandbox) -> None:
+    """Neither in its own line nor in the total; what was read of it stands apart, and what was whole stays."""
+    machine = row(sandbox.folder, "A")
+    gone = machine.file("intel-rapl:0:1")
+    ends = f"{shlex.join(player(sandbox.folder, 'A'))} && rm -r {gone} && mkdir {gone} && sleep 0.1"
+    words = ("exec", "--sysroot", sandbox.folder, "-i", "20ms", "--format", "json", "--", "sh", "-c", ends)
+    energy = sandbox.meter(*words).ok().json["energy"]
+    domains = {domain["name"]: domain for domain in energy["domains"]}
+
+    assert (domains["dram-0"]["value"], domains["dram-0"]["quality"]) == (None, "missing")
+    assert domains["dram-0"]["partial"]["value"] == near(100)
+    assert (domains["package-0"]["value"], domains["package-0"]["partial"]) == (near(1000), None)
+    assert energy["total"]["value"] is None
+    assert "dram-0: " in energy["total"]["reason"]
+
+
 def test_the_table_of_exec_says_what_is_part_of_what(sandbox: Sandbox) -> None:
     """A line for the total and for each domain."""
     row(sandbox.folder, "B")
     done = sandbox.meter("exec", "--sysroot", sandbox.folder, "--", *player(sandbox.folder, "B")).ok()
     lines = {" ".join(line.split()).removeprefix("machine ") for line in done.errors.splitlines()}
+    means = {line.partition(", mean")[0] for line in lines if line.startswith("power")}
 
+    assert means == {"power", "power of package-0", "power of core-0", "power of uncore-0", "power of psys"}
     assert {
         "energy 1 kJ derived",
         "energy of package-0 1 kJ measured",
@@ -165,7 +248,7 @@ MEASURE: Final = """
 import json, subprocess, sys
 from meter.core import measure
 root, *command = sys.argv[1:]
-with measure(sysroot=root, interval="50ms") as m:
+with measure(sysroot=root, interval="5ms", carbon="36 g/kWh") as m:
     if command:
         subprocess.run(command, check=True)
 print(json.dumps(m.to_json()))
@@ -191,8 +274,10 @@ def test_measure_knows_the_energy_of_a_block(sandbox: Sandbox, name: str) -> Non
     assert document["problems"] == []
     if name == "U":
         denied(document["energy"])
+        assert (document["carbon"]["total"]["value"], document["slower"]) == (None, [])
     else:
         compared(document["energy"], name)
+        assert document["carbon"]["total"]["value"] == pytest.approx(document["energy"]["total"]["value"] / 1e5)
 
 
 @pytest.mark.parametrize(

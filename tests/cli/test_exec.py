@@ -103,7 +103,11 @@ def test_a_command_that_cannot_be_run_is_said(box: Sandbox, words: list[str], co
         (["--out", "x"], "E-PATH", "--out=x"),
         (["--out", "."], "E-PATH", "--out=."),
         (["--interval", "5"], "E-CONFIG-TYPE", "--interval=5"),
-        (["-i", "1ms"], "E-CONFIG-RANGE", "--interval=1ms"),
+        (["-i", "1ns"], "E-CONFIG-RANGE", "--interval=1ns"),
+        (["--carbon", "FRO"], "E-CONFIG-RANGE", "--carbon=FRO"),
+        (["--carbon", ""], "E-CONFIG-RANGE", "--carbon="),
+        (["--carbon", "475"], "E-CONFIG-TYPE", "--carbon=475"),
+        (["--carbon", "5kg"], "E-CONFIG-TYPE", "--carbon=5kg"),
     ],
 )
 def test_what_meter_cannot_do_is_said_before_the_command_runs(
@@ -117,6 +121,14 @@ def test_what_meter_cannot_do_is_said_before_the_command_runs(
     assert f"meter exec {told} -- touch marker" in done.errors
     assert "= help: " in done.errors
     assert sandbox.files() == {}
+
+
+def test_a_grid_that_is_near_is_told(box: Sandbox) -> None:
+    """Also where there is no energy: a mistyped word is no reason to measure something else."""
+    done = box.meter("exec", "--carbon", "fra", "--", "true")
+
+    assert done.code == 125
+    assert "did you mean `FRA`?" in done.errors
 
 
 def test_no_executable_path(box: Sandbox) -> None:
@@ -313,8 +325,10 @@ def test_the_table_says_whose_each_number_is(box: Sandbox) -> None:
             break
         scope = line[:9].strip() or scope
         scopes[line[9:].split("  ")[0]] = scope
-    assert scopes["duration"] == scopes["cpu time, user"] == scopes["energy"] == "command"
-    machine = [name for name, of in scopes.items() if of == "machine"]
+    own = "energy, attributed to the command"
+    assert scopes["duration"] == scopes["cpu time, user"] == scopes[own] == "command"
+    assert scopes["energy"] == "machine"
+    machine = [name for name, of in scopes.items() if of == "machine" and name != "energy"]
     assert machine
     assert all(name.startswith("system.") for name in machine)
     assert set(scopes.values()) == {"command", "machine"}

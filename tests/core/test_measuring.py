@@ -13,16 +13,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.host import Recorded
-from meter.contracts.language import language
-from meter.core import Backend, Measurement, Quantity, automatic, energies, measure, measuring, sharing, totals
+from meter.core import Backend, Measurement, Quantity, automatic, measure, measuring, sharing, totals
 from meter.core.cuts import CutError, Sources, Window
-from meter.core.keys import Key, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -634,7 +632,7 @@ def test_nothing_stays_behind(machine: Machine) -> None:
 
 def sources_of(machine: Machine) -> Sources:
     """The sources that all measurements of this machine share."""
-    sources = sharing._machines[None, str(machine.root)].sources
+    sources = sharing._machines[None, str(machine.root), None].sources
     assert sources is not None
     return sources
 
@@ -833,7 +831,7 @@ def test_the_table_of_a_notebook_is_escaped(bare: Path) -> None:
 
     assert "&lt;script&gt;&amp;" in html
     assert "<script>" not in html
-    assert html.count("<tr>") == html.count("</tr>") == 10
+    assert html.count("<tr>") == html.count("</tr>") == 11
 
 
 def test_no_name_steers_a_terminal(bare: Path) -> None:
@@ -1075,199 +1073,6 @@ def test_ctrl_c_while_a_block_begins_leaves_nothing_open(tmp_path: Path) -> None
 # --------------------------------------------------------------------------------------------------------------- energy
 
 
-class Counted(NamedTuple):
-    """A series of energy."""
-
-    key: Key
-    value: float | None
-    statistic: str = "sum"
-    missing: int = 0
-    reasons: tuple[str, ...] = ()
-
-
-def joules(
-    value: float | None, resource: tuple[str, str], quality: str = "measured", *, consumer: str = "", **attributes: str
-) -> Counted:
-    """A series of `hw.energy`."""
-    metric = Metric("hw.energy", "f64", "J", "delta", additive=True, quality=quality)
-    whose = ("process", consumer) if consumer else ("machine", "")
-    key = Key(metric, resource, whose, attributes.items())
-    return Counted(key, value, reasons=() if value is not None else ("EIO",))
-
-
-RAPL: Final[tuple[dict[str, Any], ...]] = tuple(
-    {"origin": "", "resource": [kind], "attributes": {"domain": values}, "parts": {"domain": parts}}
-    for kind, values, parts in (
-        ("cpu_package", ["package", "core", "uncore"], {"core": "package", "uncore": "package"}),
-        ("dram", ["dram"], {}),
-        ("machine", ["psys"], {}),
-    )
-)
-"""What a source of energy declares whose values of `domain` are parts of others."""
-
-
-def structure(emits: tuple[dict[str, Any], ...] = ()) -> energies.Structure:
-    """The tree of kinds of the contract language, and what sources declare."""
-    return energies.Structure(
-        {kind: says.get("parent", "") for kind, says in language().words["resource"].items()}, emits
-    )
-
-
-@pytest.mark.parametrize(
-    ("series", "total"),
-    [
-        ([], Quantity.missing("J", "none")),
-        ([joules(3.5, ("machine", ""))], Quantity(3.5, "J")),
-        # What is of a part of the machine is not the machine's own number.
-        ([joules(3.5, ("cpu_package", "0"))], Quantity(3.5, "J", "derived")),
-        ([joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1"))], Quantity(3, "J", "derived")),
-        ([joules(1, ("cpu_package", "0")), joules(2, ("gpu", "0"), "estimated")], Quantity(3, "J", "estimated")),
-        # An attribute divides the package, or names it as a whole: it is not known which.
-        (
-            [joules(5, ("cpu_package", "0"), domain="package"), joules(2, ("cpu_package", "0"), domain="core")],
-            Quantity.missing("J", "some of these may be parts of others: package-0, core-0"),
-        ),
-        # The machine as a whole holds its package, and is another view.
-        ([joules(9, ("machine", "")), joules(5, ("cpu_package", "0"))], Quantity(5, "J", "derived")),
-        # A package holds its cores, and a GPU its partitions.
-        (
-            [joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0"))],
-            Quantity.missing("J", "some of these may be parts of others: cpu_package-0, cpu_core-0"),
-        ),
-        (
-            [joules(9, ("gpu", "0")), joules(4, ("gpu_partition", "0"))],
-            Quantity.missing("J", "some of these may be parts of others: gpu-0, gpu_partition-0"),
-        ),
-        # A part is not taken for the whole.
-        ([joules(1, ("gpu", "0")), joules(None, ("gpu", "1"))], Quantity.missing("J", "gpu-1: EIO")),
-        # What was attributed to a process is in that of the machine.
-        (
-            [joules(5, ("cpu_package", "0")), joules(2, ("cpu_package", "0"), consumer="7")],
-            Quantity(5, "J", "derived"),
-        ),
-    ],
-)
-def test_joules_are_never_counted_twice(series: list[Counted], total: Quantity) -> None:
-    """The total is a sum where no two series can hold the same joules, and missing otherwise."""
-    assert energies.energy(series, "none", structure()).total == total
-
-
-@pytest.mark.parametrize(
-    ("series", "total"),
-    [
-        ({"package": 1000, "core": 600, "dram": 100}, Quantity(1100, "J", "derived")),
-        ({"package": 1000, "core": 600, "uncore": 50, "psys": 1500}, Quantity(1000, "J", "derived")),
-        ({"package": 1000, "core": None, "psys": None}, Quantity(1000, "J", "derived")),
-        ({"psys": 1500}, Quantity(1500, "J")),
-        ({"package": 1000, "dram": None}, Quantity.missing("J", "dram-0: EIO")),
-        ({"core": 600, "dram": 100}, Quantity.missing("J", "these are parts of what is not measured: core-0")),
-    ],
-)
-def test_energy_is_the_sum_of_what_is_no_part(series: dict[str, float | None], total: Quantity) -> None:
-    """Of domains that a contract declares to be parts of others the wholes are added up; psys is another view."""
-    kinds = {"dram": ("dram", "0"), "psys": ("machine", "")}
-    known = [joules(each, kinds.get(name, ("cpu_package", "0")), domain=name) for name, each in series.items()]
-
-    assert energies.energy(known, "none", structure(RAPL)).total == total
-
-
-VENDORS: Final[tuple[dict[str, Any], ...]] = tuple(
-    {"origin": origin, "resource": ["gpu"], "attributes": {"hw.vendor": [vendor]}, "parts": {}}
-    for origin, vendor in (("one", "AMD"), ("two", "NVIDIA"))
-)
-"""What two sources declare that each know the GPUs of one vendor."""
-
-
-@pytest.mark.parametrize(
-    ("emits", "ids", "total"),
-    [
-        (VENDORS, ("0", "1"), Quantity(3, "J", "derived")),
-        # One GPU that two sources see, though only one can be right.
-        (VENDORS, ("0", "0"), Quantity.missing("J", "some of these may be parts of others: gpu-0, gpu-0")),
-        # A source that knows several values of an attribute may part one thing with it.
-        (
-            ({"origin": "one", "resource": ["gpu"], "attributes": {"hw.vendor": ["AMD", "NVIDIA"]}, "parts": {}},),
-            ("0", "1"),
-            Quantity.missing("J", "some of these may be parts of others: gpu-0 hw.vendor=AMD, gpu-1 hw.vendor=NVIDIA"),
-        ),
-    ],
-)
-def test_an_attribute_that_says_whose_a_series_is_parts_nothing(
-    emits: tuple[dict[str, Any], ...], ids: tuple[str, str], total: Quantity
-) -> None:
-    """GPUs of two vendors are different things, and are called without the vendor."""
-    series = [
-        joules(joule, ("gpu", id_), **{"hw.vendor": vendor})
-        for joule, id_, vendor in zip((1, 2), ids, ("AMD", "NVIDIA"), strict=True)
-    ]
-
-    assert energies.energy(series, "none", structure(emits)).total == total
-
-
-def test_what_may_not_be_summed_is_no_part_of_the_total() -> None:
-    """As of a sensor that shows what another source counts, too; alone it gives no total."""
-    sensor = joules(7, ("sensor", "hwmon0.energy1"))
-    metric = sensor.key.metric._replace(additive=False, origin="hwmon")
-    shown = sensor._replace(key=Key(metric, sensor.key.resource, sensor.key.consumer, ()))
-    both = energies.energy([joules(5, ("cpu_package", "0")), shown], "none", structure())
-
-    assert both.total == Quantity(5, "J", "derived")
-    assert [(domain.energy.value, domain.counted) for domain in both.domains] == [(5, True), (7, False)]
-    assert [name for name, _ in energies.lines(domain.to_json() for domain in both.domains)][1].endswith(
-        "not in the total)"
-    )
-    assert energies.energy([shown], "none", structure()).total.value is None
-
-
-def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
-    """Parts name their whole, a view what it holds; what is declared and not there is missing, and never 0."""
-    known = [
-        joules(1000, ("cpu_package", "0"), domain="package"),
-        joules(600, ("cpu_package", "0"), domain="core"),
-        joules(1500, ("machine", ""), domain="psys"),
-    ]
-    found = energies.energy(known, "none", structure(RAPL)).domains
-    lacks = "this machine has no counter for it"
-
-    assert [(domain.name, domain.energy.value, domain.counted) for domain in found] == [
-        ("package-0", 1000, True),
-        ("core-0", 600, False),
-        ("psys", 1500, False),
-        ("dram", None, False),
-    ]
-    assert [name for name, _ in energies.lines(domain.to_json() for domain in found)] == [
-        "energy of package-0",
-        "energy of core-0 (part of package-0)",
-        "energy of psys (another view of package-0)",
-        "energy of dram",
-    ]
-    assert found[3].energy == Quantity.missing("J", lacks)
-
-
-def test_a_table_has_a_line_for_each_kind() -> None:
-    """What a core has used is in its package's number, so that they are not one sum."""
-    metrics = [totals.to_json(each) for each in (joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0")))]
-    lines = totals.summary({**metric, "metric": "hw.work"} for metric in metrics).lines
-    assert [(name, quantity.value) for name, quantity in lines] == [
-        ("hw.work cpu_package", 10),
-        ("hw.work cpu_core", 4),
-    ]
-
-
-def test_a_table_sums_only_what_may_be_summed() -> None:
-    """Joules of two packages are one line, temperatures of two sensors are two; energy has lines of its own."""
-    heat = Metric("hw.temperature", "f64", "Cel", "gauge", additive=False)
-    warm = [Counted(Key(heat, ("sensor", name), ("machine", ""), ()), 40.0, "mean") for name in "ab"]
-    both = [totals.to_json(each) for each in (joules(1, ("cpu_package", "0")), joules(2, ("cpu_package", "1")))]
-    metrics = [*both, *({**each, "metric": "hw.work"} for each in both), *map(totals.to_json, warm)]
-    lines = totals.summary(metrics).lines
-    assert [(name, quantity.value) for name, quantity in lines] == [
-        ("hw.work", 3),
-        ("hw.temperature sensor/a, mean", 40.0),
-        ("hw.temperature sensor/b, mean", 40.0),
-    ]
-
-
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
@@ -1308,17 +1113,17 @@ def test_energy_of_a_source_is_in_the_measurement(tmp_path: Path, monkeypatch: p
         pass
 
     assert m.energy == Quantity(2.5, "J")
-    told: dict[str, Any] = {"counted": True, "part_of": None, "contains": []}
-    assert m.to_json()["energy"]["domains"] == [{"name": "machine", **m.energy.to_json(), **told}]
+    [domain] = m.to_json()["energy"]["domains"]
+    assert {"name": "machine", **m.energy.to_json(), "counted": True, "part_of": None, "contains": []}.items() <= (
+        domain.items()
+    )
+    assert domain["power"] == m.power.to_json()
+    assert m.power.value is not None
+    assert (m.attributed.value, m.unattributed) == (None, m.energy)
+    assert "CPU time says nothing of it" in str(m.attributed)
 
 
 def _machine_of(sources: Sources) -> Callable[..., Any]:
     from meter.core.sharing import Machine
 
     return lambda *_: Machine(sources, "", "")
-
-
-def test_qualities_are_ranked_as_the_contract_language_ranks_them() -> None:
-    """The light path does not read CONTRACT.ini; what it knows of it is what stands there."""
-    declared = [word for word, says in language().words["quality"].items() if says.get("declared") != "no"]
-    assert list(totals.QUALITIES) == declared

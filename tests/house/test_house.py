@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.powercap import row
+
 ROOT = Path(__file__).parents[2]
 ROOTS = ("core", "contracts", "plugins", "cli")
 DEADLINE_S = 60.0
@@ -147,12 +149,14 @@ def test_windows_import_nothing_when_they_end(meter: Meter) -> None:
     assert among(("numpy.ma",), meter.loaded()) == []
 
 
-def test_a_measured_command_is_spawned_before_numpy_is_loaded(meter: Meter) -> None:
+@pytest.mark.parametrize("words", [(), ("--sysroot", ".", "--carbon", "FRA")], ids=["plain", "carbon"])
+def test_a_measured_command_is_spawned_before_numpy_is_loaded(meter: Meter, words: tuple[str, ...]) -> None:
     """With a cached plan nothing heavy runs before the command, so that little of meter is in its measurement."""
-    meter.run("exec", "--", "true")
+    row(meter.work, "A")
+    meter.run("exec", *words, "--", "true")
     meter.forget_spawn()
 
-    document = json.loads(meter.run("exec", "--format", "json", "--", "sleep", "0.2"))
+    document = json.loads(meter.run("exec", *words, "--format", "json", "--", "sleep", "0.2"))
 
     assert among(("numpy", "networkx", "attrs", "cattrs", "meter.contracts.language"), meter.loaded(".spawn")) == []
     assert "meter.core.engine" in meter.loaded(".spawn")

@@ -219,6 +219,35 @@ def test_reasons_are_not_without_end() -> None:
     assert series.missing == 3 * HELD
 
 
+@pytest.mark.parametrize(
+    ("rows", "whole"),
+    [
+        ([(1, 2.0), (2, 3.0)], True),
+        ([(1, 2.0), (2, None), (3, 4.0)], False),
+        ([(1, None), (2, 3.0)], False),
+        ([(1, 2.0), (2, None)], False),
+        ([(1, None)], False),
+    ],
+)
+def test_a_series_says_whether_time_lacks_in_it(rows: list[tuple[int, float | None]], whole: bool) -> None:  # noqa: FBT001  (a table)
+    """From the begin of its first cell to the end of its last one, wherever the gap is."""
+    (series,) = collected("delta", "f64", rows).table()
+
+    assert series.whole is whole
+
+
+@pytest.mark.parametrize(("since", "whole"), [(1, True), (2, False)])
+def test_a_delta_may_cover_a_gap(since: int, whole: bool) -> None:  # noqa: FBT001  (a table)
+    """A counter that could not be read once has counted on: the next delta reaches back before the gap."""
+    folding = Folding("delta", "f64")
+    folding.write(2.0)
+    folding.write(Missing("EIO"))
+    folding.chain.write([Row(folding.columns, 3 * SECOND, since * SECOND, [5.0])])
+    (series,) = folding.output.table()
+
+    assert (series.missing, series.whole) == (1, whole)
+
+
 class Cell(NamedTuple):
     """A value that was read, and the length of its row in ns."""
 

@@ -166,6 +166,9 @@ def test_a_gpu_that_is_lost_while_a_command_runs_is_marked_in_the_total(machine:
     assert (total["value"], total["quality"]) == (None, "missing")
     assert "gpu-1" in total["reason"]
     assert found["gpu-0"]["value"] == truth("gpu-0", span_s)
+    assert (found["gpu-1"]["value"], found["gpu-1"]["quality"]) == (None, "missing")
+    assert 0 < found["gpu-1"]["partial"]["value"] < truth("gpu-1", span_s).expected
+    assert "were read are not all of it" in found["gpu-1"]["reason"]
 
 
 def test_an_old_driver(machine: Machine, tmp_path: Path) -> None:
@@ -217,6 +220,18 @@ def test_where_it_is_optional_it_is_left_out_with_a_warning(machine: Machine) ->
     assert done.returncode == 0, done.stderr
     assert "warning[W-HOST-DEGRADED]" in done.stderr
     assert "nvml" in done.stderr
+
+
+def test_exec_polls_it_as_often_as_it_may_be(machine: Machine) -> None:
+    """An interval that suits other sources does not leave the GPUs out, nor is it refused."""
+    machine.gpus()
+    (machine.root / "proc" / "stat").write_text("cpu  1 0 0 0 0 0 0 0 0 0\ncpu0 1 0 0 0 0 0 0 0 0 0\nintr 0\n")
+
+    document, span_s = machine.exec("--interval", "20ms", "--", "sleep", "1")
+
+    assert {each["source"]: each["interval"]["value"] for each in document["slower"]}["nvml"] == 0.1
+    found = {domain["name"]: domain for domain in document["energy"]["domains"]}
+    assert found["gpu-0"]["value"] == truth("gpu-0", span_s)
 
 
 def test_polls_faster_than_the_counters_are_refused(machine: Machine) -> None:

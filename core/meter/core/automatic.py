@@ -11,14 +11,15 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from meter.core import lock
+from meter.core import carbon, lock
 from meter.core.backend import Mounted, Plan
 from meter.core.faults import described
+from meter.core.quantity import Quantity
 from meter.core.totals import ENERGY
 from meter.core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from meter.contracts.catalogue import Catalogue
     from meter.contracts.host import Host
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
 
 COLLECT: Final = "collect"
 PROCESS: Final = "process"
+_OF_TREE: Final = ("tree=0", "modes=false", "io=true")
+"""What it is asked of the processes of a command."""
 
 
 class Asked(NamedTuple):
     """What the chain has to do.
 
     `mountpoint` is its name in faults. `children` measures the processes that this one starts, too. `out` is a file for
-    every reading, whose suffix chooses the output; relative to `folder`.
+    every reading, whose suffix chooses the output; relative to `folder`. `carbon` is a grid or an intensity for grams
+    of carbon dioxide. A source whose contract permits no polls as often as `interval` is polled as often as it may be.
     """
 
     mountpoint: str
@@ -41,6 +45,7 @@ class Asked(NamedTuple):
     out: str | None = None
     interval: str | None = None
     sysroot: str | None = None
+    carbon: str | None = None
     children: bool = False
 
 
@@ -60,10 +65,18 @@ class PlanRefused(Exception):  # noqa: N818  (named as in E-CONFIG-REFUSED)
 
 
 class Automatic(NamedTuple):
-    """The chain, and why there is no energy in it; that is empty where there is."""
+    """The chain, and why there is no energy in it; that is empty where there is.
+
+    `slower` are the sources that are polled less often than was asked, with the time between two polls in ns.
+    """
 
     mounted: Mounted
     no_energy: str
+    slower: dict[str, int]
+
+    def slowed(self) -> list[dict[str, Any]]:
+        """The same as JSON values: `source`, and `interval` as a quantity."""
+        return [{"source": name, "interval": Quantity(ns / 1e9, "s").to_json()} for name, ns in self.slower.items()]
 
 
 def chain(asked: Asked, *, apart: bool = False) -> Automatic:
@@ -102,7 +115,8 @@ def cache_folder() -> str:
 def _automatic(made: dict[str, Any], asked: Asked) -> Automatic:
     entry = made["entry"]
     plan = Plan(entry["plan"], tuple(entry["diagnostics"]))
-    return Automatic(Mounted(plan, lock.contracts_of(entry), asked.folder, asked.sysroot), made["no_energy"])
+    mounted = Mounted(plan, lock.contracts_of(entry), asked.folder, asked.sysroot)
+    return Automatic(mounted, made["no_energy"], made["slower"])
 
 
 def _builtin_mark() -> list[int]:
@@ -164,14 +178,21 @@ def _make(asked: Asked) -> dict[str, Any]:
     catalogue = discover(installed=False).catalogue
     probe = Probe(asked.folder, asked.sysroot)
     host = _Granting(probe, _denied(catalogue, probe))
-    request, found = from_words(asked.mountpoint, _words(asked, catalogue, host), ["meter", "exec"])
+    sources = _chosen(asked, catalogue, host)
+    paces = _paces(asked, sources)
+    emitting = {contract.name for contract in _givers(catalogue)} & {contract.name for contract in sources}
+    if asked.carbon is not None and not emitting:
+        _check_carbon(asked.carbon, catalogue)
+    words = _words(asked, catalogue, sources, paces, grams=bool(emitting))
+    request, found = from_words(asked.mountpoint, words, ["meter", "exec"])
     if request is None:
         raise ContractError(found)
     checked = check(request, catalogue, host)
     plan = checked.require().document
     shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
     entry = lock.make_entry(plan, request.digest(), paths_of(checked, catalogue), probe, shown)
-    return {"entry": entry, "no_energy": _no_energy(plan, catalogue, probe)}
+    slower = {name: ns for name, ns in paces.items() if asked.interval is not None and ns}
+    return {"entry": entry, "no_energy": _no_energy(plan, catalogue, probe), "slower": slower}
 
 
 class _Granting:
@@ -210,25 +231,81 @@ def _sources(catalogue: Catalogue) -> list[Contract]:
     return [c for c in catalogue.contracts() if c.placement == "source" and is_automatic(c) and is_of_spans(c)]
 
 
-def _words(asked: Asked, catalogue: Catalogue, host: Host) -> list[str]:
-    """The words that would mount the chain."""
+def _chosen(asked: Asked, catalogue: Catalogue, host: Host) -> list[Contract]:
+    """The sources of the chain; where the host can carry none, all: the check says why of each."""
     from meter.contracts.host_needs import host_fault
     from meter.contracts.language import ABSENT  # as in _make
 
-    pace = [f"interval={asked.interval}"] if asked.interval else []
-    words: list[str] = []
     sources = _sources(catalogue)
-    # Where the host can carry none, all are asked for: the check says why of each.
+    chosen = []
     for contract in [c for c in sources if not host_fault(c, host)] or sources:
         obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
-        if contract.name == PROCESS:
-            words += [PROCESS, "tree=0", "modes=false", "io=true", *pace] if asked.children else []
-        elif not obligatory and not contract.require:
-            words += [contract.name, *pace]
+        if asked.children if contract.name == PROCESS else not (obligatory or contract.require):
+            chosen.append(contract)
+    return chosen
+
+
+def _paces(asked: Asked, sources: Sequence[Contract]) -> dict[str, int]:
+    """The sources that may not be polled as often as was asked, with the least time between two polls in ns.
+
+    None where all of them are: then the check refuses what was asked, as it does what is no time.
+    """
+    from meter.contracts.language import ABSENT  # as in _make
+    from meter.contracts.quantities import QuantityError, parse_duration
+
+    try:
+        wanted = parse_duration(asked.interval or "")
+    except QuantityError:
+        return {}
+    limits = {contract.name: contract.config["interval"].min for contract in sources}
+    least = {name: parse_duration(limit) for name, limit in limits.items() if limit is not ABSENT}
+    slower = {name: ns for name, ns in least.items() if ns > wanted}
+    return slower if len(slower) < len(sources) else {}
+
+
+def _words(
+    asked: Asked, catalogue: Catalogue, sources: Sequence[Contract], paces: Mapping[str, int], *, grams: bool
+) -> list[str]:
+    """The words that would mount the chain. Args: `grams`, the energy is there that grams are asked of."""
+    from meter.contracts.quantities import format_duration  # as in _make
+
+    words: list[str] = []
+    for contract in sources:
+        words += [contract.name, *(_OF_TREE if contract.name == PROCESS else ())]
+        if asked.interval:
+            pace = paces.get(contract.name)
+            words.append(f"interval={format_duration(pace) if pace else asked.interval}")
+    if asked.carbon is not None and grams:
+        words += [_carbon_filter(catalogue), *carbon.words(asked.carbon)]
     words += [COLLECT, "keep=false"]
     if asked.out is not None:
         words += [_output_for(asked.out, catalogue), f"path={asked.out}"]
     return words
+
+
+def _carbon_filter(catalogue: Catalogue) -> str:
+    """The filter that gives grams: the best one that provides it."""
+    from meter.contracts.catalogue import score  # as in _make
+
+    able = [c for c in catalogue.contracts() if carbon.CAPABILITY in c.provides.capabilities]
+    return min(able, key=lambda contract: (-score(contract), contract.name)).name
+
+
+def _check_carbon(asked: str, catalogue: Catalogue) -> None:
+    """Check what is asked for where no energy is there to see it at: on a host that has everything.
+
+    Raises: ContractError.
+    """
+    from meter.contracts.check import check  # as in _make
+    from meter.contracts.diagnostics import ContractError
+    from meter.contracts.host import Assumed
+    from meter.contracts.request import from_words
+
+    words = [_givers(catalogue)[0].name, _carbon_filter(catalogue), *carbon.words(asked), COLLECT]
+    request, found = from_words("/carbon", words, ["meter", "exec"])
+    if request is None:
+        raise ContractError(found)
+    check(request, catalogue, Assumed()).require()
 
 
 def _no_energy(plan: dict[str, Any], catalogue: Catalogue, host: Host) -> str:

@@ -15,6 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from meter.core import energies
 from meter.core.engine import Engine
 from meter.core.faults import described
 from meter.core.loading import load
@@ -57,8 +58,8 @@ class _Job:
 class Window:
     """What was measured between two cuts; complete when `close` has returned.
 
-    `faults` are all of the sources up to its end, as a source that failed stays left out; `missed` counts the polls in
-    between that came too late and were joined with the next.
+    `faults` are all of the sources up to its end, as a source that failed stays left out, and `left_out` says why, by
+    its name; `missed` counts the polls in between that came too late and were joined with the next.
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class Window:
         self._begin_ns = 0
         self._seq = 0
         self.faults: tuple[Fault, ...] = ()
+        self.left_out: dict[str, str] = {}
         self.missed = 0
 
     def begin(self, collect: Any, begin_ns: int, missed: int) -> None:
@@ -74,9 +76,10 @@ class Window:
         self._begin_ns = begin_ns
         self.missed = missed
 
-    def end(self, faults: Sequence[Fault], missed: int) -> None:
+    def end(self, faults: Sequence[Fault], finished: Iterable[str], missed: int) -> None:
         """Nothing follows."""
         self.faults = tuple(faults)
+        self.left_out = energies.left_out(finished, faults)
         self.missed = missed - self.missed
 
     def totals(self) -> Sequence[Total]:
@@ -256,7 +259,7 @@ class Sources:
         self._pending.append((self._engine.taken(), tuple(self._open), None))
         self._leave(window)
         self._process()
-        window.end(self._engine.faults, self._engine.tally().missed)
+        window.end(self._engine.faults, self._engine.finished, self._engine.tally().missed)
 
     def _leave(self, window: Window) -> None:
         if window in self._open:

@@ -16,11 +16,16 @@ from meter.core.totals import ENERGY, QUALITIES, quantity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from meter.core.faults import Fault
     from meter.core.keys import Key
     from meter.core.totals import Total
 
 DOMAIN: Final = "domain"
 """Its attribute that parts the energy of one thing, such as `package` and `core`."""
+
+
+Place = tuple[tuple[str, str], tuple[tuple[str, str], ...]]
+"""The resource and the attributes of a series."""
 
 
 class Domain(NamedTuple):
@@ -34,18 +39,50 @@ class Domain(NamedTuple):
     """The domain that it is a part of."""
     contains: tuple[str, ...] = ()
     """What it holds, where it is another view of the same joules."""
+    place: Place = (("", ""), ())
+    """The resource that it is, and what its series says of it besides."""
+    partial: Quantity | None = None
+    """What was read of it, where that is not all; its energy is missing then."""
+    power: Quantity = Quantity.missing("W", "its energy is missing")
+    """Its mean power."""
+    attributed: Quantity = Quantity.missing("J", "nobody asked whose it is")
+    """What of it is that of the command or the process that is measured."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON value: the name, the quantity, `counted`, `part_of` (null where it is no part), `contains`."""
-        told = {"counted": self.counted, "part_of": self.part_of or None, "contains": list(self.contains)}
-        return {"name": self.name, **self.energy.to_json(), **told}
+        """As a JSON value: the name, the quantity, and the other fields; `part_of` and `partial` are null without."""
+        return {
+            "name": self.name,
+            **self.energy.to_json(),
+            "counted": self.counted,
+            "part_of": self.part_of or None,
+            "contains": list(self.contains),
+            "partial": None if self.partial is None else self.partial.to_json(),
+            "power": self.power.to_json(),
+            "attributed": self.attributed.to_json(),
+        }
 
 
 class Energy(NamedTuple):
-    """The energy of the machine, and the parts that are known."""
+    """The energy of the machine, and the parts that are known.
+
+    `power` is the mean of the total. `attributed` and `unattributed` are the total, parted (see `attributing`).
+    """
 
     total: Quantity
     domains: tuple[Domain, ...]
+    power: Quantity = Quantity.missing("W", "the energy of the machine is missing")
+    attributed: Quantity = Quantity.missing("J", "nobody asked whose it is")
+    unattributed: Quantity = Quantity.missing("J", "nobody asked whose it is")
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON value."""
+        return {
+            "total": self.total.to_json(),
+            "power": self.power.to_json(),
+            "attributed": self.attributed.to_json(),
+            "unattributed": self.unattributed.to_json(),
+            "domains": [domain.to_json() for domain in self.domains],
+        }
 
 
 class Structure(NamedTuple):
@@ -78,42 +115,97 @@ class Structure(NamedTuple):
             yield kind
 
 
-def energy(series: Iterable[Total], otherwise: str, structure: Structure) -> Energy:
+def energy(
+    series: Iterable[Total], otherwise: str, structure: Structure, left_out: Mapping[str, str] = MappingProxyType({})
+) -> Energy:
     """The energy of the machine from all series of `hw.energy` that no consumer divides.
 
     The total is the sum of those that are no part of another one. A series of the machine as a whole beside others, and
     one that may not be summed, is another view of their joules, and not in it. Where two of them may hold the same
-    joules all the same, where one of them is missing, and where there is a part without its whole, it is missing:
-    joules are never counted twice, nor a part of them taken for the whole.
+    joules all the same, where one of them is missing or not whole, and where there is a part without its whole, it is
+    missing: joules are never counted twice, nor a part of them taken for the whole.
 
-    Args: `otherwise` is why there is none where no series is there.
+    Args: `otherwise` is why there is none where no series is there. `left_out` are the instances that gave nothing more
+        from some time on, each with the reason.
     """
     series = [t for t in series if t.key.metric.name == ENERGY and t.statistic == "sum" and t.key.consumer == MACHINE]
+    silent = _silent(series, structure, left_out)
     if not series:
-        return Energy(Quantity.missing("J", otherwise or "no reading of energy came in this time"), ())
+        return Energy(Quantity.missing("J", silent or otherwise or "no reading of energy came in this time"), ())
     wholes = [_whole(total.key, structure) for total in series]
     there = {(total.key.resource, total.key.attributes) for total in series}
     parts = [whole in there for whole in wholes]
     things = {total.key.resource for total in series if total.key.metric.additive} - {MACHINE}
     views = [not t.key.metric.additive or (bool(things) and t.key.resource == MACHINE) for t in series]
-    counted = [t for t, part, view in zip(series, parts, views, strict=True) if not part and not view]
-    lost = [t for t, whole, part in zip(series, wholes, parts, strict=True) if whole is not None and not part]
-    total = _sum(counted, lost, structure)
     domains = []
     for each, whole, part, view in zip(series, wholes, parts, views, strict=True):
-        named = _named(each.key, structure)
-        domain = Domain(named, quantity(each), not (part or view) and total.value is not None)
+        domain = _domain(each, structure, left_out)._replace(counted=not part and not view)
         if part and whole is not None:
             domain = domain._replace(part_of=_name(*whole, structure))
         if view:
-            of = tuple(_named(t.key, structure) for t in counted if t.key.metric.origin == each.key.metric.origin)
-            domain = domain._replace(contains=of)
+            of = zip(series, parts, views, strict=True)
+            held = [t.key for t, p, v in of if not p and not v and t.key.metric.origin == each.key.metric.origin]
+            domain = domain._replace(contains=tuple(_named(key, structure) for key in held))
         domains.append(domain)
-    return Energy(total, (*domains, *_absent(series, structure)))
+    counted = [t.key for t, domain in zip(series, domains, strict=True) if domain.counted]
+    parted = zip(series, wholes, parts, strict=True)
+    lost = [_named(t.key, structure) for t, w, part in parted if w is not None and not part]
+    total = _sum([domain for domain in domains if domain.counted], counted, lost, structure)
+    if silent and total.value is not None:
+        total = Quantity.missing("J", silent)
+    known = total.value is not None
+    domains = [domain._replace(counted=domain.counted and known) for domain in domains]
+    found = Energy(total, (*domains, *_absent(series, structure)))
+    return found._replace(power=_power([domain for domain in domains if domain.counted])) if known else found
 
 
-Place = tuple[tuple[str, str], tuple[tuple[str, str], ...]]
-"""The resource and the attributes of a series."""
+def left_out(finished: Iterable[str], faults: Iterable[Fault]) -> dict[str, str]:
+    """Why each source that is finished gives nothing more."""
+    told: dict[str, str] = {}
+    for instance in finished:
+        from meter.core.backend import told as sentence  # the contract language; only a fault needs its words
+
+        why = dict.fromkeys(sentence(fault) for fault in faults if fault.instance == instance)
+        told[instance] = "; ".join(why) or f"`{instance}` has ended"
+    return told
+
+
+def _domain(total: Total, structure: Structure, left_out: Mapping[str, str]) -> Domain:
+    """What is known of a series itself; its energy is missing where its readings do not cover the whole time."""
+    known = quantity(total)
+    domain = Domain(
+        _named(total.key, structure), known, counted=False, place=(total.key.resource, total.key.attributes)
+    )
+    if known.value is None:
+        return domain
+    reason = left_out.get(total.key.metric.origin, "")
+    if reason or not total.whole:
+        why = [*total.reasons, *([reason] if reason else [])]
+        told = "; ".join(why) or "some of its readings are missing"
+        lacking = Quantity.missing("J", f"{told}; the {known.text()} that were read are not all of it")
+        return domain._replace(energy=lacking, partial=known)
+    if not total.span_s:
+        power = Quantity.missing("W", "no time has passed")
+    else:
+        power = Quantity(known.value / total.span_s, "W", max(known.quality, "derived", key=QUALITIES.index))
+    return domain._replace(power=power)
+
+
+def _power(counted: Sequence[Domain]) -> Quantity:
+    """The mean power of several domains together."""
+    known = [domain.power for domain in counted]
+    lacking = next((power for power in known if power.value is None), None)
+    if lacking is not None:
+        return lacking
+    worst = max((power.quality for power in known), key=QUALITIES.index)
+    return Quantity(sum(power.value or 0 for power in known), "W", worst)
+
+
+def _silent(series: Sequence[Total], structure: Structure, left_out: Mapping[str, str]) -> str:
+    """Why there is nothing from sources of energy that were left out before they gave any."""
+    there = {total.key.metric.origin for total in series}
+    declared = dict.fromkeys(variant["origin"] for variant in structure.emits)
+    return "; ".join(left_out[name] for name in declared if name in left_out and name not in there)
 
 
 def _whole(key: Key, structure: Structure) -> Place | None:
@@ -124,26 +216,26 @@ def _whole(key: Key, structure: Structure) -> Place | None:
     return None
 
 
-def _sum(counted: Sequence[Total], lost: Sequence[Total], structure: Structure) -> Quantity:
-    """The sum of series; missing where it would not be right."""
+def _sum(counted: Sequence[Domain], keys: Sequence[Key], lost: Sequence[str], structure: Structure) -> Quantity:
+    """The sum of domains, whose series have these keys; missing where it would not be right.
+
+    Args: `lost` are the names of those that are parts of what is not there.
+    """
     if not counted:
         return Quantity.missing("J", "nothing that is measured may be summed")
-    known = [(_named(total.key, structure), quantity(total)) for total in counted]
-    gaps = [f"{name}: {each.reason}" for name, each in known if each.value is None]
-    cells = [f"{_named(t.key, structure)}: some of its readings are missing" for t in counted if t.missing]
-    if gaps or cells:
-        return Quantity.missing("J", "; ".join(gaps or cells))
+    gaps = [f"{domain.name}: {domain.energy.reason}" for domain in counted if domain.energy.value is None]
+    if gaps:
+        return Quantity.missing("J", "; ".join(gaps))
     if lost:
-        names = ", ".join(_named(total.key, structure) for total in lost)
-        return Quantity.missing("J", f"these are parts of what is not measured: {names}")
-    if not _apart([total.key for total in counted], structure):
-        names = ", ".join(name for name, _ in known)
+        return Quantity.missing("J", f"these are parts of what is not measured: {', '.join(lost)}")
+    if not _apart(keys, structure):
+        names = ", ".join(domain.name for domain in counted)
         return Quantity.missing("J", f"some of these may be parts of others: {names}")
-    qualities = [each.quality for _, each in known]
-    if any(total.key.resource != MACHINE for total in counted):
+    qualities = [domain.energy.quality for domain in counted]
+    if any(key.resource != MACHINE for key in keys):
         qualities.append("derived")
     worst = max(qualities, key=QUALITIES.index)
-    return Quantity(sum(each.value for _, each in known if each.value is not None), "J", worst)
+    return Quantity(sum(domain.energy.value or 0 for domain in counted), "J", worst)
 
 
 def _apart(keys: Sequence[Key], structure: Structure) -> bool:
@@ -181,18 +273,32 @@ def _absent(series: Sequence[Total], structure: Structure) -> Iterator[Domain]:
             yield Domain(value, Quantity.missing("J", "this machine has no counter for it"), counted=False)
 
 
-def lines(domains: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Quantity]]:
-    """What a table shows of the parts of energy. Takes what `Domain.to_json` makes."""
-    domains = list(domains)
-    total = any(domain["counted"] for domain in domains)
-    for domain in domains:
-        beside = " (not in the total)" if total and not domain["counted"] and domain["value"] is not None else ""
+def lines(energy: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
+    """What a table shows of the energy of the machine. Takes what `Energy.to_json` makes.
+
+    What is missing in the total is missing in all that follows from it, and not said again.
+    """
+    total, power, rest = (_quantity(energy[name]) for name in ("total", "power", "unattributed"))
+    yield "energy", total
+    if rest.value is not None:
+        yield "energy, not attributed", rest
+    if power.value is not None:
+        yield "power, mean", power
+    for domain in energy["domains"]:
+        beside = ""
         if domain["part_of"]:
             beside = f" (part of {domain['part_of']})"
         elif domain["contains"]:
             beside = f" (another view of {', '.join(domain['contains'])})"
-        known = Quantity(domain["value"], domain["unit"], domain["quality"], domain["reason"])
-        yield f"energy of {domain['name']}{beside}", known
+        elif total.value is not None and not domain["counted"] and domain["value"] is not None:
+            beside = " (not in the total)"
+        yield f"energy of {domain['name']}{beside}", _quantity(domain)
+        if domain["power"]["value"] is not None:
+            yield f"power of {domain['name']}, mean", _quantity(domain["power"])
+
+
+def _quantity(document: dict[str, Any]) -> Quantity:
+    return Quantity(document["value"], document["unit"], document["quality"], document["reason"])
 
 
 def _named(key: Key, structure: Structure) -> str:

@@ -105,6 +105,7 @@ class Engine:
         )
         self._phases = Phases(self._faults, self._leave_out)
         self._stopped = False
+        self._behind: frozenset[str] = frozenset()
         self._watched = False
         self._over = threading.Event()
 
@@ -140,6 +141,11 @@ class Engine:
     def sources(self) -> list[SourceElement]:
         """The sources, in the order of the plan."""
         return self._pollers.sources
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """The sources that give nothing more: they failed, did not come back, or said that nothing follows."""
+        return frozenset(source.label for source in self.sources if not source.live) | self._behind
 
     @property
     def filters(self) -> list[FilterElement]:
@@ -248,6 +254,7 @@ class Engine:
         self._pollers.release()
         # What was polled has the other half of the time to become safe.
         behind = {self._poller_left_behind(each) for each in self._pollers.join((now + give_up_ns) // 2, GRACE_S)}
+        self._behind = frozenset(behind)
         behind.update(self.chain.finish())
         self._over.set()
         self.chain.stop(behind)

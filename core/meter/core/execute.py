@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from meter.core import automatic, command, energies, totals
+from meter.core import attributing, automatic, carbon, command, energies, totals
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Asked(NamedTuple):
     out: str | None = None
     interval: str | None = None
     sysroot: str | None = None
+    carbon: str | None = None
 
 
 class Measured(NamedTuple):
@@ -62,14 +63,20 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
         engine.stop(DRAIN_S)
         usage = running.finish()
         left = command.leftovers()
-    document = _document(argv, usage, chain, engine, left if subreaper else command.Leftovers((), 0, 0.0))
+    document = _document(argv, asked, usage, chain, engine, left if subreaper else command.Leftovers((), 0, 0.0))
     return Measured(document, usage.exit_code, tuple(engine.faults))
 
 
-def _document(argv: Sequence[str], usage: Usage, chain: Automatic, engine: Engine, left: Leftovers) -> dict[str, Any]:
+def _document(
+    argv: Sequence[str], asked: Asked, usage: Usage, chain: Automatic, engine: Engine, left: Leftovers
+) -> dict[str, Any]:
     collect: Any = next(output.output for output in engine.outputs if output.label == automatic.COLLECT)
     tally, table = engine.tally(), collect.table()
-    energy = energies.energy(table, chain.no_energy, energies.Structure.of(chain.mounted.plan.document))
+    structure = energies.Structure.of(chain.mounted.plan.document)
+    left_out = energies.left_out(engine.finished, engine.faults)
+    cpu = Quantity(usage.user_s + usage.system_s, "s")
+    energy = energies.energy(table, chain.no_energy, structure, left_out)
+    energy = attributing.parted(energy, attributing.share(table, cpu))
     return {
         "format": FORMAT,
         "command": list(argv),
@@ -83,15 +90,13 @@ def _document(argv: Sequence[str], usage: Usage, chain: Automatic, engine: Engin
             "read": Quantity(usage.read_bytes, "By").to_json(),
             "written": Quantity(usage.written_bytes, "By").to_json(),
         },
-        "energy": {
-            "total": energy.total.to_json(),
-            "domains": [domain.to_json() for domain in energy.domains],
-            "attributed": Quantity.missing("J", chain.no_energy or "nothing attributes energy in this chain").to_json(),
-        },
+        "energy": energy.to_json(),
+        "carbon": None if asked.carbon is None else carbon.grams(asked.carbon, table, energy).to_json(),
         "metrics": [totals.to_json(series) for series in table],
         "left_running": [{"pid": pid, "name": name} for pid, name in left.running],
         "orphans": {"ended": left.orphans, "cpu": Quantity(left.orphans_cpu_s, "s").to_json()},
         "polls": tally.polls,
+        "slower": chain.slowed(),
         "missed_ticks": tally.missed,
         "faults": [fault.code for fault in engine.faults],
     }

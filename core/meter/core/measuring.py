@@ -26,7 +26,8 @@ from typing import (
     overload,
 )
 
-from meter.core import energies, sharing, totals
+from meter.core import attributing, energies, sharing, totals
+from meter.core.carbon import Carbon, grams
 from meter.core.quantity import Quantity
 from meter.core.spent import Spent, spent
 
@@ -83,11 +84,13 @@ class Measurement:
         *,
         interval: str | None = None,
         sysroot: str | os.PathLike[str] | None = None,
+        carbon: str | None = None,
         report: Callable[[Measurement], object] | None = None,
     ) -> None:
         self.name: Final = name
         self._interval = sharing.checked(interval)
         self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
+        self._asked_carbon = sharing.checked_carbon(carbon)
         self._report = report
         self._machine: sharing.Machine | None = None
         self._window: Window | None = None
@@ -99,19 +102,21 @@ class Measurement:
         self._begin_ns = 0
         self._end_ns = 0
         self._totals: tuple[Total, ...] | None = None
+        self._parts: Energy | None = None
 
     # ------------------------------------------------------------------------------------------------------- measuring
 
     def __enter__(self) -> Self:
         """Begin.
 
-        Raises: RuntimeError, it was used before; ValueError, the sources cannot be polled at this interval.
+        Raises: RuntimeError, it was used before; ValueError, no source can be polled at this interval, or there is no
+            such grid.
         """
         if self._begin is not None:
             raise RuntimeError("this measurement was begun before; `with measure()` makes one for each block")
         self._begin = spent()  # whoever enters it a second time while it waits finds it begun
         try:
-            self._machine = sharing.machine(self._interval, self._sysroot)
+            self._machine = sharing.machine(self._interval, self._sysroot, self._asked_carbon)
             self._why = self._machine.why
             if self._machine.sources is not None:
                 self._open(self._machine.sources)
@@ -222,12 +227,13 @@ class Measurement:
             raise TypeError(f"put `@measure` below `@{kind}` of `{what}`: measure() takes the function itself")
         if not callable(function):
             raise TypeError(f"measure() takes a function, not {what}; options have names, such as name={what}")
-        if self._interval is not None:
-            sharing.machine(self._interval, self._sysroot)
+        if self._interval is not None or self._asked_carbon is not None:
+            sharing.machine(self._interval, self._sysroot, self._asked_carbon)
         name = self.name or what
 
         def again() -> Measurement:
-            return Measurement(name, interval=self._interval, sysroot=self._sysroot, report=ended)
+            options = {"interval": self._interval, "sysroot": self._sysroot, "carbon": self._asked_carbon}
+            return Measurement(name, report=ended, **options)
 
         def ended(measurement: Measurement) -> None:
             measured.last = measurement
@@ -340,6 +346,30 @@ class Measurement:
         return self._energy().total
 
     @property
+    def power(self) -> Quantity:
+        """The mean power of the machine, in W; missing where its energy is."""
+        return self._energy().power
+
+    @property
+    def attributed(self) -> Quantity:
+        """What of `energy` is the process's, by its share of the CPU time, in J; never better than `estimated`.
+
+        Its reason says what share that is, and what of the energy no CPU time says anything of (see `attributing`).
+        """
+        return self._energy().attributed
+
+    @property
+    def unattributed(self) -> Quantity:
+        """The rest of `energy`, in J: of other processes, of the idle machine, and of what is not attributed."""
+        return self._energy().unattributed
+
+    @property
+    def carbon(self) -> Carbon | None:
+        """Grams of carbon dioxide of `energy`: `total`, `attributed`, `unattributed`; None where nobody asked."""
+        asked = self._asked_carbon
+        return None if asked is None else grams(asked, self.metrics, self._energy())
+
+    @property
     def domains(self) -> tuple[Domain, ...]:
         """The parts of the machine whose energy is known."""
         return self._energy().domains
@@ -366,8 +396,18 @@ class Measurement:
 
     def _energy(self) -> Energy:
         self._both()
+        if self._parts is not None:
+            return self._parts
         machine = self._machine or sharing.Machine(None, "", "")
-        return energies.energy(self.metrics, self._why or machine.no_energy, machine.structure)
+        left_out = {} if self._window is None else self._window.left_out
+        found = energies.energy(self.metrics, self._why or machine.no_energy, machine.structure, left_out)
+        self._parts = attributing.parted(found, attributing.share(self.metrics, self._cpu()))
+        return self._parts
+
+    def _cpu(self) -> Quantity:
+        """CPU time of the process, in s."""
+        user, system = self.cpu_user, self.cpu_system
+        return user if user.value is None or system.value is None else Quantity(user.value + system.value, "s")
 
     @property
     def _forked(self) -> bool:
@@ -405,8 +445,10 @@ class Measurement:
             },
             "memory": {"max_rss": self.memory_peak.to_json(), "growth": self.memory_growth.to_json()},
             "io": {"read": self.io_read.to_json(), "written": self.io_written.to_json()},
-            "energy": {"total": self.energy.to_json(), "domains": [domain.to_json() for domain in self.domains]},
+            "energy": self._energy().to_json(),
+            "carbon": None if self.carbon is None else self.carbon.to_json(),
             "metrics": [totals.to_json(total) for total in self.metrics],
+            "slower": [] if self._machine is None else list(self._machine.slower),
             "missed_ticks": 0 if self._window is None else self._window.missed,
             "problems": list(self.problems),
         }
@@ -438,6 +480,7 @@ def measure(
     name: str = "",
     interval: str | None = None,
     sysroot: str | os.PathLike[str] | None = None,
+    carbon: str | None = None,
     report: Callable[[Measurement], object] | None = None,
 ) -> Measurement: ...
 def measure(
@@ -447,6 +490,7 @@ def measure(
     name: str = "",
     interval: str | None = None,
     sysroot: str | os.PathLike[str] | None = None,
+    carbon: str | None = None,
     report: Callable[[Measurement], object] | None = None,
 ) -> Measured[P, R] | Measurement:
     """A measurement of a block, entered with `with`; before a function, as `@measure`, one of each of its calls.
@@ -460,11 +504,13 @@ def measure(
         interval: the time between two polls of the machine's sources, such as "100ms"; their own one is 1s. The begin
             and the end are exact whatever it is.
         sysroot: read /proc and /sys of the machine below this folder.
+        carbon: grams of carbon dioxide of the energy, too: of a grid, such as "FRA", or by an intensity, such as
+            "475 g/kWh".
         report: called with each measurement when it has ended.
 
-    Raises: TypeError and ValueError, the interval is none, or the function cannot be measured.
+    Raises: TypeError and ValueError, the interval, grid or intensity is none, or the function cannot be measured.
     """
-    measurement = Measurement(name, interval=interval, sysroot=sysroot, report=report)
+    measurement = Measurement(name, interval=interval, sysroot=sysroot, carbon=carbon, report=report)
     return measurement if function is None else measurement(function)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from meter.core import energies, totals
+from meter.core import carbon, energies, totals
 from meter.core.shown import visible
 
 if TYPE_CHECKING:
@@ -73,11 +73,15 @@ def _rows(measurement: Measurement) -> list[Row]:
         ("memory, growth", measurement.memory_growth),
         ("storage, read", measurement.io_read),
         ("storage, written", measurement.io_written),
+        ("energy, attributed to the process", measurement.attributed),
     ]
+    document = measurement.to_json()
+    if measurement.carbon is not None:
+        own.append(("carbon, attributed to the process", measurement.carbon.attributed))
     return [
         *(Row("process", name, quantity) for name, quantity in own),
-        Row("machine", "energy", measurement.energy),
-        *(Row("machine", *line) for line in energies.lines(domain.to_json() for domain in measurement.domains)),
+        *(Row("machine", *line) for line in energies.lines(document["energy"])),
+        *(Row("machine", *line) for line in carbon.lines(document["carbon"])),
         *(Row("machine", name, quantity) for name, quantity in _summary(measurement).lines),
     ]
 
@@ -87,7 +91,8 @@ def _summary(measurement: Measurement) -> totals.Summary:
 
 
 def _remarks(measurement: Measurement, rows: Sequence[Row]) -> list[str]:
-    remarks = [f"{row.name} is missing: {row.quantity.reason}" for row in rows if row.quantity.value is None]
+    remarks = [totals.remark(row.name, row.quantity) for row in rows if row.quantity.reason]
     if zeros := _summary(measurement).zeros:
         remarks.append(f"{zeros} more metrics of the machine stayed 0")
+    remarks += totals.slowed(measurement.to_json()["slower"])
     return [*remarks, *(f"problem: {problem}" for problem in measurement.problems)]

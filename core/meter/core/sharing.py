@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meter.core import energies
 
@@ -22,9 +22,10 @@ class Machine(NamedTuple):
     why: str
     no_energy: str
     structure: energies.Structure = energies.Structure()
+    slower: tuple[dict[str, Any], ...] = ()
 
 
-_machines: dict[tuple[str | None, str | None], Machine] = {}
+_machines: dict[tuple[str | None, str | None, str | None], Machine] = {}
 _lock = threading.RLock()
 """May be taken again: a signal's handler may measure, too."""
 
@@ -39,33 +40,38 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def machine(interval: str | None, sysroot: str | None) -> Machine:
-    """The sources for this interval and sysroot, made once.
+def machine(interval: str | None, sysroot: str | None, carbon: str | None = None) -> Machine:
+    """The sources for this interval and sysroot, and for grams by this grid or intensity, made once.
 
-    Raises: ValueError, a source takes no such interval.
+    Raises: ValueError, no source takes such an interval, or there is no such grid or intensity.
     """
-    asked = (interval, sysroot)
+    asked = (interval, sysroot, carbon)
     found = _machines.get(asked)
     if found is None:
         with _lock:
             found = _machines.get(asked)
             if found is None:
-                found = _machines[asked] = _made(interval, sysroot)
+                found = _machines[asked] = _made(interval, sysroot, carbon)
     return found
 
 
-def _made(interval: str | None, sysroot: str | None) -> Machine:
+def _made(interval: str | None, sysroot: str | None, carbon: str | None) -> Machine:
     from pathlib import Path  # a script that only imports `measure` needs none of these
 
     from meter.core import automatic
+    from meter.core.carbon import OPTIONS
     from meter.core.cuts import Sources
     from meter.core.faults import described
 
     try:
-        chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot))
+        chain = automatic.chain(automatic.Asked("/measure", "/", interval=interval, sysroot=sysroot, carbon=carbon))
     except automatic.PlanRefused as error:
         if any(each.option == "interval" for each in error.refused):
             raise ValueError(str(error)) from None
+        of_carbon = [each.document for each in error.refused if each.option in OPTIONS]
+        if of_carbon:
+            told = "; ".join(f"{each['message']}; {each['help']}" for each in of_carbon)
+            raise ValueError(f"carbon={carbon!r}: {told}") from None
         return Machine(None, str(error), str(error))
     except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
         why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
@@ -73,7 +79,17 @@ def _made(interval: str | None, sysroot: str | None) -> Machine:
     mounted = chain.mounted
     root = None if sysroot is None else Path(sysroot)
     sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
-    return Machine(sources, "", chain.no_energy, energies.Structure.of(mounted.plan.document))
+    return Machine(sources, "", chain.no_energy, energies.Structure.of(mounted.plan.document), tuple(chain.slowed()))
+
+
+def checked_carbon(carbon: str | None) -> str | None:
+    """A grid or an intensity as text; whether there is such a one the contract of the filter says.
+
+    Raises: TypeError, it is no text.
+    """
+    if carbon is not None and not isinstance(carbon, str):
+        raise TypeError(f"carbon={carbon!r}: expected a text, such as 'FRA' or '475 g/kWh'")
+    return carbon
 
 
 def checked(interval: str | None) -> str | None:

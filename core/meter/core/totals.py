@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ENERGY: Final = "hw.energy"
 """The metric that every source of energy gives: a delta in joules."""
+_APART: Final = (ENERGY, f"{ENERGY}.carbon")
+"""What a table shows in lines of its own."""
 QUALITIES: Final = ("measured", "derived", "estimated")
 """From best to worst."""
 
@@ -43,6 +45,14 @@ class Total(Protocol):
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why."""
+
+    @property
+    def span_s(self) -> float:
+        """The time that `value` stands for, in s."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is all of the time from the first reading to the last, those that are missing included."""
 
 
 def quantity(total: Total) -> Quantity:
@@ -73,6 +83,21 @@ def to_json(total: Total) -> dict[str, Any]:
     }
 
 
+def remark(name: str, quantity: Quantity) -> str:
+    """What is said of a line below the table: why it is missing, or why it is no better."""
+    return f"{name} is {quantity.quality}: {quantity.reason}"
+
+
+def slowed(slower: Iterable[dict[str, Any]]) -> list[str]:
+    """What is said of sources that were polled less often than was asked. Takes what `Automatic.slowed` makes."""
+    paces: dict[str, list[str]] = {}
+    for each in slower:
+        paces.setdefault(Quantity(**each["interval"]).text(), []).append(each["source"])
+    return [
+        f"polled every {pace} only, which their contracts permit: {', '.join(names)}" for pace, names in paces.items()
+    ]
+
+
 class Summary(NamedTuple):
     """The machine's metrics as a table has them."""
 
@@ -84,7 +109,8 @@ class Summary(NamedTuple):
 
 def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
     """What a table shows of the machine beside its energy. Takes what `to_json` makes."""
-    machine = [m for m in metrics if m["scope"] == "machine" and (m["metric"], m["consumer"]) != (ENERGY, MACHINE[0])]
+    of_machine = (m for m in metrics if m["scope"] == "machine")
+    machine = [m for m in of_machine if m["metric"] not in _APART or m["consumer"] != MACHINE[0]]
     kinds: dict[str, set[str]] = {}
     for metric in machine:
         kinds.setdefault(metric["metric"], set()).add(metric["resource"].partition("/")[0])

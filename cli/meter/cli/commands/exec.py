@@ -7,7 +7,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,15 +15,23 @@ from meter.cli import common, render
 
 if TYPE_CHECKING:
     from meter.core.automatic import Refused
+    from meter.core.quantity import Quantity
+
+
+_ASKED_BY: Final = {"path": "out", "country": "carbon", "intensity": "carbon"}
+"""Options of plugins that an option of this command stands for, under another name."""
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("argv", nargs=-1, required=True, metavar="-- COMMAND [ARGUMENT]...", type=click.UNPROCESSED)
 @click.option("--out", metavar="FILE", help="Write every reading to a file; its suffix chooses the output (.csv).")
 @click.option("-i", "--interval", metavar="DURATION", help="Time between two polls of every source.  [default: 1s]")
+@click.option("--carbon", metavar="GRID", help="Grams of CO2, too: of a grid such as FRA, or by 475g/kWh.")
 @common.format_option
 @common.sysroot_option
-def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_: str, sysroot: str | None) -> int:
+def exec_(
+    argv: tuple[str, ...], out: str | None, interval: str | None, carbon: str | None, format_: str, sysroot: str | None
+) -> int:
     """Measure a command: what it and the machine used while it ran. Its output, exit code and signals pass through.
 
     The table goes to stderr, so that the command's own output can be piped; --format json goes to stdout.
@@ -37,7 +45,7 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
     gc.enable()
     faults: list[Any] = []
     try:
-        measured = execute(argv, Asked(out, interval, sysroot), faults.append)
+        measured = execute(argv, Asked(out, interval, sysroot, carbon), faults.append)
     except CommandNotFound as error:
         near = f"; did you mean {' or '.join(f'`{name}`' for name in error.near)}?" if error.near else ""
         common.say(f"meter: {error}{near}")
@@ -49,7 +57,7 @@ def exec_(argv: tuple[str, ...], out: str | None, interval: str | None, format_:
         common.say(f"meter: {common.refusal(error, 'the command could not be started')}")
         return 125
     except PlanRefused as error:
-        _refuse(error.refused, argv, {"out": out, "interval": interval})
+        _refuse(error.refused, argv, {"out": out, "interval": interval, "carbon": carbon})
         return 125
     common.show([common.fault_json(fault) for fault in faults])
     if format_ == "text":
@@ -75,7 +83,7 @@ def _refuse(refused: Sequence[Refused], argv: Sequence[str], options: Mapping[st
     line = Words(words)
     shown: dict[str, dict[str, Any]] = {}
     for document, option_name in refused:
-        option = "out" if option_name == "path" else option_name
+        option = _ASKED_BY.get(option_name, option_name)
         spans = [span for span in document["spans"] if span["file"] not in (common.COMMAND_LINE, "--out")]
         if option in places:
             first = document["spans"][0]
@@ -86,26 +94,30 @@ def _refuse(refused: Sequence[Refused], argv: Sequence[str], options: Mapping[st
 
 def report(document: dict[str, Any], width: int) -> str:
     """The table at the end: what is the command's, then what is the machine's."""
-    from meter.core import energies, totals  # they are loaded, as there is a document
+    from meter.core import carbon, energies, totals  # they are loaded, as there is a document
 
     machine = totals.summary(document["metrics"])
-    found = [("command", *row) for row in _command_rows(document)]
-    energy = energies.lines(document["energy"]["domains"])
-    found += [("machine", name, q.text(), q.quality, q.reason or "") for name, q in (*energy, *machine.lines)]
+    found = [("command", *line) for line in _command_lines(document)]
+    energy = (*energies.lines(document["energy"]), *carbon.lines(document["carbon"]))
+    found += [("machine", *line) for line in (*energy, *machine.lines)]
     rows: list[list[str]] = []
     last = ""
-    for scope, name, text, quality, _ in found:
-        rows.append(["" if scope == last else scope, name, text, quality])
+    for scope, name, quantity in found:
+        rows.append(["" if scope == last else scope, name, quantity.text(), quantity.quality])
         last = scope
     ending = f": {_ending(document)}"
     head = render.clip(render.visible(shlex.join(document["command"])), max(20, width - len(ending))) + ending
     lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="lmrl", width=width)]
-    why = [f"{name} is {quality}: {render.visible(reason)}" for _, name, _, quality, reason in found if reason]
-    if why:
-        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in why)]
+    remarks = [totals.remark(name, quantity) for _, name, quantity in found if quantity.reason]
+    if remarks:
+        shown = map(render.visible, remarks)
+        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in shown)]
     if machine.zeros:
         zeros = f"{machine.zeros} more metrics of the machine stayed 0; --format json has them"
         lines += ["", textwrap.fill(zeros, max(20, width))]
+    slowed = totals.slowed(document["slower"])
+    if slowed:
+        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in slowed)]
     if document["left_running"]:
         names = ", ".join(f"{render.visible(left['name'])} ({left['pid']})" for left in document["left_running"])
         lines += ["", f"still running: {names}; what they use from here on is not in the table"]
@@ -125,18 +137,19 @@ def _ending(document: dict[str, Any]) -> str:
     return f"exit {document['exit_code']} after {seconds}"
 
 
-def _command_rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Name, value, quality and why it is no better."""
-    rows = [
+def _command_lines(document: dict[str, Any]) -> list[tuple[str, Quantity]]:
+    """What a table shows of the command itself."""
+    from meter.core.quantity import Quantity  # as in report
+
+    found = [
         ("duration", document["duration"]),
         ("cpu time, user", document["cpu"]["user"]),
         ("cpu time, system", document["cpu"]["system"]),
         ("largest process", document["memory"]["max_rss"]),
         ("storage, read", document["io"]["read"]),
         ("storage, written", document["io"]["written"]),
-        ("energy", document["energy"]["total"]),
+        ("energy, attributed to the command", document["energy"]["attributed"]),
     ]
-    return [
-        (name, render.quantity(value["value"], value["unit"]), value["quality"], value["reason"] or "")
-        for name, value in rows
-    ]
+    if document["carbon"] is not None:
+        found.append(("carbon, attributed to the command", document["carbon"]["attributed"]))
+    return [(name, Quantity(**value)) for name, value in found]

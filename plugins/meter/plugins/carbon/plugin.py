@@ -6,8 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from meter.core.plugin import Filter
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ class Carbon(Filter):
         if not block.rows:
             return
         for selection in selections:
-            grams = selection.read(block).astype(np.float64, copy=False) * self._intensity
+            grams = selection.read(block).astype("f8", copy=False) * self._intensity
             missing, reasons = selection.missing(block), selection.reasons(block)
             yield selection.give(grams, ts=block.ts, since=block.since, missing=missing, reasons=reasons)
 

@@ -20,6 +20,8 @@ HELD: Final = 64
 """So many batches wait before they are folded into the totals: a short measurement then pays for it when it is read."""
 REASONS: Final = 16
 """So many reasons of a series are told: texts that name what comes and goes would be without end."""
+_NEVER: Final = 2**63
+"""Later than any time in monotonic nanoseconds."""
 
 
 class Series(NamedTuple):
@@ -29,13 +31,15 @@ class Series(NamedTuple):
     good reading, the `mean` of a gauge, in which each value counts for as long as its row lasts. It is None where there
     is no such number; `reasons`, each once and in order, then say why, as far as it is known.
 
-    `rows` counts all cells, `missing` those without a value. `span_s` is the time that `value` stands for, in seconds.
-    `last`, `low` and `high` are of the good cells.
+    `rows` counts all cells, `missing` those without a value. `span_s` is the time that `value` stands for, in seconds;
+    it is `whole` where no time between the begin of the first cell and the end of the last one lacks, good or not: a
+    later delta may cover a gap. `last`, `low` and `high` are of the good cells.
     """
 
     key: Key
     rows: int
     span_s: float
+    whole: bool
     value: float | None
     statistic: str
     missing: int
@@ -121,7 +125,7 @@ def _share_out(block: Block, columns: list[_Column]) -> None:
             continue
         for row, absent in enumerate(gap[at]):
             if absent:
-                column.lacks(block.reasons.get((row, position), ""))
+                column.lacks(block.reasons.get((row, position), ""), ts[row], spans[row])
             else:
                 column.values.append(values[row])
                 column.ts.append(ts[row])
@@ -166,7 +170,9 @@ class _Column:
 
     __slots__ = (
         "_back",
+        "_begin",
         "_count",
+        "_end",
         "_first",
         "_high",
         "_last",
@@ -193,14 +199,17 @@ class _Column:
         self._first = self._last = (0, math.nan)
         """Time and value of a good reading."""
         self._low, self._high = math.inf, -math.inf
+        self._begin, self._end = _NEVER, 0
+        """The time of all cells, good or not."""
         self._back = False
         self._span = 0
         self._sum = _Sum()
         self._weighted = _Sum()
 
-    def lacks(self, reason: str) -> None:
-        """Count a cell without a value."""
+    def lacks(self, reason: str, ts: int, span: int) -> None:
+        """Count a cell without a value, and the time that it would stand for."""
         self._missing += 1
+        self._begin, self._end = min(self._begin, ts - span), max(self._end, ts)
         if reason and reason not in self._reasons:
             self._reasons[reason if len(self._reasons) < REASONS else "and others"] = None
 
@@ -221,6 +230,7 @@ class _Column:
         if not self._count:
             self._first = (ts[0], values[0])
         self._last = (ts[-1], values[-1])
+        self._begin, self._end = min(self._begin, ts[0] - spans[0]), max(self._end, ts[-1])
         self._low, self._high = min(self._low, *values), max(self._high, *values)
         self._span += sum(spans)
         self._count += len(values)
@@ -250,6 +260,7 @@ class _Column:
             self.key,
             rows=self._count + self._missing,
             span_s=span / 1e9,
+            whole=read and (not self._missing or span == self._end - self._begin),
             value=value,
             statistic=statistic,
             missing=self._missing,
