@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meter.contracts.diagnostics import ContractError
+from meter.core import Backend
 from meter.core.plugin import Gone, Missing, Retry
 from meter.plugins.process.plugin import check_config
 from tests.fake import SECOND
@@ -268,3 +270,25 @@ def test_a_user_that_is_none_is_refused(tree: Tree, word: str) -> None:
     mounted = tree.mount(user=["4000000000"])
     assert measured(mounted, SECOND) == []
     mounted.source.stop()
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({}, "E-CONSTRAINT"),
+        ({"command": ["("]}, "E-CONFIG-REFUSED"),
+        ({"name": ["x"], "interval": "20ms"}, "E-CONFIG-REFUSED"),
+        ({"pid": [0]}, "E-CONFIG-RANGE"),
+        ({"name": "x"}, "E-CONFIG-TYPE"),
+        ({"name": ["x"], "modes": False, "interval": "20ms"}, ""),
+    ],
+)
+def test_a_wrong_mount_is_refused(config: dict[str, Any], code: str) -> None:
+    """With a diagnostic, before it runs."""
+    backend = Backend("/x").add("process", **config).add("collect")
+    found = []
+    try:
+        backend.mounted()
+    except ContractError as error:
+        found = [each.code for each in error.diagnostics]
+    assert found == [code] * bool(code)

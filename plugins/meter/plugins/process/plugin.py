@@ -107,29 +107,33 @@ class Process(Source):
                 rows += [self._missing(pid, reason, out.since) for pid in pids]
         tracks, self._tracks = self._tracks, {}
         for process in processes:
-            track = tracks.get(process.identity)
+            identity = process.identity
+            track = tracks.get(identity)
             if track is None:
                 birth = out.since if self._first else self._birth(process, out.since)
                 track = Track(min(birth, out.ts) if birth > out.since else None, len(self._counters))
-            self._tracks[process.identity] = track
-            of = "" if self._names else str(process.pid)
-            columns = self._columns(process, track)
+            self._tracks[identity] = track
+            of = "" if self._names else str(identity[0])
+            columns = self._named(process, track) if self._names else self._each
             gauges = self._now(process)
             now = [cell for part in self._counting for cell in part.counted(process)]
             since = track.ts
             deltas = track.steady(out.ts, now)
             if deltas is not None:
-                scaled = [
-                    _scaled(delta, per) if per else delta for delta, per in zip(deltas, self._scales, strict=True)
+                gauges += [
+                    delta / per if per and not isinstance(delta, Missing) else delta
+                    for delta, per in zip(deltas, self._scales, strict=True)
                 ]
-                rows.append((columns[_ALL], [*gauges, *scaled], of, since))
+                rows.append((columns[_ALL], gauges, of, since))
                 counted = True
                 continue
             rows.append((columns[_GAUGES], gauges, of, out.since))
             for place, (delta, begin) in track.step(out.ts, now).items():
                 if place not in columns:
                     columns[place] = self._labelled(process, track, place)
-                pieces.append((columns[place], [_scaled(delta, self._scales[place])], of, begin))
+                per = self._scales[place]
+                scaled = delta / per if per and not isinstance(delta, Missing) else delta
+                pieces.append((columns[place], [scaled], of, begin))
         for each, cells, of, since in (*rows, *pieces):
             out.row(each, cells, of=of, since=since)
         if not rows:
@@ -148,10 +152,8 @@ class Process(Source):
         columns = self._declare(_GAUGES, str(pid), _labels("", "")) if self._names else self._each[_GAUGES]
         return columns, [reason] * len(self._gauges), "" if self._names else str(pid), since
 
-    def _columns(self, process: Stat, track: Track) -> dict[int | None, Columns]:
-        """The columns of a process: those of each, or its own where they say what it is."""
-        if not self._names:
-            return self._each
+    def _named(self, process: Stat, track: Track) -> dict[int | None, Columns]:
+        """The columns of a process that say what it is."""
         try:
             user = self._files.user(process.pid)
         except OSError:
@@ -202,11 +204,6 @@ def check_config(config: Mapping[str, Any]) -> None:
             "by mode the kernel tells CPU time in ticks of 10 ms, so that a row would often have none or twice what was"
             " used: say `modes = false`, or an interval of 50 ms or more"
         )
-
-
-def _scaled(delta: float | Missing, per: int) -> float | Missing:
-    """A delta in the unit of its metric."""
-    return delta / per if per and not isinstance(delta, Missing) else delta
 
 
 def _labels(title: str, user: str) -> dict[str, str]:
