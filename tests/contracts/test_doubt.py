@@ -25,7 +25,9 @@ def rest(text: str) -> list[str]:
     parsed = parse_toml(f'[mounts."/host"]\n{text}'.encode(), FILE)
     assert not isinstance(parsed, Diagnostic), parsed.message
     found = remains(parsed[0], Source(FILE, parsed[1]))
-    return [code for each in found.values() for code in codes(check(each, catalogue(HW, FILED, SELECT), Assumed()))]
+    return [
+        code for each in found.values() for code in codes(check(each, catalogue(HW, FILED, STEPS, SELECT), Assumed()))
+    ]
 
 
 class TestFlow:
@@ -80,6 +82,26 @@ class TestFlow:
     def test_a_condition_on_a_wrong_configuration_is_not_said(self) -> None:
         """It may hold with what was meant."""
         assert codes(run("hw steps", HW, STEPS, more='config.steps.depth = "two"\n')) == ["E-CONFIG-TYPE"]
+
+    @pytest.mark.parametrize(
+        ("more", "said"),
+        [
+            ("", ["E-CONSTRAINT"]),
+            ("config.step.depth = 3\n", ["E-CONFIG-CLASH"]),
+            ("config.elsewhere.depth = 3\n", ["E-CONFIG-CLASH"]),
+            ("config.elsewhere.other = 3\n", ["E-CONFIG-CLASH", "E-CONSTRAINT"]),
+        ],
+    )
+    def test_a_condition_on_a_default_is_not_said_where_the_option_stands_elsewhere(
+        self, more: str, said: list[str]
+    ) -> None:
+        """In a table that is of no instance: it is that one's."""
+        assert sorted(codes(run("hw steps", HW, STEPS, more=more))) == said
+
+    @pytest.mark.parametrize("wrong", ["config.steps = 7", "configx.steps.depth = 3", "config = 7"])
+    def test_a_condition_on_a_default_is_not_said_of_a_table_that_is_none(self, wrong: str) -> None:
+        """Nobody knows what stood there."""
+        assert rest(f'plugins = ["hw", "steps"]\n{wrong}\n') == []
 
 
 class TestStrangers:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from meter.contracts.configured import RECOVERED
+from meter.contracts.constraints import parse_constraint
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.instances import Instance, flowing, harmless, strangers
 from meter.contracts.language import language
@@ -101,18 +102,21 @@ class Doubt:
         return [each for each in wrong if not self._follows(each, instance)]
 
     def _follows(self, each: Diagnostic, instance: Instance) -> bool:
-        """Whether an option is not set because of something else.
+        """Whether an option is not set, or has its default that does not fit, because of something else.
 
         An instance that was called otherwise has none of its options. What an instance without a table lacks may well
         stand in one of which there is no instance. What recovers has nothing to name where there is nothing to recover.
         """
-        if each.code != "E-CONFIG-MISSING":
+        if each.code == "E-CONFIG-MISSING":
+            names = {each.facts["option"]}
+        elif each.code == "E-CONSTRAINT":
+            names = set(parse_constraint(each.facts["constraint"]).names)
+        else:
             return False
-        option = each.facts["option"]
         recovers = language().words["placement"][instance.contract.placement].get("recovers")
         return (
             not self._request.unread.isdisjoint({("config",), ("config", instance.label)})
             or instance.label in self._misspelt
-            or (instance.label not in self._request.config and option in self._elsewhere)
-            or (option == RECOVERED and recovers in self._nobody)
+            or (instance.label not in self._request.config and not names.isdisjoint(self._elsewhere))
+            or (names == {RECOVERED} and recovers in self._nobody)
         )
