@@ -433,21 +433,25 @@ class TestStorage:
         assert values(mounted, 2 * SECOND, IO) == {}
 
     @pytest.mark.parametrize("suffix", ["", "_recursive"])
-    def test_version_1(self, old: Tree, suffix: str) -> None:
-        """With what is below the cgroup, where the kernel tells it."""
+    @pytest.mark.parametrize(
+        ("metric", "file"), [(IO, "io_service_bytes"), ("container.disk.operations", "io_serviced")]
+    )
+    def test_version_1(self, old: Tree, suffix: str, metric: str, file: str) -> None:
+        """With what is below the cgroup, where the kernel tells it; bytes and operations have a file each."""
         text = "8:0 Read {}\n8:0 Write {}\n8:0 Sync 9\n8:0 Async 9\n8:0 Discard 9\n8:0 Total 9\nTotal 99\n"
 
         def write(read: int, wrote: int) -> None:
             for name in ("io_service_bytes", "io_serviced"):
                 old.write("blkio/a", **{f"blkio_throttle.{name}": text.format(0, 0)})
-                old.write("blkio/a", **{f"blkio_throttle.{name}{suffix}": text.format(read, wrote)})
+                there = (read, wrote) if name == file else (1, 1)
+                old.write("blkio/a", **{f"blkio_throttle.{name}{suffix}": text.format(*there)})
 
         write(0, 0)
         mounted = old.mount()
         mounted.rows(SECOND)
         write(4096, 512)
 
-        assert values(mounted, 2 * SECOND, IO) == {"/a sda read": 4096, "/a sda write": 512}
+        assert values(mounted, 2 * SECOND, metric) == {"/a sda read": 4096, "/a sda write": 512}
 
 
 def test_threads(tree: Tree) -> None:
@@ -455,6 +459,35 @@ def test_threads(tree: Tree) -> None:
     tree.write("/a", pids_current="12\n")
 
     assert values(tree.mount(), SECOND, "container.thread.count") == {"/a": 12}
+
+
+def test_threads_of_version_1(old: Tree) -> None:
+    """The same file, in a hierarchy of its own."""
+    old.write("pids/a", pids_current="12\n")
+    old.write("pids/a/b", pids_current="5\n")
+
+    assert values(old.mount("/a", "/a/b"), SECOND, "container.thread.count") == {"/a": 12, "/a/b": 5}
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_pressure_is_told_by_version_2_only(old: Tree, both: bool) -> None:  # noqa: FBT001  (a parameter of pytest)
+    """Where there is no cgroup of it there is nothing, and the source says so; of a host with both there is."""
+    (old.root / "proc" / "pressure").mkdir(parents=True)
+    (old.root / "proc" / "pressure" / "cpu").write_text("")
+    old.write("pids/a", pids_current="12\n")
+    if both:
+        line = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+        old.write("unified", cgroup_controllers="\n")
+        old.write("unified/a", cpu_pressure=line)
+    mounted = old.mount()
+    mounted.rows(SECOND)
+    if both:
+        old.write("unified/a", cpu_pressure=line.replace("total=0", "total=500000"))
+
+    found = values(mounted, 2 * SECOND, "container.pressure.stall_time")
+
+    assert found.get("/a cpu some") == (0.5 if both else None)
+    assert ("container.pressure.stall_time" in mounted.readings.idle) is not both
 
 
 def test_pressure(tree: Tree) -> None:
@@ -676,10 +709,41 @@ def counted() -> Mapping[str, int]:
     return found
 
 
-@pytest.mark.skipif(
+HAS_CGROUPS = pytest.mark.skipif(
     not any((REAL / name).exists() for name in ("cgroup.controllers", "cpuacct/cpuacct.usage")),
     reason="this host has no cgroups",
 )
+
+
+@HAS_CGROUPS
+def test_the_real_host_gives_what_its_controllers_count() -> None:
+    """Memory and threads of the cgroups below the root, as numbers that can be; the root itself need not have them."""
+    folders = {"memory": USAGE, "pids": "container.thread.count"}
+    unified = REAL / "cgroup.controllers"
+    names = {folder: ("memory.current" if folder == "memory" else "pids.current") for folder in folders}
+    if not unified.exists():
+        names["memory"] = "memory.usage_in_bytes"
+    mounted = Mounted("cgroup", {"paths": ["/*"]})
+    mounted.rows(SECOND)
+    rows = mounted.rows(2 * SECOND)
+    mounted.source.stop()
+    found = {
+        (key.metric.name, row.id): value
+        for row in rows
+        for key, value in zip(row.columns.keys, row.values, strict=True)
+        if key.metric.kind == "gauge" and not isinstance(value, Missing)
+    }
+
+    assert all(isinstance(value, int) and value >= 0 for value in found.values())
+    for folder, metric in folders.items():
+        root = REAL if unified.exists() else REAL / folder
+        there = {f"/{each.parent.name}" for each in root.glob(f"*/{names[folder]}")} if root.is_dir() else set()
+        given_ = {path for name, path in found if name == metric}
+        # One may come or go meanwhile.
+        assert len(given_ ^ there) <= len(there) / 2
+
+
+@HAS_CGROUPS
 def test_the_real_host_agrees_with_its_files() -> None:
     """Read by another reader just before and after, the counters hold what the source gives between them."""
     mounted = Mounted("cgroup", {"paths": ["/", "/*"]})
