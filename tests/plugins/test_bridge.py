@@ -24,7 +24,7 @@ from meter.plugins.bridge.membership import UNKNOWN, Membership, path_in
 from tests.plugins.chain import SECOND, Chain, refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meter.core.batch import Block
     from meter.core.keys import Key
@@ -64,6 +64,30 @@ def shape(
 
 
 METRICS = (shape(TIME), shape(THREADS, "i64", "gauge"), shape(MEMORY, "u64", "gauge", additive=False))
+
+
+OPEN: list[Chain] = []
+"""Chains whose filters keep files open."""
+
+
+def started(metrics: Sequence[str], *words: str, sysroot: Path) -> Chain:
+    """A chain of the made source, which is closed when the test has ended."""
+    OPEN.append(Chain(metrics, *words, sysroot=sysroot))
+    return OPEN[-1]
+
+
+def close() -> None:
+    """Close the files that chains keep open."""
+    while OPEN:
+        for element in OPEN.pop().filters:
+            element.plugin.stop()
+
+
+@pytest.fixture(autouse=True)
+def closing() -> Iterator[None]:
+    """No test leaves files open."""
+    yield
+    close()
 
 
 class Proc:
@@ -135,7 +159,7 @@ class TestWhatComesOut:
 
     def test_the_processes_of_a_cgroup_are_added_up(self, proc: Proc) -> None:
         """Each metric by itself, under its own name; what no list names passes."""
-        chain = Chain(METRICS, "bridge", f"sum={TIME}", f"sum={THREADS}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={TIME}", f"sum={THREADS}", sysroot=proc.root)
         for pid, path in {"1": "/a", "2": "/b", "3": "/a"}.items():
             proc.put(pid, path)
         cells = [Cell(pid, TIME, 0.5 * int(pid)) for pid in "123"] + [Cell(pid, THREADS, 7) for pid in "123"]
@@ -155,7 +179,7 @@ class TestWhatComesOut:
     def test_what_is_not_additive_is_merged_under_another_name(self, proc: Proc) -> None:
         """Least, mean and greatest process: 0.1, the mean of three as a float, 0.3 of the page's number."""
         words = [f"min={MEMORY}", "bridge#mean", f"mean={MEMORY}", "bridge#max", f"max={MEMORY}", "keep=true"]
-        chain = Chain(METRICS, "bridge#min", "keep=true", *words[:1], *words[1:3], "keep=true", *words[3:],
+        chain = started(METRICS, "bridge#min", "keep=true", *words[:1], *words[1:3], "keep=true", *words[3:],
                       sysroot=proc.root)  # fmt: skip
         for pid in "123":
             proc.put(pid, "/a")
@@ -170,7 +194,7 @@ class TestWhatComesOut:
 
     def test_the_mean_of_what_can_be_added_is_no_third_of_it(self, proc: Proc) -> None:
         """Alumet's bridge takes the mean of everything: three processes with 7 threads each have 21 here."""
-        chain = Chain(METRICS, "bridge", f"sum={THREADS}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={THREADS}", sysroot=proc.root)
         for pid in "123":
             proc.put(pid, "/a")
 
@@ -180,7 +204,7 @@ class TestWhatComesOut:
 
     def test_different_resources_are_not_merged(self, proc: Proc) -> None:
         """The memory that a cgroup has of two GPUs stays apart, as Alumet's bridge does not keep it."""
-        chain = Chain((shape("g", "u64", "gauge"),), "bridge", "sum=g", sysroot=proc.root)
+        chain = started((shape("g", "u64", "gauge"),), "bridge", "sum=g", sysroot=proc.root)
         proc.put("1", "/a")
         keys = [chain.declared.key("g", gpu, EACH, "gpu", "process") for gpu in ("x", "y")]
 
@@ -193,7 +217,7 @@ class TestWhatComesOut:
 
     def test_a_missing_process_makes_its_cgroup_missing(self, proc: Proc) -> None:
         """Without it the sum would be a smaller, wrong number; the greatest of what is there is one all the same."""
-        chain = Chain(METRICS, "bridge", f"sum={THREADS}", f"max={MEMORY}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={THREADS}", f"max={MEMORY}", sysroot=proc.root)
         for pid, path in {"1": "/a", "2": "/a", "3": "/b"}.items():
             proc.put(pid, path)
         cells = [Cell("1", THREADS, 2), Cell("2", THREADS, Missing("EACCES")), Cell("3", THREADS, 5)]
@@ -208,7 +232,7 @@ class TestWhatComesOut:
 
     def test_a_sum_that_the_type_does_not_hold_is_missing(self, proc: Proc) -> None:
         """Never wrapped."""
-        chain = Chain(METRICS, "bridge", f"sum={THREADS}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={THREADS}", sysroot=proc.root)
         for pid in "12":
             proc.put(pid, "/a")
 
@@ -218,7 +242,7 @@ class TestWhatComesOut:
 
     def test_the_span_is_that_of_the_longest_row(self, proc: Proc) -> None:
         """A process that has just begun has a shorter one, in a block of its own."""
-        chain = Chain(METRICS, "bridge", f"sum={TIME}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={TIME}", sysroot=proc.root)
         for pid in "12":
             proc.put(pid, "/a")
 
@@ -231,7 +255,7 @@ class TestWhatComesOut:
 
     def test_series_stay_where_keep_says_so(self, proc: Proc) -> None:
         """Both kinds of consumer under one name."""
-        chain = Chain(METRICS, "bridge", f"sum={TIME}", "keep=true", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={TIME}", "keep=true", sysroot=proc.root)
         proc.put("1", "/a")
 
         blocks = chain.hand_over(rows_of(chain, 1, [Cell("1", TIME, 0.5)]))
@@ -243,7 +267,7 @@ class TestWhatComesOut:
 
     def test_the_worse_quality_holds(self, proc: Proc) -> None:
         """A sum with an estimated part is estimated."""
-        chain = Chain(METRICS, "bridge", f"sum={TIME}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={TIME}", sysroot=proc.root)
         rows = []
         for pid, quality in {"1": "estimated", "2": None}.items():
             proc.put(pid, "/a")
@@ -269,7 +293,7 @@ class TestWhereAProcessIs:
     @pytest.fixture
     def chain(self, proc: Proc) -> Chain:
         """A sum."""
-        return Chain(METRICS, "bridge", f"sum={TIME}", sysroot=proc.root)
+        return started(METRICS, "bridge", f"sum={TIME}", sysroot=proc.root)
 
     def test_one_that_moves_is_followed(self, proc: Proc, chain: Chain) -> None:
         """From the poll on that finds it in the other cgroup."""
@@ -334,14 +358,16 @@ class TestWhereAProcessIs:
             proc.put(str(poll), "/a")
             self.summed(chain, poll, {str(poll): 1.0})
             proc.end(str(poll))
-        chain.filters[0].plugin.stop()
+        close()
 
         assert len(os.listdir("/proc/self/fd")) == before
 
     def test_those_of_another_host_are_refused(self, proc: Proc) -> None:
         """The numbers of its processes mean others here."""
         proc.put("1", "/a")
-        chain = Chain((shape(TIME, attributes='{ "host.name" = "str" }'),), "bridge", f"sum={TIME}", sysroot=proc.root)
+        chain = started(
+            (shape(TIME, attributes='{ "host.name" = "str" }'),), "bridge", f"sum={TIME}", sysroot=proc.root
+        )
         key = chain.declared.key(TIME, None, EACH, "machine", "process", {"host.name": "elsewhere.invalid"})
 
         with pytest.raises(ContractBreach) as caught:
@@ -372,7 +398,7 @@ class TestTheWhole:
     ) -> None:
         """At each time, of each metric; a cgroup is missing where one of its processes is, and nowhere else."""
         proc = Proc(tmp_path_factory.mktemp("proc"))
-        chain = Chain(METRICS, "bridge", f"sum={TIME}", f"sum={THREADS}", sysroot=proc.root)
+        chain = started(METRICS, "bridge", f"sum={TIME}", f"sum={THREADS}", sysroot=proc.root)
         there: set[str] = set()
         whole: dict[tuple[int, str], Fraction] = defaultdict(Fraction)
         gaps: dict[tuple[int, str], int] = defaultdict(int)
@@ -402,6 +428,7 @@ class TestTheWhole:
                 blocks += chain.blocks(part)
             blocks += chain.hand_over(parts[-1] or parts[0][:0]) if parts[-1] else chain.finish()
 
+        close()
         found: dict[tuple[int, str], Fraction] = defaultdict(Fraction)
         missing: dict[tuple[int, str], int] = defaultdict(int)
         for (number, metric, _), value in told(blocks).items():
@@ -427,7 +454,7 @@ class TestTheWhole:
         """Beside plain Python."""
         proc = Proc(tmp_path_factory.mktemp("proc"))
         metrics = (shape("g", "f64", "gauge", additive=False),)
-        chain = Chain(metrics, "bridge", "mean=g", "keep=true", "bridge#b", "max=g", sysroot=proc.root)
+        chain = started(metrics, "bridge", "mean=g", "keep=true", "bridge#b", "max=g", sysroot=proc.root)
         truth: dict[str, list[float]] = defaultdict(list)
         cells = []
         for number, (value, cgroup) in enumerate(zip(values, cgroups, strict=False), start=1):
@@ -436,6 +463,7 @@ class TestTheWhole:
             truth[cgroup] += [] if value is None else [value]
 
         found = told(chain.hand_over(rows_of(chain, 1, cells)))
+        close()
 
         for cgroup, mine in truth.items():
             if mine:
@@ -492,7 +520,11 @@ def test_which_cgroup_a_level_means(tmp_path: Path, path: str, part: str, whole:
     proc.put("1", path)
     levels = {level: Membership(Context("b", tmp_path), "cpu", level) for level in ("cgroup", "part", "workload")}
 
-    assert [each.of("1", 0, 1) for each in levels.values()] == [path, part, whole]
+    found = [each.of("1", 0, 1) for each in levels.values()]
+    for each in levels.values():
+        each.close()
+
+    assert found == [path, part, whole]
     assert place(whole).whole == whole
     assert place(part).part == part
 
