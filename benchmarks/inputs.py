@@ -57,6 +57,7 @@ _MOUNTS: Final[dict[str, Mapping[str, Any]]] = {
     "rate": {"metrics": ["system.cpu.time"]},
     "select": {"drop": ["system.cpu.logical.count"]},
     "spool": {"path": "/tmp/kept", "for": ["csv"]},
+    "workload": {"attributes": ["slurm.job.id"]},
 }
 """Options with which a built-in plugin is mounted."""
 _BEFORE: Final = {
@@ -65,6 +66,7 @@ _BEFORE: Final = {
     "carbon": ["rapl"],
     "difference": ["accumulate"],
     "integrate": ["hwmon"],
+    "workload": ["cgroup"],
 }
 """What gives a built-in plugin something to do, beside the sources of every mount."""
 

@@ -13,9 +13,9 @@ from meter.contracts.rules import Gives, Rule, WorstQuality, apply, faults, give
 from meter.contracts.selectors import parse
 from meter.contracts.variants import Variant
 from meter.core.batch import Block
-from meter.core.bind import Bound, beside, bind, same_dimension
+from meter.core.bind import Bound, Says, beside, bind, row_by_row, same_dimension
 from meter.core.breach import ContractBreach
-from meter.core.keys import Key, KeySet, Metric
+from meter.core.keys import EACH, Key, KeySet, Metric
 from meter.core.layout import Layout
 from tests import strategies
 from tests.strategies import series, steady
@@ -359,6 +359,49 @@ def test_every_key_passes_or_is_selected(declared: tuple[list[Variant], Layout],
     assert beside(free, layout) is bound.passing
 
 
+class TestTelling:
+    """Rules whose attributes the filter tells of each series."""
+
+    SERIES = Layout.of([key("a", "0"), key("a", "1"), key("d")])
+    TELLS = rule("a", keeps=False, gives=Gives("${metric}", tells=("job", "step")))
+
+    def test_each_series_has_what_the_filter_says_of_it(self) -> None:
+        """What it does not say is empty; what the rule does not select is not asked for."""
+        bound = bind(
+            "f", [self.TELLS], self.SERIES, WORST, Says(teller=lambda k, _: {"job": k.resource[1], "other": "x"})
+        )
+
+        (selection,) = bound.selections
+        assert [each.attributes for each in selection.outputs] == [
+            (("job", "0"), ("step", "")),
+            (("job", "1"), ("step", "")),
+        ]
+        assert [each.resource[1] for each in selection.inputs] == ["0", "1"]
+
+    def test_the_check_knows_that_they_are_there(self) -> None:
+        """With any text; what is made of a real series lies in what it says of the metric."""
+        (selection,) = bind("f", [self.TELLS], self.SERIES, WORST, Says(teller=lambda *_: {"job": "7"})).selections
+        made = give(self.TELLS, self.SERIES.keys[0].variant(), "f", WORST)
+
+        assert made is not None
+        assert made.attributes == (("job", None), ("step", None))
+        assert made.contains(selection.outputs[0].variant())
+
+    def test_nothing_said_is_a_breach(self) -> None:
+        """An attribute is never made up."""
+        with pytest.raises(ContractBreach) as caught:
+            bind("f", [self.TELLS], self.SERIES, WORST)
+
+        assert "does not tell job, step of `a" in caught.value.detail
+
+    def test_things_have_to_be_parted(self) -> None:
+        """What is told of each differs, so their keys do."""
+        each = Layout.of([Key.make(Metric("a", "f64", "1", "gauge", additive=False), ("disk", EACH))])
+
+        assert not row_by_row([self.TELLS], each, ("gauge",))
+        assert row_by_row([rule("a", gives=Gives("n"))], each, ("gauge",))
+
+
 class TestOwner:
     """Rules whose metrics are of another resource or consumer."""
 
@@ -368,7 +411,7 @@ class TestOwner:
     def test_series_go_where_the_filter_says(self) -> None:
         """Those of one owner are merged."""
         of = {"0": "0", "1": "0", "2": "1"}
-        bound = bind("f", [self.PACKAGE], self.PROCESSES, WORST, lambda k, *_: ("cpu_package", of[k.resource[1]]))
+        bound = bind("f", [self.PACKAGE], self.PROCESSES, WORST, Says(lambda k, *_: ("cpu_package", of[k.resource[1]])))
 
         (selection,) = bound.selections
         assert [each.resource for each in selection.outputs] == [("cpu_package", "0"), ("cpu_package", "1")]
@@ -384,8 +427,8 @@ class TestOwner:
     @pytest.mark.parametrize("answer", [None, ("gpu", "0")], ids=["nothing", "of another kind"])
     def test_no_owner_is_a_breach(self, answer: tuple[str, str] | None) -> None:
         """A series is never given to somebody by chance."""
-        owner: dict[str, Any] = {} if answer is None else {"owner": lambda *_: answer}
+        says = Says() if answer is None else Says(owner=lambda *_: answer)
         with pytest.raises(ContractBreach) as caught:
-            bind("f", [self.PACKAGE], self.PROCESSES, WORST, **owner)
+            bind("f", [self.PACKAGE], self.PROCESSES, WORST, says)
 
         assert "does not say which resource of kind cpu_package" in caught.value.detail

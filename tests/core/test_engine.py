@@ -17,6 +17,7 @@ from tests.core.liars import (
     MS,
     SECOND,
     Gate,
+    Hop,
     Jumping,
     Still,
     chain,
@@ -353,6 +354,32 @@ class TestLifecycle:
         assert re.search(r"\(liars\.py:\d+\)$", fault.facts["why"])
         assert engine.failed
         assert len(world.rows("second", "other.value")) == 2
+
+    @pytest.mark.parametrize(
+        ("asked", "gives"),
+        [
+            ("tell", 'gives = { name = "${metric}", tells = ["job"] }'),
+            ("owner", 'gives = { name = "${metric}.x", resource = ["gpu"], merge = "max" }'),
+        ],
+    )
+    def test_who_raises_when_asked_of_series_is_named(
+        self, tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch, asked: str, gives: str
+    ) -> None:
+        """A filter that cannot say whose they are ends neither the chain nor what passes beside it."""
+
+        def no(*_: object) -> None:
+            raise RuntimeError("it broke")
+
+        monkeypatch.setattr(Hop, asked, no)
+        parts = [source(), source("other"), filter_("hop", rule("probe.value", f"keeps = false\n{gives}")), output()]
+        engine = started(chain(tmp_path, *parts), clock)
+        run(engine, clock)
+
+        fault = only(engine)
+        assert (fault.code, fault.instance, fault.facts["phase"]) == ("E-PLUGIN-RAISED", "hop", "bind")
+        assert engine.failed
+        assert world.metrics() == {"other.value"}
+        assert len(world.rows("sink", "other.value")) == 2
 
     @pytest.mark.parametrize(
         ("error", "why"),

@@ -143,11 +143,11 @@ class TestReading:
             (b"[]", "not of the format"),
             (b"null", "not of the format"),
             (b'{"format": "meter-lock/1"}', "not of the format"),
-            (b'{"format": ["meter-lock/8"]}', "not of the format"),
-            (b'{"format": "meter-lock/8"}', "edited"),
-            (b'{"format": "meter-lock/8", "file": 1, "mounts": {}}', "edited"),
-            (b'{"format": "meter-lock/8", "file": "", "mounts": []}', "edited"),
-            (b'{"format": "meter-lock/8", "file": "", "mounts": {}, "contracts": []}', "edited"),
+            (b'{"format": ["meter-lock/9"]}', "not of the format"),
+            (b'{"format": "meter-lock/9"}', "edited"),
+            (b'{"format": "meter-lock/9", "file": 1, "mounts": {}}', "edited"),
+            (b'{"format": "meter-lock/9", "file": "", "mounts": []}', "edited"),
+            (b'{"format": "meter-lock/9", "file": "", "mounts": {}, "contracts": []}', "edited"),
         ],
     )
     def test_what_is_no_lock_is_refused(self, tmp_path: Path, data: bytes, why: str) -> None:

@@ -14,7 +14,7 @@ from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.digests import canonical_bytes
 from meter.contracts.host import Assumed
-from meter.contracts.instances import holds_when
+from meter.contracts.instances import CONFIG, holds_when
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import parse_toml, read
 from meter.contracts.request import Request, from_document, remains
@@ -214,7 +214,10 @@ def by_name() -> dict[str, Base]:
 
 
 def guarded(fault: Fault) -> bool:
-    """Whether a fault is in a table whose guard holds in none of its mount files."""
+    """Whether a fault is in a table that is not there in any of its mount files.
+
+    Its guard does not hold, or it is a rule whose list of selectors, an option, is empty.
+    """
     path = fault.mutation.path
     if path[:2] not in (("provides", "metrics"), ("needs", "metrics")) or len(path) < 3:
         return False
@@ -222,7 +225,9 @@ def guarded(fault: Fault) -> bool:
         for contract, config in by_name()[name].instances.values():
             if contract.source.file.endswith(fault.target):
                 tables: Any = contract.provides.metrics if path[0] == "provides" else contract.needs.metrics
-                if holds_when(tables[path[2]].when, config, contract.config):
+                table = tables[path[2]]
+                named = CONFIG.fullmatch(getattr(table, "metric", ""))
+                if holds_when(table.when, config, contract.config) and (named is None or config.get(named[1]) != []):
                     return False
     return True
 

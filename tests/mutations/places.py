@@ -93,4 +93,6 @@ def _names(message: str, word: str) -> bool:
         return '""' in message
     selectors = [name for name in named if "{" in name or name.startswith("!")]
     forms = {plain, plain.partition("#")[0], plain.partition("#")[2]} - {""}
-    return bool(forms & named) or any(plain in name for name in selectors)
+    # A long text is told by its beginning, and a word of it may stand behind that.
+    begun = any(name.endswith("…") for name in named)
+    return bool(forms & named) or any(plain in name for name in selectors) or begun

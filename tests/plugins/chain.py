@@ -14,7 +14,7 @@ from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
 from meter.core.batch import Anchor, Batch, Block, build
-from meter.core.bind import Bound, bind, nobody
+from meter.core.bind import Bound, Says, bind, nobody, silent
 from meter.core.keys import KeySet, Metric
 from meter.core.plugin import Context, Missing
 from meter.core.readings import Columns, Declared, Row
@@ -22,7 +22,7 @@ from meter.core.sampling import Sampler
 from meter.core.scrutiny import Given, verify_gaps, verify_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meter.core.keys import Entity, Key
     from meter.core.layout import Layout
@@ -99,7 +99,9 @@ class Element:
     def bound(self, layout: Layout) -> Bound:
         """The rules on a layout; the filter is told once of each."""
         if layout not in self.bindings:
-            found = self.bindings[layout] = bind(self.label, self.rules, layout, self.worst, self._owner)
+            found = self.bindings[layout] = bind(
+                self.label, self.rules, layout, self.worst, Says(self._owner, self._told)
+            )
             for key in (key for selection in found.selections for key in selection.outputs):
                 self.promised.setdefault(key.name, set()).add(key.metric)
         return self.bindings[layout]
@@ -108,6 +110,11 @@ class Element:
         """As the filter says."""
         found: Entity | None = self.plugin.owner(key, family, kinds)
         return nobody(key, family, kinds) if found is None else found
+
+    def _told(self, key: Key, names: tuple[str, ...]) -> Mapping[str, str]:
+        """As the filter says."""
+        found: Mapping[str, str] | None = self.plugin.tell(key, names)
+        return silent(key, names) if found is None else found
 
     def hop(self, block: Block) -> list[Block]:
         """What a filter makes of a block: what passes it, then what it gives, which must be what its rules promise."""

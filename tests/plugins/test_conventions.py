@@ -114,9 +114,14 @@ OWN_ATTRIBUTES = {
     "hw.gpu.context": "belongs to metrics of our own",
     "meter.instance": "belongs to metrics of our own",
     "meter.poll.late": "belongs to a metric of our own",
+    "oar.job.id": "they have no batch systems",
     "perf.event": "belongs to a metric of our own",
+    "slurm.job.id": "they have no batch systems",
+    "slurm.job.step": "they have no batch systems",
     "system.pressure.resource": "belongs to a metric of our own",
     "system.pressure.type": "belongs to a metric of our own",
+    "systemd.slice.name": "as systemd.unit.name",
+    "systemd.unit.name": "the name that OpenTelemetry's collector gives it",
     "workload.id": "one name for jobs, pods, containers and units: k8s.pod.uid alone would be empty for a job",
     "workload.manager": "as workload.id",
     "workload.part": "as workload.id; of a pod it is what container.id is",
@@ -241,9 +246,21 @@ def shapes() -> Mapping[str, list[dict[str, Any]]]:
     return found
 
 
+def told() -> set[str]:
+    """The attributes that built-in filters can tell of series, by a list that their contract has."""
+    found: set[str] = set()
+    for path in sorted(PLUGINS.glob("*/contract.toml")):
+        contract = tomllib.loads(path.read_text())
+        for rule in contract.get("needs", {}).get("metrics", []):
+            option = rule.get("gives", {}).get("tells", "").removeprefix("${config.").removesuffix("}")
+            found.update(contract["config"][option]["values"] if option else [])
+    return found
+
+
 def used() -> set[str]:
-    """The attributes of all built-in sources."""
-    return {name for tables in shapes().values() for shape in tables for name in shape.get("attributes", {})}
+    """The attributes of all built-in plugins."""
+    given = {name for tables in shapes().values() for shape in tables for name in shape.get("attributes", {})}
+    return given | told()
 
 
 def given() -> list[tuple[str, str]]:

@@ -366,7 +366,9 @@ def _rule(clause: RuleClause, config: Mapping[str, Any]) -> Rule:
 
 
 def _gives(gives: GivesClause, config: Mapping[str, Any]) -> Gives:
-    drop, merge, interval = (_put(value, config) for value in (gives.drop, gives.merge, gives.interval))
+    drop, merge, interval, tells = (
+        _put(value, config) for value in (gives.drop, gives.merge, gives.interval, gives.tells)
+    )
     additive = gives.additive
     folds = drop or gives.resource or gives.consumer
     if folds and merge is not None and additive is None and not language().says("merge", merge, "sums"):
@@ -384,6 +386,7 @@ def _gives(gives: GivesClause, config: Mapping[str, Any]) -> Gives:
         attributes=tuple(sorted(_put(gives.attributes, config).items())),
         resource=tuple(sorted(set(gives.resource))),
         consumer=tuple(sorted(set(gives.consumer))),
+        tells=tuple(sorted(set(tells))),
     )
 
 
@@ -420,6 +423,7 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
     wrong += [
         ("attributes", "placeholder", name) for name, text in gives.attributes if "${" in PLACEHOLDER.sub("", text)
     ]
+    wrong += [("tells", "attribute", name) for name in gives.tells if name in RESERVED or not ATTRIBUTE.fullmatch(name)]
     for field_, variant, name in wrong:
         path = f"needs.metrics.gives.{field_}"
         place = instance.contract.source.value("needs", "metrics", compiled.place, "gives", field_)

@@ -107,6 +107,7 @@ class GivesClause:
     consumer: tuple[str, ...]
     drop: Any
     attributes: Any
+    tells: Any
     additive: bool | None = None
     quality: str | None = None
     interval: str | None = None

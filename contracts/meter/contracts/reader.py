@@ -637,6 +637,7 @@ _PUT_IN: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("gives", "drop"): ("list<str>", "list<enum>"),
     ("gives", "merge"): ("enum",),
     ("gives", "attributes"): ("map<str>",),
+    ("gives", "tells"): ("list<str>", "list<enum>"),
     ("drop",): ("list<str>", "list<enum>"),
 }
 _OF_METRIC: Final = {"schema": ("schema",), "interval": ("duration",)}

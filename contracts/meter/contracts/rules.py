@@ -20,13 +20,16 @@ PLACEHOLDER: Final = re.compile(r"\$\{(?:host\.name|env\.([A-Za-z_][A-Za-z0-9_]*
 """What the value of an added attribute may hold; filled when the chain starts."""
 
 
+_LISTS: Final = ("drop", "resource", "consumer", "tells")
+
+
 class Gives(NamedTuple):
     """What a rule makes of a metric; `None` is the input's.
 
     `name` and `unit` are templates, `interval` is in nanoseconds. What `drop` names is no part of the new key, and
     `resource` and `consumer` are the kinds of the new one where they are not empty; `merge` says what becomes of series
     that are one then. `attributes` are added; a value that holds `${` is put in when the
-    chain starts.
+    chain starts. Those of `tells` are added, too, with values that the filter tells for each series.
     """
 
     name: str
@@ -41,6 +44,12 @@ class Gives(NamedTuple):
     attributes: tuple[tuple[str, str], ...] = ()
     resource: tuple[str, ...] = ()
     consumer: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The names of the attributes that are added."""
+        return (*[name for name, _ in self.attributes], *self.tells)
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -52,14 +61,14 @@ class Gives(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value; `from_json` reads it."""
-        lists = {name: list(getattr(self, name)) for name in ("drop", "resource", "consumer")}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
         return {**self._asdict(), **lists, "attributes": dict(self.attributes)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Gives:
         """What `to_json` made `value` from."""
         attributes = tuple(sorted(value["attributes"].items()))
-        tuples = {name: tuple(value[name]) for name in ("drop", "resource", "consumer")}
+        tuples = {name: tuple(value[name]) for name in _LISTS}
         return cls(**{**value, **tuples, "attributes": attributes})
 
 
@@ -277,7 +286,7 @@ def faults(rule: Rule, part: Variant, same_dimension: Commensurable) -> list[Fau
     found += [Fault("attributes", "absent", (name,)) for name in rule.attributes if name not in have]
     if rule.gives is not None:
         left = have.difference(rule.gives.drop)
-        found += [Fault("gives.attributes", "present", (name,)) for name, _ in rule.gives.attributes if name in left]
+        found += [Fault("gives.attributes", "present", (name,)) for name in rule.gives.added if name in left]
         if rule.gives.merge is None and (folded := _folded(rule.gives, part, have)):
             found.append(Fault("gives.merge", "", folded))
     return found
@@ -300,8 +309,9 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
         part = part._replace(resource=frozenset(gives.resource))
     if gives.consumer:
         part = part._replace(consumer=frozenset(gives.consumer))
-    if gives.attributes:
-        added = [(name, None if "${" in text else frozenset({text})) for name, text in gives.attributes]
+    if gives.attributes or gives.tells:
+        said = [(name, None if "${" in text else frozenset({text})) for name, text in gives.attributes]
+        added = [*said, *[(name, None) for name in gives.tells]]
         part = part._replace(attributes=tuple(sorted([*part.attributes, *added], key=lambda pair: pair[0])))
     return part._replace(
         metric=gives.name.replace("${metric}", part.metric),

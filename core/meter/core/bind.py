@@ -188,7 +188,11 @@ def row_by_row(rules: Sequence[Rule], layout: Layout, kinds: Collection[str]) ->
             if key.metric.kind not in kinds:
                 return False
             if gives is not None and (
-                gives.merge is not None or gives.resource or gives.consumer or {"resource", "consumer"} & {*gives.drop}
+                gives.merge is not None
+                or gives.resource
+                or gives.consumer
+                or gives.tells
+                or {"resource", "consumer"} & {*gives.drop}
             ):
                 return False
     return True
@@ -223,6 +227,19 @@ Owner = Callable[[Key, str, tuple[str, ...]], Entity]
 """Of a key the new resource or consumer (the second argument says which), one of some kinds."""
 
 
+Teller = Callable[[Key, tuple[str, ...]], Mapping[str, str]]
+"""Of a key the values of some attributes; those that it does not name are empty."""
+
+
+def silent(key: Key, names: tuple[str, ...]) -> Mapping[str, str]:
+    """What is told where nobody tells anything.
+
+    Raises: ContractBreach.
+    """
+    facts = {"key": key.said, "metric": key.metric.name, "names": ", ".join(names)}
+    raise ContractBreach("", "needs.metrics.gives.tells", "untold", **facts)
+
+
 def nobody(key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
     """The owner of what is of the machine only; nobody else is known.
 
@@ -234,12 +251,22 @@ def nobody(key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
     raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
 
 
+class Says(NamedTuple):
+    """What a filter says of series: whose they are from now on, and what its rules tell of them."""
+
+    owner: Owner = nobody
+    teller: Teller = silent
+
+
+NOTHING_SAID: Final = Says()
+
+
 def bind(
-    label: str, rules: Sequence[Rule], layout: Layout, worst_quality: WorstQuality, owner: Owner = nobody
+    label: str, rules: Sequence[Rule], layout: Layout, worst_quality: WorstQuality, says: Says = NOTHING_SAID
 ) -> Bound:
     """Resolve an instance's rules against a layout.
 
-    Args: `owner` says where series go whose rule gives them another resource or consumer.
+    Args: `says`, where series go whose rule gives them another resource or consumer, and what its attributes are.
     Raises: ContractBreach, a selected key is not what its rule demands.
     """
     passing: list[Key] = []
@@ -267,7 +294,7 @@ def bind(
                 given.append(made)
     selections = []
     for (place, _), (inputs, given) in sorted(taken.items(), key=lambda item: item[0]):
-        outputs, groups = _outputs(rules[place], inputs, given, worst_quality, owner)
+        outputs, groups = _outputs(rules[place], inputs, given, worst_quality, says)
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
             facts = {"key": twice.said, "metric": twice.metric.name, "count": str(len(inputs))}
@@ -288,10 +315,10 @@ def computed(rule: Rule, label: str, worst_quality: WorstQuality) -> Iterator[Va
 
 
 def _outputs(
-    rule: Rule, inputs: Sequence[Key], given: Sequence[Variant], worst_quality: WorstQuality, owner: Owner
+    rule: Rule, inputs: Sequence[Key], given: Sequence[Variant], worst_quality: WorstQuality, says: Says
 ) -> tuple[list[Key], list[int] | None]:
     """The keys that a rule makes of some keys, and into which of them each goes where it merges."""
-    keys = [_key(made, key, rule, owner) for made, key in zip(given, inputs, strict=False)]
+    keys = [_key(made, key, rule, says) for made, key in zip(given, inputs, strict=False)]
     if not keys or rule.gives is None or rule.gives.merge is None:
         return keys, None
     of: dict[Key, Variant] = {}
@@ -300,20 +327,24 @@ def _outputs(
         if (known.type, known.unit, known.kind) != (made.type, made.unit, made.kind):
             return keys, None  # two things under one name, which is no merging
         of[key] = known.together(made, worst_quality)
-    whole = {key: _key(made, key, None, owner) for key, made in of.items()}
+    whole = {key: _key(made, key, None, says) for key, made in of.items()}
     place = {key: at for at, key in enumerate(whole)}
     return list(whole.values()), [place[key] for key in keys]
 
 
-def _key(given: Variant, key: Key, rule: Rule | None, owner: Owner) -> Key:
+def _key(given: Variant, key: Key, rule: Rule | None, says: Says) -> Key:
     """The key that a rule makes of a key; without a rule the same key with other metadata."""
     resource, consumer, attributes = key.resource, key.consumer, key.attributes
     if rule is not None and rule.gives is not None:
         drop = rule.gives.drop
-        resource = _owned(key, "resource", rule.gives.resource, owner, dropped="resource" in drop)
-        consumer = _owned(key, "consumer", rule.gives.consumer, owner, dropped="consumer" in drop)
+        resource = _owned(key, "resource", rule.gives.resource, says.owner, dropped="resource" in drop)
+        consumer = _owned(key, "consumer", rule.gives.consumer, says.owner, dropped="consumer" in drop)
         kept = [pair for pair in attributes if pair[0] not in drop]
-        attributes = tuple(sorted([*kept, *rule.gives.attributes]))
+        told: list[tuple[str, str]] = []
+        if rule.gives.tells:
+            values = says.teller(key, rule.gives.tells)
+            told = [(name, values.get(name, "")) for name in rule.gives.tells]
+        attributes = tuple(sorted([*kept, *rule.gives.attributes, *told]))
     return Key(
         Metric.of(given),
         resource,

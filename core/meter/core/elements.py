@@ -142,19 +142,25 @@ class FilterElement:
         return FilterState(self.label, self.batches, self.points, self.spent_ns)
 
     def bound(self, layout: Layout) -> tuple[Bound, ContractBreach | None]:
-        """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why."""
+        """The rules on a layout, resolved once; where it is not what they demand, what passes beside them and why.
+
+        Raises: whatever the filter raises when it is asked of series; from then on what passes beside it is known.
+        """
         found = self.bindings.get(layout)
         breach = None
         if found is None:
-            from meter.core.bind import Bound, beside, bind  # numpy
+            from meter.core.bind import Bound, Says, beside, bind  # numpy
 
             try:
                 if layout.each and not self._unparted(layout):
                     found = Bound(beside(self.rules, layout), (), parted=True)
                 else:
-                    found = bind(self.label, self.rules, layout, self.quality, self._owner)
+                    found = bind(self.label, self.rules, layout, self.quality, Says(self._owner, self._told))
             except ContractBreach as error:
                 found, breach = Bound(beside(self.rules, layout), ()), error
+            except BaseException:
+                self.bindings[layout] = Bound(beside(self.rules, layout), ())
+                raise
             if len(self.bindings) >= BINDINGS_LIMIT:
                 self._withdraw(self.bindings.pop(next(iter(self.bindings))))
             self.bindings[layout] = found
@@ -182,6 +188,16 @@ class FilterElement:
 
         found = self.filter.owner(key, family, kinds) if kinds != (MACHINE[0],) else None
         return nobody(key, family, kinds) if found is None else found
+
+    def _told(self, key: Key, names: tuple[str, ...]) -> Mapping[str, str]:
+        """Attributes of a series, as the filter tells them.
+
+        Raises: ContractBreach, it tells nothing; whatever the filter raises.
+        """
+        from meter.core.bind import silent  # as in bound
+
+        found = self.filter.tell(key, names)
+        return silent(key, names) if found is None else found
 
     def _computed(self, key: Key) -> bool:
         """Whether a formula of the rules gives a series: which ones do is not known before all operands have come."""

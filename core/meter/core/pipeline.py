@@ -204,7 +204,13 @@ class Pipeline:
 
     def _bound(self, filter_: FilterElement, block: Block) -> Bound:
         """What the rules of a filter mean to a block."""
-        bound, breach = filter_.bound(block.layout)
+        try:
+            bound, breach = filter_.bound(block.layout)
+        except BaseException as error:  # noqa: BLE001  (as in _through)
+            if filter_.live:
+                filter_.live = False
+                self._faults.raised(filter_.label, "bind", error)
+            bound, breach = filter_.bound(block.layout)
         if breach is not None and filter_.live:
             self._breached(filter_, breach)
         return bound

@@ -176,6 +176,14 @@ class Filter(Plugin):
         del key, family, kinds
         return None
 
+    def tell(self, key: Key, names: tuple[str, ...]) -> Mapping[str, str] | None:
+        """The values of the attributes that a rule tells (`gives.tells`) of a series; what is left out is empty.
+
+        Asked once for each series of a layout, before `bind`; `None` breaks the contract.
+        """
+        del key, names
+        return None
+
     def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
         """The blocks that the selections give; made with `Selection.give`.
 

@@ -92,15 +92,17 @@ def place(path: str) -> Place:
 def told(path: str) -> dict[str, str]:
     """What a path says, by the names of attributes; what it does not say is not there.
 
-    `slurm.job.id` and `slurm.job.step`; `k8s.pod.uid`; `container.id`, of pods too; `oar.job.id`; `user.id` and
-    `user.name` of whom a job runs for; `systemd.unit.name`, the innermost unit, and `systemd.slice.name`, the
-    innermost slice. Units are told of jobs and containers, too: systemd has made the cgroups above them, or these.
+    `workload.manager`, `workload.id` and `workload.part`, of every path; `slurm.job.id` and `slurm.job.step`;
+    `k8s.pod.uid`; `container.id`, of pods too; `oar.job.id`; `user.id` and `user.name` of whom a job runs for;
+    `systemd.unit.name`, the innermost unit, and `systemd.slice.name`, the innermost slice. Units are told of jobs and
+    containers, too: systemd has made the cgroups above them, or these.
 
     Source: for names, the semantic conventions of OpenTelemetry, its collector for those of systemd.
     """
     found = place(path)
     manager, id_, part = found.workload
-    said = {"user.id": found.uid, "user.name": found.user}
+    said = {"workload.manager": manager, "workload.id": id_, "workload.part": part}
+    said |= {"user.id": found.uid, "user.name": found.user}
     if manager == "slurm":
         said |= {"slurm.job.id": id_, "slurm.job.step": part if part != WHOLE else ""}
     elif manager == "kubernetes":

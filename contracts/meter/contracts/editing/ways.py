@@ -80,9 +80,10 @@ def changes(rule: RuleClause, clause: str) -> tuple[int, int]:
     """How much a rule changes beside what is wrong: of series and their times, and of values."""
     gives = rule.gives
     assert gives is not None
-    series = (gives.drop, gives.merge, gives.interval, gives.resource, gives.consumer, gives.attributes)
+    series = (gives.drop, gives.merge, gives.interval, gives.resource, gives.consumer)
+    named = (gives.attributes, gives.tells)
     values = [getattr(gives, name) for name in _SHAPE if name != clause]
-    return sum(map(bool, series)), sum(map(bool, values))
+    return sum(map(bool, (*series, *named))), sum(map(bool, values))
 
 
 def droppers(catalogue: Catalogue) -> Iterator[tuple[Contract, str]]:

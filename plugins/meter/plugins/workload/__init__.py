@@ -1,0 +1,1 @@
+"""Attributes of cgroups: the job, pod, container or unit that each is of."""
