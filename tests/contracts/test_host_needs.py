@@ -186,6 +186,17 @@ class TestCheck:
             "the shared library `libx.so` is not on the path of the dynamic linker"
         )
 
+    def test_rights_are_not_told_where_the_hardware_is_missing(self) -> None:
+        """Two ways to read what is not there are one reason."""
+        files = "[[needs.host]]\nreadable = ['/a']\n"
+        more = files + files.replace("/a", "/b") + "capability = ['CAP_PERFMON']\n" + files.replace("/a", "/b")
+        plugin = contract(source("rapl", more=more + "sysctl = { 'kernel.x' = '<=0' }\n"))
+        answers = {("readable", path): f"missing {path}" for path in ("/a", "/b")}
+        denied = {("capability", "CAP_PERFMON"): "unprivileged CAP_PERFMON"}
+        lacks = Recorded({**answers, **denied, ("sysctl", "kernel.x<=0"): "other-value kernel.x<=0 2"})
+
+        assert host_fault(plugin, lacks) == "`/a` does not exist or `/b` does not exist"
+
     def test_a_library(self) -> None:
         """Its name, what finds the package that brings it, and what to do in a container."""
         plugin = source("gpu", more="[[needs.host]]\nlibrary = ['libx.so.1']\n")

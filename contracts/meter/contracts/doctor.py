@@ -8,7 +8,13 @@ from attrs import frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.host import ENVIRONMENT, READ, Host, command, reason, remedy
-from meter.contracts.host_needs import host_faults, nearest_alternative, python_faults, unmet
+from meter.contracts.host_needs import (
+    host_faults,
+    nearest_alternative,
+    python_faults,
+    told_of_alternatives,
+    unmet,
+)
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, Option
 from meter.contracts.options import canonical
@@ -54,9 +60,8 @@ def _finding(contract: Contract, host: Host) -> Finding:
     whole = host_faults(contract, host)
     found = []
     if whole:
-        why = " or ".join(dict.fromkeys(_lack(answers).why for answers in whole))
         best = _lack(nearest_alternative(whole))
-        found.append(Lack(metrics=(), why=why, help=best.help, commands=best.commands))
+        found.append(Lack(metrics=(), why=told_of_alternatives(whole).why, help=best.help, commands=best.commands))
     found += [_lack(answers) for answers in [python_faults(contract, host)] if answers]
     for _, option in sorted(contract.config.items()):
         _ask_default(option, host)

@@ -68,7 +68,7 @@ def lacking_rights(contract: Contract, host: Host) -> list[tuple[str, str]]:
     if host_faults(contract, host) and not python_faults(contract, host):
         for need in alternatives(contract):
             no = {question: answer for question in _asked(need) if (answer := host.answer(*question))}
-            if all(answer.partition(" ")[0] in _FIRST for answer in no.values()):
+            if all(map(_is_right, no.values())):
                 return list(no)
     return []
 
@@ -132,22 +132,29 @@ def told(answers: Iterable[str], variant: str = "") -> Told:
 def told_of_alternatives(reasons: Iterable[list[str]], variant: str = "") -> Told:
     """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold.
 
-    What all of them lack is said once, behind what tells them apart.
+    What all of them lack is said once, behind what tells them apart. Where something is not there at all, rights that
+    are lacking, too, are not told: they would not help.
     """
-    kept = list(reasons)
+    whole = list(reasons)
+    kept = [[answer for answer in answers if not _is_right(answer)] or answers for answers in whole]
     common = [answer for answer in kept[0] if all(answer in answers for answers in kept)] if len(kept) > 1 else []
     apart = [[answer for answer in answers if answer not in common] for answers in kept]
     if not all(apart):
         common, apart = [], kept
     why = " or ".join(dict.fromkeys(told(answers).why for answers in apart))
     why = f"{why}; {told(common).why}" if common else why
-    return Told(why, told(nearest_alternative(kept), variant).help)
+    return Told(why, told(nearest_alternative(whole), variant).help)
 
 
 def nearest_alternative(reasons: Sequence[list[str]]) -> list[str]:
     """The answers of the first alternative that lacks only rights, which can be given; else of the first one."""
-    able = [answers for answers in reasons if all(answer.partition(" ")[0] in _FIRST for answer in answers)]
+    able = [answers for answers in reasons if all(map(_is_right, answers))]
     return (able or reasons)[0]
+
+
+def _is_right(answer: str) -> bool:
+    """Whether somebody can do about it."""
+    return answer.partition(" ")[0] in _FIRST
 
 
 class Lacking(NamedTuple):
