@@ -198,6 +198,7 @@ def test_the_machines_power_is_known_on_batteries_only(
 
     assert found[power()] == 9.0
     assert found[HOST] == host
+    assert found["hw.power_supply.online@AC"] == (host if online == "?" else int(host != 9.0))
 
 
 def test_two_batteries_are_added(supplies: Supplies, mount: Any) -> None:
