@@ -237,7 +237,7 @@ fourth = Backend("/tank", plugin_dirs=PLUGINS).add("collect").add("tank", **give
 @pytest.mark.parametrize(
     ("name", "places"),
     [
-        ("backend", [("E-CLAUSE-TYPE", 3, '"solid"')]),
+        ("backend", [*[("E-ROLE-COUNT", 2, '"/tank"')] * 2, ("E-CLAUSE-TYPE", 3, '"solid"')]),
         ("other", [("E-NAME", 5, '"tank#ü"')]),
         ("third", [("E-CONFIG-TYPE", 9, '"2"'), ("E-CONFIG-UNKNOWN", 10, "size")]),
         ("fourth", [("E-CONFIG-TYPE", 13, '"tank"')]),  # given from elsewhere: the plugin is pointed at
@@ -258,6 +258,17 @@ def test_diagnostics_point_at_the_argument(world: World, name: str, places: list
         assert span.file == str(path)
         found.append((each.code, span.line, lines[span.line - 1][span.column - 1 : span.column - 1 + span.length]))
     assert found == places
+
+
+def test_a_bad_word_hides_no_other_fault(world: World) -> None:
+    """A script is told all at once, as the command line is: by `check` and where it would be mounted."""
+    for file in (None, world.folder / "meter.toml"):
+        backend = Backend("/tank", file=file, plugin_dirs=[world.plugins], durability="solid", want=["tank.#"])
+        backend.add("tank", interval="2").add("collect", size="1").add("tank#ü")
+        for call in (backend.check, backend.mounted):
+            codes = [each.code for each in refused(call).diagnostics]
+            assert codes == ["E-CLAUSE-TYPE", "E-NAME", "E-CONFIG-TYPE", "E-CONFIG-UNKNOWN", "E-NAME"]
+    assert world.files() == []
 
 
 def test_an_item_of_a_list_is_pointed_at(world: World) -> None:

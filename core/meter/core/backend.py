@@ -212,7 +212,8 @@ class Backend:
         from meter.core.mounts import Mounts
 
         mounts = Mounts(self._file, plugin_dirs=self._plugin_dirs, sysroot=self._sysroot)
-        ready = mounts.record_request(self._request(), self._body())
+        request = self._request(lambda rest: mounts.check(rest, mounts.catalogue()[0])[0])
+        ready = mounts.record_request(request, self._body())
         shown = [diagnostic.to_json() for diagnostic in ready.diagnostics]
         return Mounted(Plan(ready.plan, shown), ready.contracts, self._folder, self._sysroot)
 
@@ -253,25 +254,30 @@ class Backend:
         optional = {"optional": list(self._optional)} if self._optional else {}
         return {"plugins": list(self._plugins), **optional, **self._asked, **({"config": config} if config else {})}
 
-    def _request(self) -> Request:
+    def _request(self, check: Callable[[Request], Checked]) -> Request:
         """The request.
 
+        Args: `check` says what else is wrong with one of which some words are none.
         Raises: ContractError, a name or a word is none, or a folder of plugins is not there.
         """
         from meter.contracts.diagnostics import ContractError, Diagnostic  # as in _checked
-        from meter.contracts.request import from_document
+        from meter.contracts.request import from_document, remains
+        from meter.core.moment import all_wrong
         from meter.core.script import Script
 
         script = Script(self._made, self._added, self._beside)
-        requests, found = from_document({"mounts": {self.mountpoint: self._body()}}, script)
+        document = {"mounts": {self.mountpoint: self._body()}}
+        requests, found = from_document(document, script)
         spans = (script.value("mounts", self.mountpoint, "plugin_dirs"),)
         lacking = [folder for folder in self._plugin_dirs if not os.path.isdir(folder)]
         found += [
             Diagnostic(code="E-FILE", variant="no-plugin-folder", facts={"path": folder}, spans=spans)
             for folder in lacking
         ]
-        if self.mountpoint not in requests or lacking:
+        if lacking:  # whether a plugin is there is not known then
             raise ContractError(found)
+        if self.mountpoint not in requests:
+            raise ContractError(all_wrong(found, remains(document, script).get(self.mountpoint), check))
         return requests[self.mountpoint]
 
     def _checked(self, *, assume: bool = False, complete: bool = False) -> tuple[Checked, Catalogue]:
@@ -286,15 +292,18 @@ class Backend:
         from meter.core.discovery import discover
         from meter.core.host import Beside, Probe
 
-        request = self._request()
-        if self._file is None:
-            catalogue, problems = discover(self._plugin_dirs)
-        else:
-            from meter.core.mounts import Mounts  # as above
-
-            catalogue, problems = Mounts(self._file, plugin_dirs=self._plugin_dirs).catalogue()
         probe = Probe(self._folder, self._sysroot)
         host = Beside(Assumed(), probe) if assume else probe
+
+        def known() -> tuple[Catalogue, tuple[Diagnostic, ...]]:
+            if self._file is None:
+                return discover(self._plugin_dirs)
+            from meter.core.mounts import Mounts  # as above
+
+            return Mounts(self._file, plugin_dirs=self._plugin_dirs).catalogue()
+
+        request = self._request(lambda rest: check(rest, known()[0], host))
+        catalogue, problems = known()
         checked = check(request, catalogue, host)
         if checked.plan is None or problems:
             raise ContractError([*problems, *checked.diagnostics])

@@ -111,3 +111,13 @@ class Once:
             if diagnostic not in near:
                 near.append(diagnostic)
                 self.found.append(diagnostic)
+
+
+def all_wrong(
+    found: Iterable[Diagnostic], rest: Request | None, check: Callable[[Request], Checked]
+) -> list[Diagnostic]:
+    """What is wrong with a request of which some words are none: that, and what a check says of the rest.
+
+    One path for the words of a command and for a script, so that no fault hides another one.
+    """
+    return Once([*found, *(() if rest is None else check(rest).errors)]).found

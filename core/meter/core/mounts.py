@@ -33,7 +33,7 @@ from meter.core import drift, lock
 from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
-from meter.core.moment import Found, Made, Moment, Once
+from meter.core.moment import Found, Made, Moment, Once, all_wrong
 from meter.core.mount_text import over, with_mount, with_options, without_mount
 from meter.core.own_check import EXPORT
 
@@ -418,8 +418,8 @@ class Mounts:
                 raise ContractError([_fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
             request, found = from_words(mountpoint, words, before, asks)
             if request is None:
-                checked, _ = self.check(rest_of_words(mountpoint, words, before, asks), self.catalogue()[0])
-                raise ContractError(Once([*found, *checked.errors]).found)
+                rest = rest_of_words(mountpoint, words, before, asks)
+                raise ContractError(all_wrong(found, rest, lambda rest: self.check(rest, self.catalogue()[0])[0]))
             return self._add(text, request, None)
 
     def record_request(self, request: Request, body: Mapping[str, Any]) -> Ready:
