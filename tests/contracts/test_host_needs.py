@@ -66,13 +66,16 @@ class TestQuestions:
         [
             (
                 {"capability": "unprivileged CAP_PERFMON"},
-                "`/sys/powercap` does not exist or the process does not have the capability CAP_PERFMON",
+                (
+                    "neither of the two ways is open: `/sys/powercap` does not exist, and the process does not have "
+                    "the capability CAP_PERFMON"
+                ),
             ),
             (
                 {"perf": "denied /sys/perf", "capability": "unprivileged CAP_PERFMON"},
                 (
-                    "`/sys/powercap` does not exist or no permission to read `/sys/perf`; "
-                    "the process does not have the capability CAP_PERFMON"
+                    "neither of the two ways is open: `/sys/powercap` does not exist, and no permission to read "
+                    "`/sys/perf` and the process does not have the capability CAP_PERFMON"
                 ),
             ),
             ({"rich": "uninstalled rich"}, "the Python distribution `rich` is not installed"),
@@ -140,6 +143,29 @@ class TestTold:
         assert told_of_alternatives(alternatives).help == remedy("unprivileged CAP_BPF")
         assert told_of_alternatives(alternatives[:2]).help == remedy("missing /sys/a")
 
+    @pytest.mark.parametrize(
+        ("alternatives", "why"),
+        [
+            ([["missing /a"], ["missing /b"]], "neither `/a` nor `/b` exists"),
+            ([["missing /a"], ["missing /b"], ["missing /c"]], "none of `/a`, `/b`, `/c` exists"),
+            ([["missing /a"], ["missing /a"]], "`/a` does not exist"),
+            (
+                [["denied /a"], ["missing /b"]],
+                "neither of the two ways is open: no permission to read `/a`, and `/b` does not exist",
+            ),
+            (
+                [["denied /a"], ["missing /b"], ["missing /c", "no-library x"]],
+                (
+                    "none of the 3 ways is open: no permission to read `/a`; `/b` does not exist; `/c` does not exist "
+                    "and the shared library `x` is not on the path of the dynamic linker"
+                ),
+            ),
+        ],
+    )  # fmt: skip
+    def test_that_none_of_several_ways_is_open(self, alternatives: list[list[str]], why: str) -> None:
+        """No `or` between what all of it stands in the way."""
+        assert told_of_alternatives(alternatives).why == why
+
     def test_each_reason_once(self) -> None:
         """Two patterns can fail for one reason."""
         assert told(["denied /sys/a", "denied /sys/a"]) == told(["denied /sys/a"])
@@ -154,10 +180,34 @@ class TestCheck:
         assert "--ambient-caps=+perfmon" in document["help"]
         assert document["clause"] == "needs.host"
 
+    @pytest.mark.parametrize(
+        ("words", "left"),
+        [
+            ("gpu other sink", "leave `gpu` out"),
+            ("gpu sink", "put another source in the place of `gpu`, without which `/host` has none that works here"),
+            (
+                "gpu gpu-2 sink",
+                "put another source in the place of `gpu`, without which `/host` has none that works here",
+            ),
+        ],
+        ids=["another one", "the only one", "no other one that works"],
+    )
+    def test_what_is_left_without_it(self, words: str, left: str) -> None:
+        """Where nothing mends it; and what a check for another machine is for. Nothing is said twice."""
+        both = "[[needs.host]]\nreadable = ['/a']\n[[needs.host]]\nreadable = ['/b']\nlibrary = ['x']\n"
+        sources = [source("gpu", more=both), source("gpu-2", more=both), source("other")]
+        answers = {("readable", path): f"missing {path}" for path in ("/a", "/b")}
+        lacks = Recorded({**answers, ("library", "x"): "no-library x"})
+        found = run(words, *sources, output(), host=lacks).diagnostics
+        assume = (
+            "to check a mount that is to run on another machine, as in CI, and not here: `meter check --host assume`"
+        )
+        assert [each.help for each in found if each.facts["plugin"] == "gpu"] == [f"{left}; {assume}"]
+
     def test_a_distribution(self) -> None:
         """The clause is shown beside the instance."""
         document = one(run("rapl sink", PERF, output(), host=host(rich="uninstalled rich")), "E-HOST")
-        assert document["help"] == "install it: `pip install rich`"
+        assert document["help"].startswith("install it: `pip install rich`; or put another source in")
         assert document["clause"] == "needs.python"
         assert document["spans"][1]["file"] == "rapl/contract.toml"
 
@@ -182,8 +232,7 @@ class TestCheck:
         lacks = Recorded({**answers, ("library", "libx.so"): "no-library libx.so"})
 
         assert host_fault(plugin, lacks) == (
-            "`/a` does not exist or `/b` does not exist; "
-            "the shared library `libx.so` is not on the path of the dynamic linker"
+            "neither `/a` nor `/b` exists; the shared library `libx.so` is not on the path of the dynamic linker"
         )
 
     def test_rights_are_not_told_where_the_hardware_is_missing(self) -> None:

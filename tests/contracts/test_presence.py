@@ -1,7 +1,7 @@
 """Metrics that this host does not let a source give."""
 
 from meter.contracts.host import Recorded
-from tests.contracts.build import codes, filter_, metric, one, output, rule, run, source
+from tests.contracts.build import filter_, metric, one, output, rule, run, source
 
 HOST = Recorded({("readable", "/proc/a"): "", ("readable", "/proc/b"): "denied /proc/b"})
 NEEDS_A = 'resource = ["machine"]\nhost = { readable = ["/proc/a"] }'
@@ -27,7 +27,17 @@ def test_a_source_of_which_nothing_is_left() -> None:
     """Cannot work here."""
     only = source("two", metric("m.b", more=NEEDS_B))
 
-    assert codes(run("two sink", only, SINK, host=HOST)) == ["E-HOST"]
+    document = one(run("two sink", only, SINK, host=HOST), "E-HOST")
+    assert document["help"].endswith(
+        "or put another source in the place of `two`, without which `/host` has none that works here"
+    )
+    assert one(run("two sink", TWO, SINK, host=HOST), "W-HOST-DEGRADED")["help"] == (
+        'run meter as root: `sudo "$(command -v meter)" run`'
+    )
+    gone = Recorded({("readable", "/proc/a"): "", ("readable", "/proc/b"): "missing /proc/b"})
+    assert one(run("two sink", TWO, SINK, host=gone), "W-HOST-DEGRADED")["help"] == (
+        "nothing has to be done: the other metrics are given all the same"
+    )
 
 
 def test_a_part_of_a_metric() -> None:

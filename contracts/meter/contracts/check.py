@@ -177,7 +177,7 @@ class _Stages:
         request, resolved, host, found = self.request, self.resolved, self.host, self.found
         doubt, sound = self._configured()
         if doubt.chain:
-            found += (each for instance in sound for each in presence(instance, request, host))
+            found += (each for instance in sound for each in presence(instance, resolved.instances, request, host))
             return None
         request = evolve(request, order=_ordered(request, doubt.left))
         ordered = order([each for each in resolved.instances if each.label not in doubt.left], request, self._sound())
@@ -190,7 +190,7 @@ class _Stages:
         found += (each for each in flowed.diagnostics if doubt.ends or each.code != "E-FLOW-UNREAD")
         for instance in chain:
             if instance in sound:
-                found += presence(instance, request, host)
+                found += presence(instance, resolved.instances, request, host)
         if len(sound) == len(resolved.instances):
             found += promises(chain, request, self.catalogue, self._sound())
         if not self.failed:
@@ -216,7 +216,7 @@ class _Stages:
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
             wrong = configure(instance, given, hands)
             wrong += received(instance, request, host)
-            wrong += degraded(instance, host)
+            wrong += degraded(instance, resolved.instances, request, host)
             told = doubt.causes(instance, wrong)
             errors += sum(each.level == "error" for each in told)
             found += told

@@ -112,6 +112,17 @@ def remedy(answer: str, variant: str = "") -> str:
     return language().phrase("host", known, "help", variant, **facts, command=command(answer))
 
 
+def lasting(answer: str) -> bool:
+    """Whether nothing that is known mends it on this host."""
+    key, _ = _parts(answer)
+    return "lasting" in language().words["host"].get(key, {"lasting": "yes"})
+
+
+def missing(answer: str) -> str:
+    """The path that is not there; the empty text where something else is the matter."""
+    return answer.partition(" ")[2] if answer.startswith("missing ") else ""
+
+
 def _parts(answer: str) -> tuple[str, dict[str, str]]:
     """The key of an answer, and its facts: what is to blame as a whole, and the words that some keys have in it."""
     from meter.contracts.diagnostics import listed, nearest  # only a fault has words

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, SYSCTL, Host, reason, remedy
+from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, SYSCTL, Host, lasting, missing, reason, remedy
+from meter.contracts.language import language
 from meter.contracts.model import Contract, Guard, HostNeed
 
 # What somebody can do about comes first: where a file may not be read, another alternative lacks its file for good.
@@ -141,9 +142,36 @@ def told_of_alternatives(reasons: Iterable[list[str]], variant: str = "") -> Tol
     apart = [[answer for answer in answers if answer not in common] for answers in kept]
     if not all(apart):
         common, apart = [], kept
-    why = " or ".join(dict.fromkeys(told(answers).why for answers in apart))
+    why = _none_of(apart)
     why = f"{why}; {told(common).why}" if common else why
     return Told(why, told(nearest_alternative(whole), variant).help)
+
+
+def _none_of(reasons: Sequence[list[str]]) -> str:
+    """Why none of some alternatives holds, in words, each said once."""
+    ways = list(dict.fromkeys(" and ".join(dict.fromkeys(map(reason, answers))) for answers in reasons))
+    if len(ways) == 1:
+        return ways[0]
+    paths = [missing(answers[0]) if len(answers) == 1 else "" for answers in reasons]
+    two = len(ways) == 2
+    if all(paths):
+        shown = [f"`{path}`" for path in dict.fromkeys(paths)]
+        variant, joined = ("missing-two", " nor ".join(shown)) if two else ("missing", ", ".join(shown))
+        return language().phrase("text", "alternatives", "text", variant, paths=joined)
+    variant, joined = ("two", ", and ") if two else ("", "; ")
+    return language().phrase("text", "alternatives", "text", variant, count=str(len(ways)), ways=joined.join(ways))
+
+
+def mended_or_left(help_: str, answers: Iterable[str], plugin: str, mountpoint: str, *, last: bool) -> str:
+    """The help where a plugin cannot work: what mends it, or to leave it out.
+
+    Args: `answers` stand in the way, `last`, whether the backend has no other source that works.
+    """
+    say = language().phrase
+    leave = say("text", "leave-out", "text", "last" if last else "", plugin=plugin, mountpoint=mountpoint)
+    if any(map(lasting, answers)):
+        return say("text", "leave-out", "text", "assume", leave=leave)
+    return f"{help_}; or {leave}"
 
 
 def nearest_alternative(reasons: Sequence[list[str]]) -> list[str]:

@@ -5,12 +5,24 @@ A need of a plugin that does not hold is an error; one of a single metric makes 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import evolve
 
 from meter.contracts.configured import missing_secrets
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import ENVIRONMENT, Host, reason, remedy
-from meter.contracts.host_needs import alternative, host_faults, python_faults, told, told_of_alternatives, unmet
+from meter.contracts.host_needs import (
+    alternative,
+    carries,
+    host_faults,
+    mended_or_left,
+    nearest_alternative,
+    python_faults,
+    told,
+    told_of_alternatives,
+    unmet,
+)
 from meter.contracts.instances import Instance, degrade, emitted, holds_when
 from meter.contracts.model import Guard
 from meter.contracts.request import At, Request
@@ -18,8 +30,11 @@ from meter.contracts.rules import PLACEHOLDER
 from meter.contracts.variants import MACHINE
 
 
-def presence(instance: Instance, request: Request, host: Host) -> list[Diagnostic]:
-    """E-HOST and E-PATH; the alternative of the host's needs that holds is noted for the plugin."""
+def presence(instance: Instance, there: Iterable[Instance], request: Request, host: Host) -> list[Diagnostic]:
+    """E-HOST and E-PATH; the alternative of the host's needs that holds is noted for the plugin.
+
+    Args: `there` are the instances of the backend.
+    """
     contract = instance.contract
 
     def holds(guard: Guard) -> bool:
@@ -29,12 +44,14 @@ def presence(instance: Instance, request: Request, host: Host) -> list[Diagnosti
     found = []
     needs = []
     if whole := host_faults(contract, host, holds):
-        needs.append((told_of_alternatives(whole), "host"))
+        needs.append((told_of_alternatives(whole), nearest_alternative(whole), "host"))
     if faults := python_faults(contract, host):
-        needs.append((told(faults), "python"))
-    for (why, help_), clause in needs:
+        needs.append((told(faults), faults, "python"))
+    for (why, help_), answers, clause in needs:
         spans = (instance.span, contract.source.key("needs", clause))
-        facts = {"plugin": contract.name, "why": why, "help": help_}
+        facts = {"plugin": contract.name, "why": why}
+        last = _is_last(instance, there, host)
+        facts["help"] = mended_or_left(help_, answers, instance.label, request.mountpoint, last=last)
         found.append(Diagnostic(code="E-HOST", facts=facts, spans=spans, clause=f"needs.{clause}"))
     found += _environment(instance, host)
     found += missing_secrets(instance, request, host)
@@ -57,6 +74,12 @@ def presence(instance: Instance, request: Request, host: Host) -> list[Diagnosti
     return found
 
 
+def _is_last(instance: Instance, there: Iterable[Instance], host: Host) -> bool:
+    """Whether no source that works on the host is left without an instance."""
+    sources = [each for each in there if each.contract.role == "source" and each is not instance]
+    return instance.contract.role == "source" and not any(carries(host, each.contract) for each in sources)
+
+
 def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
     """E-HOST for a variable that the value of an added attribute needs."""
     found = []
@@ -72,22 +95,24 @@ def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
     return found
 
 
-def degraded(instance: Instance, host: Host) -> list[Diagnostic]:
+def degraded(instance: Instance, there: Iterable[Instance], request: Request, host: Host) -> list[Diagnostic]:
     """W-HOST-DEGRADED for the metrics that this host does not let a source give; they are taken from it.
 
-    E-HOST where nothing is left: then the source has no use here.
+    E-HOST where nothing is left: then the source has no use here. Args: as for `presence`.
     """
     clauses = instance.contract.provides.metrics
     if not any(clause.host is not None for clause in clauses):
         return []
     without: dict[int, str] = {}
     found = []
+    answers: list[str] = []
     for place in sorted({place for place, _ in emitted(instance)}):
         clause = clauses[place]
         faults = unmet(clause.host, host) if clause.host is not None else []
         if not faults:
             continue
-        without[place], help_ = told(faults)
+        answers += faults
+        without[place], help_ = told(faults, "metric")
         span = instance.contract.source.key("provides", "metrics", place, "host")
         of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
         facts = {"instance": instance.label, "plugin": instance.contract.name, "metric": f"`{clause.name}`", "of": of}
@@ -98,5 +123,7 @@ def degraded(instance: Instance, host: Host) -> list[Diagnostic]:
     had = bool(instance.emits)
     degrade(instance, without)
     if had and not instance.emits:
-        return [evolve(found[0], code="E-HOST", variant="")]
+        last = _is_last(instance, there, host)
+        help_ = mended_or_left(told(answers).help, answers, instance.label, request.mountpoint, last=last)
+        return [evolve(found[0], code="E-HOST", variant="", facts={**found[0].facts, "help": help_})]
     return found
