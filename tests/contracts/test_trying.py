@@ -107,7 +107,7 @@ class TestSplit:
         words = "meter names#a metrics=power metrics=b.work as=a names#b metrics=work metrics=a.power as=b sink"
         found = by_words(words, BOTH, NAMES, SINK)
         assert found.edit is None
-        assert "beside `b`, and write `metrics=a.power as=b` behind `b-2` and `metrics=work` behind `b`" in found.help
+        assert "beside `b`, and write `as=b metrics=a.power` behind `b-2` and `metrics=work` behind `b`" in found.help
         mended = words.replace("metrics=work metrics=a.power as=b", "as=b metrics=work names#b-2 as=b metrics=a.power")
         request, _ = from_words("/host", mended.split(), ["meter", "mount", "/host"])
         assert request is not None
@@ -280,8 +280,8 @@ def test_a_ring_says_who_asks_for_it() -> None:
     first, second = filter_("first", more='ordering.before = ["second"]'), filter_("second")
     asked = run("meter first second sink", POWER, first, second, SINK, more='order = [["second", "first"]]\n')
     assert one(asked, "E-CYCLE")["help"] == (
-        "`order` asks that `second` comes before `first`, the opposite of what `first` demands: turn it round there, "
-        "or remove it"
+        "`order` asks that `second` comes before `first`, the opposite of what `first` demands, and a contract does "
+        'not give way: turn it round, `order = [["first", "second"]]`, or remove it'
     )
     both = 'order = [["first", "second"], ["second", "first"]]\n'
     document = one(run("meter first second sink", POWER, filter_("first"), second, SINK, more=both), "E-CYCLE")

@@ -111,7 +111,8 @@ def test_what_another_output_takes_is_only_left_out() -> None:
     )
     document = one(run("meter taker sink", BOTH, CONVERT, SELECT, taker, SINK), "E-FLOW-UNIT")
     assert document["help"] == (
-        'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`: `taker` gets only `energy` then'
+        'leave `power` out: write `config.taker.metrics = ["*{unit=J}"]`: `taker` gets only `energy` then, `sink` '
+        "still gets all of it"
     )
     assert run("meter taker sink", BOTH, taker, SINK, more='config.taker.metrics = ["*{unit=J}"]').plan is not None
 
@@ -180,7 +181,19 @@ def test_another_option_of_the_source() -> None:
         more='config.count = { type = "enum", values = ["open", "came", "all"], default = "open" }',
     )  # fmt: skip
     document = one(run("ticks taker", text, taking('type = ["u64"]')), "E-FLOW-TYPE")
-    assert document["help"] == 'let `ticks` give something else: write `config.ticks.count = "came"`'
+    other = 'let `ticks` give something else: write `config.ticks.count = "came"`'
+    assert document["help"] == (
+        f"no filter makes of `a` what `taker` takes, and there is no other output for it, so that it is lost: {other}"
+    )
+    files = output("files", more='durability = "process"\nconfig.path = { type = "path" }')
+    document = one(run("ticks taker", text, taking('type = ["u64"]'), SINK, files), "E-FLOW-TYPE")
+    assert document["help"] == (
+        "no filter makes of `a` what `taker` takes; to keep it, put `files` in the place of `taker`, and write "
+        f'`config.files.path = "host.files"`; to keep `taker`, and lose `a`, {other}'
+    ), "the one that promises more than `sink` comes first"
+    assert run("ticks files", text, files, more='config.files.path = "host.files"\n').plan is not None
+    reader = filter_("reader", rule("*", 'type = ["u64"]'))
+    assert one(run("ticks reader sink", text, reader, SINK), "E-FLOW-TYPE")["help"] == other, "an output takes it"
     assert run("ticks taker", text, taking('type = ["u64"]'), more='config.ticks.count = "came"\n').plan is not None
 
 
@@ -196,7 +209,8 @@ def test_an_option_with_which_an_output_takes_all() -> None:
     assert "`m0`, `m1`, `m2`, `m3` as `f64`" in document["message"]
     assert document["help"] == (
         'let `wire` take that, too: write `config.wire.form = "text"`; to leave `m0`, `m1`, `m2`, `m3` out instead, '
-        'write only `config.wire.metrics = ["*{type=u64}"]`: `wire` gets only `n` then'
+        'write only `config.wire.metrics = ["*{type=u64}"]`: `wire` gets only `n` then, '
+        "`sink` still gets all of it"
     )
     assert run("many wire sink", many, text, SINK, more='config.wire.form = "text"\n').plan is not None
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from attrs import evolve
+
 from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.editing.edits import Edit
 from meter.contracts.editing.elsewhere import elsewhere
 from meter.contracts.editing.splitting import Split, split
 from meter.contracts.editing.trying import Sound
+from meter.contracts.editing.writing import toml
 from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
@@ -67,8 +70,9 @@ def cycle(
         facts["way"], edit = _opened([best[pair] for pair in pairs], by_label, request, sound)
         variant = "flow"
     elif asked and others:
-        variant = "asked"
         facts |= {"first": asked[0][0], "then": asked[0][1], "others": listed(others)}
+        facts["turned"] = _turned(request, *asked[0], sound)
+        variant = "turned" if facts["turned"] else "asked"
     elif asked:
         variant = "order"
     elif len(ring) <= SHOWN and (apart := _apart(ring, by_label, request, sound)):
@@ -84,10 +88,28 @@ def cycle(
     )
 
 
+def _turned(request: Request, first: str, then: str, sound: Sound) -> str:
+    """The order that is asked for with two labels the other way round; empty where a check refuses that, too."""
+    chains = []
+    for chain in request.order:
+        places = [chain.index(label) for label in (first, then) if label in chain]
+        if len(places) == 2 and places[0] < places[1]:
+            turned = list(chain)
+            turned[places[0]], turned[places[1]] = then, first
+            chains.append(tuple(turned))
+        else:
+            chains.append(chain)
+    if not sound(evolve(request, order=tuple(chains))):
+        return ""
+    if request.document is None:
+        return " ".join(f"--order {','.join(chain)}" for chain in chains)
+    return f"order = {toml(chains)}"
+
+
 def _apart(ring: Sequence[str], by_label: Mapping[str, Instance], request: Request, sound: Sound) -> str:
-    """How the last one of a ring that can be does its work in a mount of its own."""
+    """How one of a ring, the last by name that can, does its work in a mount of its own."""
     chain = list(by_label.values())
-    for label in sorted(ring, key=lambda each: by_label[each].rank, reverse=True):
+    for label in sorted(ring, reverse=True):
         if told := elsewhere(request, chain, label, set(ring) - {label}, sound):
             return told
     return ""

@@ -84,6 +84,8 @@ class _Walk:
     """For each instance the place of its placement."""
     emitted: frozenset[str]
     """The names of what sources give."""
+    tried: Sound
+    """What a help may offer."""
     live: Live = field(factory=Live)
     """What reaches the next source or filter, and every output."""
     steps: dict[str, Step] = field(factory=dict)
@@ -489,7 +491,8 @@ class _Walk:
     def mender(self) -> Mender:
         """Who looks for what mends a metric that cannot be taken, and remembers what was found."""
         if not self.menders:
-            self.menders.append(Mender(self.request, self.catalogue, misfit, commensurable, worst_quality()))
+            mender = Mender(self.request, self.catalogue, misfit, commensurable, worst_quality(), self.tried)
+            self.menders.append(mender)
         return self.menders[0]
 
     def trouble(
@@ -516,6 +519,7 @@ class _Walk:
             filters=[each for each in self.instances if each.label in self.steps and each.rules],
             maker=source if source is not None and source.emits else None,
             takers=self.takers(instance, {part.metric for each in wrong.values() for _, part in each}),
+            outputs=frozenset(each.label for each in self.instances if each.contract.role == "output"),
         )
 
     def takers(self, instance: Instance, metrics: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -650,13 +654,13 @@ class _Walk:
                 self.unknown.add(metric)
             self.live.add(variant)
 
-    def kept(self, makers: Sequence[Instance], told: str, sound: Sound) -> str:
-        """How two instances stay as they are, the one that was asked last in a mount of its own; and what was told."""
-        first, second = sorted(makers, key=lambda each: each.rank)
-        own = elsewhere(self.request, self.instances, second.label, {first.label}, sound)
+    def kept(self, makers: Sequence[Instance], told: str) -> str:
+        """How two instances stay as they are, the last by name in a mount of its own; and what was told."""
+        first, second = sorted(makers, key=lambda each: each.label)
+        own = elsewhere(self.request, self.instances, second.label, {first.label}, self.tried)
         return apart("own", own=own, way=told) if own else told
 
-    def collisions(self, sound: Sound) -> None:
+    def collisions(self) -> None:
         """E-FLOW-CLASH, of several clashes of a metric the least, whatever the order of the chain.
 
         Once for each metric; two instances that give the same series of many, as two of one plugin do, are one fault.
@@ -678,7 +682,7 @@ class _Walk:
             way = told_apart if clash.variant == "series" else alike
             told = way(self.request, makers[0], makers[1], others)
             if clash.variant != "series" or makers[0].contract is not makers[1].contract:
-                told = self.kept(makers, told, sound)
+                told = self.kept(makers, told)
             self.say(
                 "E-FLOW-CLASH", spans, "provides.metrics" if emits else "needs.metrics.gives.name",
                 (clash.common,) if clash.common else (), clash.variant,
@@ -773,12 +777,12 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request, 
     """Follow every metric along an ordered chain. Args: `sound`, what a help may offer."""
     ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
     emitted = frozenset(variant.metric for each in instances for variant in each.emits)
-    walk = _Walk(catalogue, request, frozenset(ranks), instances, ranks, emitted)
+    walk = _Walk(catalogue, request, frozenset(ranks), instances, ranks, emitted, sound)
     for instance in instances:
         walk.enter(instance)
     for nothing in causes(walk.nothings, ranks):
         walk.nothing(nothing)
     walk.found.extend(each.said(instances, request, sound) for each in walk.broken.values())
-    walk.collisions(sound)
+    walk.collisions()
     walk.unread()
     return Flow(steps=walk.steps, gets=walk.gets, diagnostics=tuple(walk.found))

@@ -48,7 +48,7 @@ def _durability(
     )
     if wanted is None or not weak:
         return
-    way = recovered(request, catalogue, chain, list(weak), wanted, sound)
+    way = recovered(request, catalogue, chain, sorted(weak), wanted, sound)
     for label, got in weak.items():
         instance = outputs[label]
         facts = {"instance": label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}

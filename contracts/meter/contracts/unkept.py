@@ -55,7 +55,7 @@ class Broken:
         given = request.config.get(self.instance.label, {})
         paces = {(pace.instance.label, pace.option): pace for part in self.parts for pace in _paces(chain, part)}
         clause = "needs.metrics.require"
-        found = list(paces.values())
+        found = [paces[key] for key in sorted(paces)]
 
         def can(raw: str, value: int) -> bool:
             """Whether all who give the parts can be as quick: a source in its time, a filter of what it gets."""

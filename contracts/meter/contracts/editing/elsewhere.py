@@ -36,6 +36,9 @@ def elsewhere(
         return ""
     name = next(each for nth in count(2) if not _is_mounted(request, each := f"{request.mountpoint}-{nth}"))
     old, new = less(request, {label}), evolve(less(request, rivals), mountpoint=name, **demands)
+    ranks = {each.label: (language().rank("placement", each.contract.placement), each.label) for each in chain}
+    plugins = sorted(new.plugins, key=lambda asked: ranks[asked.label])  # whatever the order of the words here
+    new = evolve(new, plugins=tuple(plugins), config=dict(sorted(new.config.items())))
     for instance in chain:
         if instance.label == label or instance.label in rivals:
             continue

@@ -21,6 +21,8 @@ from meter.contracts.editing.apart import configured, dropping
 from meter.contracts.editing.edits import Change, Edit, applied, rewritten
 from meter.contracts.editing.mending import edit_of
 from meter.contracts.editing.settings import setting
+from meter.contracts.editing.substitutes import substitute
+from meter.contracts.editing.trying import Sound, never
 from meter.contracts.editing.ways import already, changes, filter_for
 from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
 from meter.contracts.language import language
@@ -41,8 +43,8 @@ class Trouble(NamedTuple):
 
     `clause` says what of them is wrong, `wanted` what it has to be; `live` is all that reaches the instance, `labels`
     are those of the chain. `filters` are those before the instance, `maker` is the source that gives all of the
-    metrics, if one does, and `takers` are those who take a metric, too, by its name:
-    of these and of all others that are wrong.
+    metrics, if one does, and `takers` are those who take a metric, too, by its name: of these and of all others that
+    are wrong; `outputs` are those of the chain.
     """
 
     instance: Instance
@@ -56,6 +58,7 @@ class Trouble(NamedTuple):
     filters: Sequence[Instance] = ()
     maker: Instance | None = None
     takers: Mapping[str, frozenset[str]] = MappingProxyType({})
+    outputs: frozenset[str] = frozenset()
 
     @property
     def whole(self) -> list[Variant]:
@@ -96,7 +99,8 @@ _Words = list[tuple[str, Mapping[str, Any]]]
 class Mender:
     """Looks for what makes of metrics what an instance can take.
 
-    Args: `wrong` says whether a rule cannot take a part; `same_dimension` and `quality`, as the check has them.
+    Args: `wrong` says whether a rule cannot take a part; `same_dimension` and `quality`, as the check has them; `sound`
+        what a help may offer.
     """
 
     def __init__(
@@ -106,12 +110,14 @@ class Mender:
         wrong: Callable[[Rule, Variant], object],
         same_dimension: Commensurable,
         quality: WorstQuality,
+        sound: Sound = never,
     ) -> None:
         self._request = request
         self._catalogue = catalogue
         self._wrong = wrong
         self._same = same_dimension
         self._quality = quality
+        self._sound_request = sound
         self._known: dict[tuple[Any, ...], str] = {}
         self._sound: dict[tuple[str, int], frozenset[str]] = {}
 
@@ -241,12 +247,17 @@ class Mender:
         return all(self._parts(variant, trouble.texts) <= taken for variant in trouble.live)
 
     def _left(self, trouble: Trouble) -> str:
-        """What an instance still gets without what is wrong, where that is little enough to be read."""
+        """What an instance still gets without what is wrong, where that is little enough, and who gets all of it."""
         rules = [compiled.rule for compiled in trouble.instance.rules]
         hits, _ = apply(rules, trouble.live, self._same)
         names = sorted({hit.part.metric for hit in hits if not self._wrong(rules[hit.rule], hit.part)})
-        few = 0 < len(names) <= FEW
-        return _say("left", instance=trouble.instance.label, metrics=listed(names)) if few else ""
+        told = []
+        if 0 < len(names) <= FEW:
+            told.append(_say("left", instance=trouble.instance.label, metrics=listed(names)))
+        takers = [trouble.takers.get(metric, frozenset()) & trouble.outputs for metric in trouble.metrics]
+        if others := frozenset.intersection(*takers) if takers else frozenset[str]():
+            told.append(_say("still", others=" and ".join(f"`{label}`" for label in sorted(others))))
+        return f": {', '.join(told)}" if told else ""
 
     def _for_all(self, trouble: Trouble, wider: Trouble, facts: Mapping[str, str]) -> str:
         """One filter for all that is wrong in one way, if there is more than the trouble at hand; looked for once."""
@@ -314,7 +325,10 @@ class Mender:
         """What mends it where neither a filter nor another selection does."""
         if trouble.maker is not None and (options := self._other(trouble, trouble.maker)):
             maker = trouble.maker.label
-            return _say("other", **facts, source=maker, settings=setting(self._request, maker, options))
+            settings = setting(self._request, maker, options)
+            instead = self._substitute(trouble)
+            variant = "instead" if instead else "lost" if trouble.instance.contract.role == "output" else "other"
+            return _say(variant, **facts, source=maker, settings=settings, instead=instead)
         if option := self._unit_option(trouble):
             settings = setting(self._request, trouble.instance.label, {option: trouble.whole[0].unit})
             return _say("unit", **facts, settings=settings)
@@ -323,6 +337,18 @@ class Mender:
             name = f"config.{trouble.instance.label}.{trouble.compiled.option}"
             return _say("takes", **facts, option=name, others=listed(others[:FEW]) + more)
         return _say("none", **facts)
+
+    def _substitute(self, trouble: Trouble) -> str:
+        """The output that takes all of it, in the place of the one that cannot; empty without one."""
+
+        def takes(new: Instance) -> bool:
+            rules = [compiled.rule for compiled in new.rules]
+            hits, rest = apply(rules, trouble.whole, self._same)
+            return not rest and not any(self._wrong(rules[hit.rule], hit.part) for hit in hits)
+
+        if trouble.instance.contract.role != "output":
+            return ""
+        return substitute(self._request, self._catalogue, trouble.instance, takes, self._sound_request)
 
     def _unit_option(self, trouble: Trouble) -> str:
         """The option that says which unit is demanded, if that is what does not fit."""

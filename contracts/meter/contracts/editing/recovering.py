@@ -45,7 +45,8 @@ def recovered(
     say = language().phrase
     new = [label for label in outputs if not recovering(label, chain)]
     facts = {"outputs": " and ".join(f"`{label}`" for label in outputs)}
-    for instance in (each for each in chain if each.contract.role == "recover"):
+    keepers = [each for each in chain if each.contract.role == "recover"]
+    for instance in sorted(keepers, key=lambda each: each.label):
         for options in _options(request, instance, new, wanted):
             if sound(otherwise(request, instance.label, options)):
                 facts["settings"] = setting(request, instance.label, options)

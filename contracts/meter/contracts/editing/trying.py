@@ -36,7 +36,7 @@ def raws(request: Request, label: str) -> dict[str, Any]:
         words = list(value.raw) if value.words else []
         return value.raw if not value.words else words[0] if len(words) == 1 else words
 
-    return {name: raw(value) for name, value in request.config.get(label, {}).items()}
+    return {name: raw(value) for name, value in sorted(request.config.get(label, {}).items())}
 
 
 def more(request: Request, asked: str, options: Mapping[str, Any]) -> Request:
