@@ -88,9 +88,9 @@ class TestHost:
         """Each reason is told, with what mends it; the need is shown."""
         facts = host("/sys/a", b="denied /sys/b", c="missing /sys/c")
         document = one(run("rapl sink", NEED, SINK, host=facts), "E-HOST")
-        assert (
-            document["message"]
-            == "`rapl` cannot work on this host: no permission to read `/sys/b` or `/sys/c` does not exist"
+        assert document["message"] == (
+            "`rapl` cannot work on this host: neither of the two ways is open: no permission to read `/sys/b`, and "
+            "`/sys/c` does not exist"
         )
         assert document["help"].startswith("`sudo chmod a+r /sys/b` lets everybody read it")
         assert pointed(document, "rapl sink") == '"rapl"'

@@ -166,6 +166,15 @@ class TestTold:
         """No `or` between what all of it stands in the way."""
         assert told_of_alternatives(alternatives).why == why
 
+    def test_of_what_lacks_more_than_another_nothing_is_said(self) -> None:
+        """What opens the other one is enough."""
+        library = "the shared library `x` is not on the path of the dynamic linker"
+        assert told_of_alternatives([["no-library x"], ["missing /b", "no-library x"]]).why == library
+        more = [["denied /a"], ["missing /b"], ["missing /b", "other-value kernel.x<=0 2"]]
+        assert told_of_alternatives(more).why == (
+            "neither of the two ways is open: no permission to read `/a`, and `/b` does not exist"
+        )
+
     def test_each_reason_once(self) -> None:
         """Two patterns can fail for one reason."""
         assert told(["denied /sys/a", "denied /sys/a"]) == told(["denied /sys/a"])

@@ -134,17 +134,22 @@ def told_of_alternatives(reasons: Iterable[list[str]], variant: str = "") -> Tol
     """What stands in the way of each alternative, in words, and what mends the one that is the nearest to hold.
 
     What all of them lack is said once, behind what tells them apart. Where something is not there at all, rights that
-    are lacking, too, are not told: they would not help.
+    are lacking, too, are not told: they would not help. Of one that lacks all that another one does, and more, nothing
+    is said.
     """
     whole = list(reasons)
-    kept = [[answer for answer in answers if not _is_right(answer)] or answers for answers in whole]
+    kept = _least([answer for answer in answers if not _is_right(answer)] or answers for answers in whole)
     common = [answer for answer in kept[0] if all(answer in answers for answers in kept)] if len(kept) > 1 else []
     apart = [[answer for answer in answers if answer not in common] for answers in kept]
-    if not all(apart):
-        common, apart = [], kept
     why = _none_of(apart)
     why = f"{why}; {told(common).why}" if common else why
     return Told(why, told(nearest_alternative(whole), variant).help)
+
+
+def _least(reasons: Iterable[list[str]]) -> list[list[str]]:
+    """The answers of the alternatives of which no other one lacks less."""
+    kept = list({frozenset(answers): answers for answers in reversed(list(reasons))}.values())[::-1]
+    return [answers for answers in kept if not any(set(other) < set(answers) for other in kept)]
 
 
 def _none_of(reasons: Sequence[list[str]]) -> str:
