@@ -253,7 +253,7 @@ class TestCheck:
         denied = {("capability", "CAP_PERFMON"): "unprivileged CAP_PERFMON"}
         lacks = Recorded({**answers, **denied, ("sysctl", "kernel.x<=0"): "other-value kernel.x<=0 2"})
 
-        assert host_fault(plugin, lacks) == "`/a` does not exist or `/b` does not exist"
+        assert host_fault(plugin, lacks) == "neither `/a` nor `/b` exists"
 
     def test_a_library(self) -> None:
         """Its name, what finds the package that brings it, and what to do in a container."""
