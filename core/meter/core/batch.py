@@ -443,12 +443,16 @@ def build(rows: Sequence[Row]) -> tuple[Block, ...]:
     blocks = []
     taken: dict[int, Layout | set[str]] = {}
     of_each: set[tuple[int, str, Layout]] = set()
-    for columns, held, ids in (rows if isinstance(rows, Rows) else Rows(rows)).runs():
+    packed = rows if isinstance(rows, Rows) else Rows(rows)
+    total = len(packed)
+    for columns, held, ids in packed.runs():
         plan: _Plan | None = columns.plan
         if plan is None:
             plan = columns.plan = _Plan(columns)
         block = plan.block(held, ids)
-        if block.ids is None:
+        if total == 1:  # nobody is beside it
+            pass
+        elif block.ids is None:
             _claim(taken, block.ts.tolist(), block.layout)
         else:
             for ts, id_ in zip(block.ts.tolist(), ids, strict=True):
@@ -466,7 +470,7 @@ class _Part(NamedTuple):
     sources: tuple[int, ...]
     """Which value of a row each column takes."""
     places: Array | slice
-    """Where that is in what the columns have packed, behind the two times; a slice where they are neighbours."""
+    """Where that is in what the columns have packed, behind the two times; a slice where steps are equal."""
     positions: tuple[int, ...]
     """Where the key of each column stands in the layout."""
     code: str
@@ -505,9 +509,14 @@ class _Plan:
         parts = []
         for part in self.parts:
             places = part.places
-            taken = words[:, places] if type(places) is slice else words.take(places, axis=1)
             # Over bytes, as nothing makes these writeable.
-            matrix = np.frombuffer(taken.tobytes(), part.dtype).reshape(count, -1)
+            if type(places) is not slice:
+                matrix = np.frombuffer(words.take(places, axis=1).tobytes(), part.dtype)
+            elif count > 1 or places.step > 1:
+                matrix = np.frombuffer(words[:, places].tobytes(), part.dtype)
+            else:
+                matrix = np.frombuffer(packed, part.dtype, len(part.sources), 8 * places.start)
+            matrix = matrix.reshape(count, -1)
             if part.code == "d" and not finite(matrix):
                 return self._with_gaps(held, ids, of)
             parts.append(matrix)
@@ -579,12 +588,13 @@ class _Plan:
 def _part(dtype: str, columns: Sequence[tuple[int, int]]) -> _Part:
     """How to fill the matrix whose columns take some values of a row."""
     sources = tuple(source for source, _ in columns)
-    begin, end = sources[0] + 2, sources[0] + 2 + len(sources)
     places = [source + 2 for source in sources]
+    begin, step = places[0], max(1, places[1] - places[0]) if len(places) > 1 else 1
+    run = slice(begin, begin + step * len(places), step)
     return _Part(
         DTYPES[dtype],
         sources,
-        slice(begin, end) if places == list(range(begin, end)) else np.array(places, dtype=np.intp),
+        run if places == list(range(run.start, run.stop, step)) else np.array(places, dtype=np.intp),
         tuple(position for _, position in columns),
         CODES[dtype],
     )

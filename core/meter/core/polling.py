@@ -62,7 +62,8 @@ class Raw(NamedTuple):
 
 def newest(rows: Iterable[tuple[str, Sequence[Row]]]) -> int | None:
     """When the last of some rows ends; those of a source are in the order of time. None where there is none."""
-    return max([polled[-1].ts for _, polled in rows if polled], default=None)
+    ends = [polled.newest if isinstance(polled, Rows) else polled[-1].ts for _, polled in rows if polled]
+    return max(ends, default=None)
 
 
 class Poller:

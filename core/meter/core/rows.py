@@ -6,6 +6,7 @@ hand-over, its turns would take longer than a tick. Imports no numpy: sources po
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from struct import Struct
@@ -91,7 +92,8 @@ class Rows(Sequence[Row]):
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.entries: list[Any] = []
-        self.add(rows)
+        if rows:
+            self.add(rows)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Append rows."""
@@ -110,6 +112,12 @@ class Rows(Sequence[Row]):
         made.entries = self.entries[:]
         del self.entries[: len(made.entries)]  # what is added meanwhile stays
         return made
+
+    @property
+    def newest(self) -> int:
+        """When the last row ends. Raises: IndexError, there is none."""
+        held = self.entries[-2]
+        return held.ts if type(held) is Row else int.from_bytes(held[:8], sys.byteorder, signed=True)
 
     @property
     def columns(self) -> list[Columns]:
