@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -181,7 +182,14 @@ def main(words: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no machine is called {', '.join(unknown)}; there are {', '.join(MACHINES)}")
     if arguments.install:
-        install()
+        try:
+            install()
+        except subprocess.CalledProcessError as error:
+            said = (error.stderr or "").strip().splitlines() or ["nothing"]
+            print(
+                f"{parser.prog}: `{shlex.join(error.cmd)}` ended with {error.returncode}: {said[-1]}", file=sys.stderr
+            )
+            return 2
     wrong = False
     try:
         for _ in range(arguments.rounds):

@@ -43,16 +43,15 @@ class Tool(NamedTuple):
         """The interpreter that has it; None where it is not installed."""
         if not self.package:
             return sys.executable
-        path = os.path.expanduser(f"{VENVS}/{self.module}/bin/python")
-        return path if os.path.exists(path) else None
+        return os.path.expanduser(f"{VENVS}/{self.module}/bin/python") if self.version else None
 
     @property
     def version(self) -> str:
-        """What is installed, such as `zeus 0.16.0`."""
+        """What is installed, such as `zeus 0.16.0`; empty where nothing is."""
         name = self.package.partition("=")[0].partition("[")[0]
         pattern = os.path.expanduser(f"{VENVS}/{self.module}/lib/python*/site-packages/{name}-*.dist-info")
         found = [os.path.basename(path).removesuffix(".dist-info").replace("-", " ") for path in glob.glob(pattern)]
-        return found[0] if found else name
+        return found[0] if found else ""
 
     def measures(self, row: str) -> bool:
         """Whether it takes part: pyRAPL knows no GPUs, and only there it matters whether a program is in PATH."""
@@ -71,13 +70,17 @@ PEERS: Final = (
 
 
 def install() -> None:
-    """Make the environment of each tool that has none; all together have about 1 GB."""
+    """Make the environment of each tool that has none; all together have about 1 GB. Raises: CalledProcessError."""
+    base = os.path.join(sys.base_prefix, "bin", "python3")  # an environment of its own may have no pip
     for tool in PEERS:
         if tool.python is None:
             folder = os.path.expanduser(f"{VENVS}/{tool.module}")
-            subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-            pip = [sys.executable, "-m", "pip", "--python", f"{folder}/bin/python", "install", "-q", tool.package]
-            subprocess.run(pip, check=True)
+            python = f"{folder}/bin/python"
+            for words in (
+                [base, "-m", "venv", "--without-pip", folder],
+                [base, "-m", "pip", "--python", python, "install", "-q", tool.package],
+            ):
+                subprocess.run(words, check=True, capture_output=True, text=True)
 
 
 class Answer(NamedTuple):
@@ -238,7 +241,8 @@ def of_run(text: str) -> dict[str, Any]:
     rows = list(csv.DictReader(text.splitlines()))
     for each in rows:
         if each["metric"] == "hw.energy":
-            name = each["attributes"].removeprefix("domain=") or each["resource"].replace("/", " ")
+            attributes = dict(pair.split("=", 1) for pair in each["attributes"].split(";") if pair)
+            name = attributes.get("domain") or each["resource"].replace("/", " ")
             sums[name] = sums.get(name, 0.0) + float(each["value"] or "nan")
     if not sums:
         return {}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import joules
+from benchmarks.energy import tools
 from benchmarks.energy.machines import MACHINES, Feeder
 from benchmarks.energy.told import MARK, cost
 from benchmarks.energy.tools import METER, PEERS, Answer, added, of_exec, of_run
@@ -96,6 +97,18 @@ def test_what_exec_and_run_say_is_read_as_a_user_would() -> None:
     assert of_run("time,metric\n") == {}
 
 
+def test_gpus_are_told_apart_by_their_number() -> None:
+    """Whatever else is said of them."""
+    lines = ["time,metric,value,resource,attributes"]
+    lines += [
+        f"2026-11-26T00:00:0{s}.000000000Z,hw.energy,{j},gpu/{gpu},hw.vendor=X" for s, gpu, j in ((1, 0, 5), (3, 1, 2))
+    ]
+    found = of_run("\n".join(lines))
+
+    assert found["joules"] == {"gpu 0": 5.0, "gpu 1": 2.0}
+    assert found["total"] == 7.0
+
+
 def test_the_table_says_how_far_off_and_what_is_wrong() -> None:
     """A line for each tool; a machine that a tool does not take part in stays empty."""
     wrong = answer("B", -261142.0)._replace(tool=PEER)
@@ -154,6 +167,31 @@ def test_a_tool_begins_at_a_word(tmp_path: Path) -> None:
     assert told["total"] is None
     assert told["note"]
     assert told["window_s"] >= 0.01
+
+
+def test_a_tool_is_there_when_its_package_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment whose installation broke off is none."""
+    monkeypatch.setattr(tools, "VENVS", str(tmp_path))
+    (tmp_path / "zeus" / "bin").mkdir(parents=True)
+    (tmp_path / "zeus" / "bin" / "python").touch()
+    [zeus] = [tool for tool in PEERS if tool.name == "zeus"]
+    before = zeus.python, zeus.version
+    (tmp_path / "zeus" / "lib" / "python3.11" / "site-packages" / "zeus-0.16.0.dist-info").mkdir(parents=True)
+
+    assert before == (None, "")
+    assert (zeus.python, zeus.version) == (str(tmp_path / "zeus" / "bin" / "python"), "zeus 0.16.0")
+
+
+def test_what_cannot_be_installed_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what pip said, and no traceback."""
+
+    def fail() -> None:
+        raise subprocess.CalledProcessError(1, ["pip"], stderr="no network\n")
+
+    monkeypatch.setattr(joules, "install", fail)
+
+    assert joules.main(["--install"]) == 2
+    assert "`pip` ended with 1: no network" in capsys.readouterr().err
 
 
 def test_what_cannot_be_made_here_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
