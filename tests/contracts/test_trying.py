@@ -102,6 +102,16 @@ class TestSplit:
             "selects"
         )
 
+    def test_what_nobody_reads_is_only_an_edit(self) -> None:
+        """Of very long selections no beginning is told that could be taken for the whole."""
+        many = source("meter", *(metric(f"m{nth}") for nth in range(120)), metric("work"), metric("power"))
+        names = ", ".join(f'"m{nth}"' for nth in range(120))
+        text = self.RING.replace('"work", ', f'"work", {names}, ')
+        [found] = checked(text, many, NAMES, SINK)["/host"].diagnostics
+        assert found.help.startswith("each makes what another one reads: take `")
+        assert found.edit is not None
+        sound(applied(text, found.edit.changes), many, NAMES, SINK)
+
     def test_a_command_line_has_words_and_no_edit(self) -> None:
         """As they are typed there."""
         words = "meter names#a metrics=power metrics=b.work as=a names#b metrics=work metrics=a.power as=b sink"
@@ -226,6 +236,14 @@ class TestElsewhere:
             "leave `second n=2` out here, and run `meter mount /host-2 meter second n=2 file path=host-2.csv`, too"
             in found.help
         )
+
+    @pytest.mark.parametrize("more", ["config.sink.metrics = 3\n", 'config.sink.queue_points = "x"\n', ""])
+    def test_what_is_wrong_itself_stands_in_no_line(self, more: str) -> None:
+        """Options that are none are said, and not copied into another mount."""
+        result = run("meter first second sink", *self.contracts(), more=more)
+        helps = [each.help for each in result.diagnostics if each.code == "E-CYCLE"]
+        assert all(("[mounts" in help_) == (not more) for help_ in helps)
+        assert result.diagnostics
 
     @pytest.mark.parametrize(
         "taken",

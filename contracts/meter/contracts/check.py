@@ -100,9 +100,9 @@ class _Tries:
     def sound(self, known: Collection[Diagnostic]) -> Sound:
         """Says whether a check has nothing against a request but what is known.
 
-        Where something that may be a secret stands in the place of something else nothing is told of the options.
+        Where an option is none nothing is offered: its value may be a secret, and would stand in what is told.
         """
-        if any(span.hidden for each in known for span in each.spans):
+        if any(each.code.startswith("E-CONFIG") or any(span.hidden for span in each.spans) for each in known):
             return never
 
         def tried(request: Request) -> bool:

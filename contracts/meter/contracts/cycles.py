@@ -11,7 +11,7 @@ from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.editing.edits import Edit
 from meter.contracts.editing.elsewhere import elsewhere
 from meter.contracts.editing.splitting import Split, split
-from meter.contracts.editing.trying import Sound
+from meter.contracts.editing.trying import LONG, Sound
 from meter.contracts.editing.writing import toml
 from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
@@ -141,8 +141,8 @@ def _opened(
                 places = _of(by_label[edge.first], compiled)
                 kept = kept or split(request, reader, compiled.option, places, set(by_label), sound)
     way = say("text", "ring", "text", "items" if items else "", items=" or ".join(dict.fromkeys(items)))
-    if kept is None:
-        return way, None
+    if kept is None or len(kept.own) + len(kept.rest) > LONG:
+        return way, kept.edit if kept is not None else None
     facts = {"asked": kept.asked, "reader": kept.reader, "own": kept.own, "rest": kept.rest}
     where = f" {say('text', 'fit', 'text', 'where')}" if request.document is not None else ""
     return say("text", "ring", "text", "split", **facts, where=where, way=way), kept.edit

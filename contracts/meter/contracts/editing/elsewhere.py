@@ -6,21 +6,18 @@ import posixpath
 import shlex
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from attrs import evolve
 
 from meter.contracts.claiming import another, claims_of
 from meter.contracts.editing.edits import dotted
 from meter.contracts.editing.settings import words_of
-from meter.contracts.editing.trying import Sound, less, otherwise, raws
+from meter.contracts.editing.trying import LONG, Sound, less, otherwise, raws
 from meter.contracts.editing.writing import toml
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
-
-LONG: Final = 600
-"""So many characters of a mount are written out; nobody reads more in the middle of a sentence."""
 
 
 def elsewhere(
@@ -37,6 +34,8 @@ def elsewhere(
     name = next(each for nth in count(2) if not _is_mounted(request, each := f"{request.mountpoint}-{nth}"))
     old, new = less(request, {label}), evolve(less(request, rivals), mountpoint=name, **demands)
     ranks = {each.label: (language().rank("placement", each.contract.placement), each.label) for each in chain}
+    if any(asked.label not in ranks for asked in new.plugins):  # something is wrong with its options
+        return ""
     plugins = sorted(new.plugins, key=lambda asked: ranks[asked.label])  # whatever the order of the words here
     new = evolve(new, plugins=tuple(plugins), config=dict(sorted(new.config.items())))
     for instance in chain:

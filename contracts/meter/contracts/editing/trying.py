@@ -7,12 +7,14 @@ not told of the next fault.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
 from meter.contracts.request import Asked, Given, Request
 
+LONG: Final = 600
+"""So many characters of what is to be written are told; nobody reads more in the middle of a sentence."""
 Sound = Callable[[Request], bool]
 """Whether a check says nothing against a request that it does not say against the one at hand, too."""
 
