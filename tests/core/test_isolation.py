@@ -218,7 +218,11 @@ class Wire:
 
 def spread(raw: Raw) -> list[tuple[Any, ...]]:
     """Each row with its source and its keys."""
-    return [(label, row.columns.keys, row.columns.by, *row[1:]) for label, rows in raw.rows for row in rows]
+    return [
+        (label, row.columns.keys, row.columns.by, row.ts, row.since, list(row.values), row.id)
+        for label, rows in raw.rows
+        for row in rows
+    ]
 
 
 class TestRows:
@@ -248,6 +252,16 @@ class TestRows:
 
         assert wire.words.count("columns") == 1
         assert wire.came[0].rows[0][1][0].columns is wire.came[1].rows[0][1][0].columns
+
+    def test_columns_are_not_forgotten_before_their_rows_have_come(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One hand-over may have rows of more columns than are remembered."""
+        monkeypatch.setattr(link, "COLUMNS_KNOWN", 2)
+        wire = Wire()
+        raw = Raw([("tank", [Row(columns(name), 1, 0, [1.0]) for name in "abc"])], ANCHOR)
+
+        wire.out.send(raw)
+
+        assert [spread(came) for came in wire.came] == [spread(raw)]
 
     def test_columns_that_churn_are_forgotten_on_both_sides(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And sent again when they come again."""

@@ -1,8 +1,8 @@
 """Link: messages between meter's process and one that it has started itself, over a socket that only these two have.
 
-A message is a tuple of a word and plain values, as a pickle behind its length. Rows go as plain tuples; their columns
-go once and are named by a number from then on. A thread of the link writes, so that whoever says something waits for
-nobody and no signal cuts a message in two. Imports no numpy.
+A message is a tuple of a word and plain values, as a pickle behind its length. Rows go as they are packed; their
+columns go once and are named by a number from then on. A thread of the link writes, so that whoever says something
+waits for nobody and no signal cuts a message in two. Imports no numpy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meter.core.plugin import Missing
 from meter.core.polling import Raw
-from meter.core.rows import PLAIN, Columns, Row
+from meter.core.rows import PLAIN, Columns, Row, Rows
 
 if TYPE_CHECKING:
     import socket
@@ -90,25 +90,35 @@ class RowsOut:
         self._send = send
         self._numbers: dict[Columns, int] = {}
         self._next = 0
+        self._rows: list[tuple[Any, ...]] = []
+        """What is not sent yet."""
+        self._cells = 0
+        """How many values that are."""
 
     def send(self, raw: Raw) -> None:
         """Send one hand-over."""
-        rows: list[tuple[Any, ...]] = []
-        cells = 0
         for label, polled in raw.rows:
-            for row in polled:
-                number = self._number(row.columns)
-                rows.append((label, number, row.ts, row.since, plain(row.values), row.id))
-                cells += len(row.values)
-                if cells >= PART:
-                    self._send("part", rows)
-                    rows, cells = [], 0
-        self._send("rows", rows, raw.anchor, raw.watermark)
+            for columns, held, ids in (polled if isinstance(polled, Rows) else Rows(polled)).runs():
+                number = self._number(columns)
+                for each, id_ in zip(held, ids, strict=True):
+                    what = each if isinstance(each, bytes) else (each.ts, each.since, plain(each.values))
+                    self._rows.append((label, number, what, id_))
+                    self._cells += columns.width
+                    if self._cells >= PART:
+                        self._part()
+        self._send("rows", self._rows, raw.anchor, raw.watermark)
+        self._rows, self._cells = [], 0
+
+    def _part(self) -> None:
+        if self._rows:
+            self._send("part", self._rows)
+            self._rows, self._cells = [], 0
 
     def _number(self, columns: Columns) -> int:
         number = self._numbers.get(columns)
         if number is None:
             if len(self._numbers) >= COLUMNS_KNOWN:
+                self._part()  # it may have rows of those
                 self._send("forget", self._numbers.pop(next(iter(self._numbers))))
             number = self._numbers[columns] = self._next
             self._next += 1
@@ -121,7 +131,7 @@ class RowsIn:
 
     def __init__(self) -> None:
         self.known: dict[int, Columns] = {}
-        self._rows: list[tuple[str, list[Row]]] = []
+        self._rows: list[tuple[str, Rows]] = []
 
     def columns(self, number: int, by: str, keys: tuple[Key, ...]) -> None:
         """Columns have a number from now on."""
@@ -133,11 +143,16 @@ class RowsIn:
 
     def part(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Some rows of a hand-over."""
-        for label, number, ts, since, values, id_ in rows:
-            made = Row(self.known[number], ts, since, values, id_)
+        for label, number, held, id_ in rows:
+            columns = self.known[number]
             if not self._rows or self._rows[-1][0] != label:
-                self._rows.append((label, []))
-            self._rows[-1][1].append(made)
+                self._rows.append((label, Rows()))
+            made = self._rows[-1][1]
+            if isinstance(held, bytes):
+                made.entries += (columns, held, id_)
+            else:
+                ts, since, values = held
+                made.add([Row(columns, ts, since, values, id_)])
 
     def rows(self, rows: Sequence[tuple[Any, ...]], anchor: tuple[int, int], watermark: int | None) -> Raw:
         """The last rows of a hand-over: all of it."""
