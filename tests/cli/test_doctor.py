@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.powercap import ROWS, row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +97,58 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
     of_itself = [name for name in measured if name.startswith("meter.")]
     assert measured == sorted(["demo.random", "part.power", "power", *of_itself])
     assert not done.errors
+
+
+def run_for_us(line: str) -> None:
+    """Run a command that doctor says, as who needs no sudo."""
+    subprocess.run(["bash", "-c", line.replace("sudo ", "")], check=True, capture_output=True)
+
+
+def test_the_command_of_denied_counters_lets_them_be_read(sandbox: Sandbox) -> None:
+    """It names the files of this machine, and once it has run the plugin works; one of a copy is nothing for udev."""
+    machine = row(sandbox.folder, "A")
+    for place in ROWS["A"]:
+        machine.file(place).chmod(0)
+    words = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+    told = [*words, sys.executable, "-m", "meter", "doctor", "--format", "json", "--sysroot", str(sandbox.folder)]
+
+    def lacks() -> list[Any]:
+        done = subprocess.run(told, env=sandbox.environment, capture_output=True, check=True, timeout=60)
+        found: list[Any] = next(p["lacks"] for p in json.loads(done.stdout)["plugins"] if p["plugin"] == "rapl")
+        return found
+
+    [lack] = lacks()
+    [line] = lack["commands"]
+    assert str(sandbox.folder) in line
+    assert (lack["lasting"], lack["possible"]) == ([], [])
+    run_for_us(line)
+
+    assert {machine.file(place).stat().st_mode & 0o777 for place in ROWS["A"]} == {0o444}
+    assert lacks() == []
+
+
+def test_what_is_not_there_may_be_brought(host: Sandbox) -> None:
+    """By the commands of the contract, where no alternative lacks rights only; then those are told alone."""
+    need = NO_NEED.replace("[[needs.host]]", '[[needs.host]]\nmend = ["sudo modprobe dark"]')
+    for name, needs in (("dark", need.replace("/sys/perf", "/sys/none")), ("dim", need)):
+        host.plugin(name, "", HEAD.format(name=name) + needs + METRIC.format(name=name, of="machine"))
+    done = host.meter("doctor", "--format", "json").ok()
+    lines = host.meter("doctor").ok().out.splitlines()
+
+    assert finding(done, "dark")["lacks"][0]["possible"] == ["sudo modprobe dark"]
+    assert finding(done, "dim")["lacks"][0]["possible"] == []
+    assert finding(done, "dim")["lacks"][0]["commands"] != []
+    assert lines.count("  $ sudo modprobe dark") == 1
+
+
+def test_what_can_only_be_estimated_is_not_told_as_measured(host: Sandbox) -> None:
+    """It stands in a line of its own."""
+    metric = METRIC.format(name="guess", of="machine") + 'quality = "estimated"\n'
+    host.plugin("guess", "", HEAD.format(name="guess") + metric)
+    lines = host.meter("doctor").ok().out.splitlines()
+
+    assert "can only be estimated: guess" in lines
+    assert finding(host.meter("doctor", "--format", "json").ok(), "guess")["estimates"] == ["guess"]
 
 
 def test_the_json_form_has_the_same(host: Sandbox) -> None:

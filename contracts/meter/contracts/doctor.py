@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
-from meter.contracts.host import ENVIRONMENT, READ, Host, command, reason, remedy
+from meter.contracts.host import ENVIRONMENT, READ, Host, command, lasting, reason, remedy
 from meter.contracts.host_needs import (
+    alternatives,
     host_faults,
     nearest_alternative,
     python_faults,
@@ -21,15 +23,24 @@ from meter.contracts.options import canonical
 from meter.contracts.references import references
 from meter.contracts.variants import MACHINE
 
+ESTIMATED: Final = "estimated"
+_THERE: Final = frozenset({"missing", "no-library"})
+"""Answers that something is not there."""
+
 
 @frozen(kw_only=True)
 class Lack:
-    """Something that a plugin cannot do here: everything, where no metrics are named."""
+    """Something that a plugin cannot do here: everything, where no metrics are named.
+
+    `commands` mend it now, `lasting` mend it for good, and `possible` may bring what is not there.
+    """
 
     metrics: tuple[str, ...]
     why: str
     help: str
     commands: tuple[str, ...]
+    lasting: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -39,6 +50,8 @@ class Finding:
     plugin: str
     placement: str
     gives: tuple[str, ...]
+    estimates: tuple[str, ...]
+    """Those of `gives` that are no better than estimated."""
     lacks: tuple[Lack, ...]
 
     @property
@@ -61,7 +74,7 @@ def _finding(contract: Contract, host: Host) -> Finding:
     found = []
     if whole:
         best = _lack(nearest_alternative(whole))
-        found.append(Lack(metrics=(), why=told_of_alternatives(whole).why, help=best.help, commands=best.commands))
+        found.append(evolve(best, why=told_of_alternatives(whole).why, possible=_possible(contract, host)))
     found += [_lack(answers) for answers in [python_faults(contract, host)] if answers]
     for _, option in sorted(contract.config.items()):
         _ask_default(option, host)
@@ -80,16 +93,32 @@ def _finding(contract: Contract, host: Host) -> Finding:
             gives.append(clause.name)
     found += [_lack(answers, dict.fromkeys(metrics)) for answers, metrics in told.items()]
     if told and not gives:  # a source that gives nothing has no use
-        found = [Lack(metrics=(), why=lack.why, help=lack.help, commands=lack.commands) for lack in found]
+        found = [evolve(lack, metrics=()) for lack in found]
     works = all(lack.metrics for lack in found)
     names = tuple(dict.fromkeys(name for name in gives if name)) if works else ()
-    return Finding(plugin=contract.name, placement=contract.placement, gives=names, lacks=tuple(found))
+    better = {clause.name for clause in contract.provides.metrics if clause.quality != ESTIMATED}
+    return Finding(
+        plugin=contract.name,
+        placement=contract.placement,
+        gives=names,
+        estimates=tuple(name for name in names if name not in better),
+        lacks=tuple(found),
+    )
+
+
+def _possible(contract: Contract, host: Host) -> tuple[str, ...]:
+    """What may bring what is not there, of each alternative that lacks it; nothing where rights alone would do."""
+    lacks = [({answer.partition(" ")[0] for answer in unmet(need, host)}, need.mend) for need in alternatives(contract)]
+    if any(not keys & _THERE for keys, _ in lacks):
+        return ()
+    return tuple(dict.fromkeys(command for _, commands in lacks for command in commands))
 
 
 def _lack(answers: Iterable[str], metrics: Iterable[str] = ()) -> Lack:
     kept = list(dict.fromkeys(answers))
     commands = tuple(dict.fromkeys(text for answer in kept if (text := command(answer))))
     return Lack(
+        lasting=tuple(dict.fromkeys(text for answer in kept if (text := lasting(answer)))),
         metrics=tuple(metrics),
         why="; ".join(map(reason, kept)),
         help="; ".join(dict.fromkeys(map(remedy, kept))),

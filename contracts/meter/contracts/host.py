@@ -6,6 +6,7 @@ of CONTRACT.ini, a blank and what is to blame, such as a path. Who asks the real
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -36,6 +37,8 @@ PYTHON = "python"
 SCHEMA = "schema"
 """The plan file of another meter says what one of its outputs sends; the answer is then DIGEST and a digest."""
 DIGEST: Final = "digest "
+_CLASS: Final = re.compile(r"/sys/class/([A-Za-z0-9_-]+)/([A-Za-z0-9_.:*?-]+)/([A-Za-z0-9_/-]+)")
+"""A file of a device, as a rule of udev can name it: its subsystem, the device or a pattern of it, and the file."""
 
 
 class Host(Protocol):
@@ -103,6 +106,21 @@ def command(answer: str) -> str:
     return language().phrase("host", key, "command", variant, **facts, quoted=quoted)
 
 
+def lasting(answer: str) -> str:
+    """The command that mends it for good, for a shell; the empty text where there is none that is sure to.
+
+    What `command` does for files of /sys and for settings is over with the next boot, and what it does for capabilities
+    with the process.
+    """
+    key, facts = _parts(answer)
+    if key == "denied":
+        found = _CLASS.fullmatch(facts["path"])
+        if found is None:
+            return ""
+        facts |= zip(("subsystem", "device", "attribute"), found.groups(), strict=True)
+    return language().phrase("host", key, "lasting", **facts) if key in language().words["host"] else ""
+
+
 def remedy(answer: str, variant: str = "") -> str:
     """What mends it, in the variant where there is one; as after the answer that nothing is there without a section."""
     key, facts = _parts(answer)
@@ -138,6 +156,7 @@ def _parts(answer: str) -> tuple[str, dict[str, str]]:
     elif key == "unknown-output":
         wanted, choices = words[0], words[1:]
     facts = {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower(), **setting}
+    facts["lower"] = path.lower()
     return key, {**facts, "choices": listed(choices), "near": nearest(wanted, choices)}
 
 

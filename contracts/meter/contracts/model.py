@@ -143,6 +143,7 @@ class HostNeed:
     capability: tuple[str, ...]
     library: tuple[str, ...]
     sysctl: dict[str, str]
+    mend: tuple[str, ...]
 
 
 @frozen(kw_only=True)

@@ -83,8 +83,16 @@ def _document(finding: Finding) -> dict[str, Any]:
         "placement": finding.placement,
         "works": _state(finding),
         "metrics": list(finding.gives),
+        "estimates": list(finding.estimates),
         "lacks": [
-            {"metrics": list(lack.metrics), "why": lack.why, "help": lack.help, "commands": list(lack.commands)}
+            {
+                "metrics": list(lack.metrics),
+                "why": lack.why,
+                "help": lack.help,
+                "commands": list(lack.commands),
+                "lasting": list(lack.lasting),
+                "possible": list(lack.possible),
+            }
             for lack in finding.lacks
         ],
     }
@@ -95,8 +103,11 @@ def _page(findings: Sequence[Finding], width: int) -> Iterator[str]:
     width = max(40, width)
     able = [finding.plugin for finding in findings if not finding.lacks]
     yield from _folded("works here: ", ", ".join(able) or "nothing", width)
-    metrics = sorted({name for finding in findings for name in finding.gives})
-    yield from _folded("can be measured: ", ", ".join(metrics) or "nothing", width)
+    metrics = {name for finding in findings for name in finding.gives}
+    measured = {name for finding in findings for name in finding.gives if name not in finding.estimates}
+    yield from _folded("can be measured: ", ", ".join(sorted(measured)) or "nothing", width)
+    if metrics - measured:
+        yield from _folded("can only be estimated: ", ", ".join(sorted(metrics - measured)), width)
     for finding in findings:
         for lack in finding.lacks:
             yield ""
@@ -105,12 +116,17 @@ def _page(findings: Sequence[Finding], width: int) -> Iterator[str]:
 
 def _lacking(finding: Finding, lack: Lack, width: int) -> Iterator[str]:
     """What a plugin lacks, and what mends it: a command in a line of its own, that it can be copied."""
+    from meter.contracts.language import language  # as in doctor
+
     what = f"gives no {', '.join(lack.metrics)}" if lack.metrics else "does not work here"
     yield from _folded(f"{finding.plugin} {what}: ", lack.why, width)
-    if not lack.commands:
+    if not lack.commands and not lack.possible:
         yield from _folded("  help: ", lack.help, width)
-    for line in lack.commands:
-        yield f"  $ {render.visible(line)}"
+    for lines, word in ((lack.commands, ""), (lack.lasting, "lasting"), (lack.possible, "possible")):
+        if lines and word:
+            yield f"  {language().phrase('text', word)}"
+        for line in lines:
+            yield f"  $ {render.visible(line)}"
 
 
 def _folded(head: str, text: str, width: int) -> Iterator[str]:

@@ -228,13 +228,14 @@ class _Walk:
             yield from self.said(clause, iter((Outcome("added"),)), at, (*there, table.place), of(table))
 
     def host(self, clause: Clause, old: Any, new: Any, at: Path, there: Path, of: str) -> Iterator[Change]:
-        """What is needed of the host; names of alternatives are only for people."""
+        """What is needed of the host; names of alternatives, and what may mend them, are only for people."""
         found = list(pairing.alternatives(self.was, self.now))
         yield from self.said(clause, iter(found), at, there, of)
-        named = language().clauses[*clause.path, "name"]
-        was, now = ([table["name"] for table in tables] for tables in (old, new))
-        if not found and was != now:
-            yield from self.said(named, iter((Outcome("changed", was, now),)), at, there, of)
+        for key in pairing.FOR_PEOPLE:
+            was, now = ([table[key] for table in tables] for tables in (old, new))
+            if not found and was != now:
+                told = language().clauses[*clause.path, key]
+                yield from self.said(told, iter((Outcome("changed", was, now),)), at, there, of)
 
     def options(self, clause: Clause, old: Any, new: Any, at: Path, there: Path, of: str) -> Iterator[Change]:
         """The options."""

@@ -17,6 +17,10 @@ from meter.contracts.replacement.lattices import Outcome, implies
 from meter.contracts.replacement.views import Body, Guard, Table, View
 
 _KINDS: Final = ("resource", "consumer")
+_DEMANDED: Final = ("readable", "capability", "library")
+"""Lists of what a table of `needs.host` demands, beside settings of the kernel."""
+FOR_PEOPLE: Final = ("name", "mend")
+"""What such a table says to people and demands of nobody."""
 
 
 class Pair(NamedTuple):
@@ -319,11 +323,12 @@ def _carried(one: Sequence[_Need], other: Sequence[_Need], *, always: bool) -> b
 
 def _shown(tables: Sequence[Body]) -> Any:
     """Alternatives without what they do not say."""
-    return [{key: value for key, value in table.items() if value} for table in tables] or ABSENT
+    keys = [[key for key, value in table.items() if value and key != "mend"] for table in tables]
+    return [{key: table[key] for key in said} for table, said in zip(tables, keys, strict=True)] or ABSENT
 
 
 def _demands(table: Body) -> frozenset[_Demand]:
-    found: set[_Demand] = {(key, item, ()) for key, items in table.items() if isinstance(items, list) for item in items}
+    found: set[_Demand] = {(key, item, ()) for key in _DEMANDED for item in table[key]}
     return frozenset(found | {("sysctl", name, sysctl.intervals(wanted)) for name, wanted in table["sysctl"].items()})
 
 
