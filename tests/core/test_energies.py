@@ -199,6 +199,23 @@ def test_a_table_has_a_line_for_each_kind() -> None:
     ]
 
 
+def test_one_reason_is_told_once() -> None:
+    """Of all lines that it is the reason of, in their order; what is as it should be needs no word."""
+    lines = [
+        ("energy of gpu-0", Quantity(5, "J", "derived", "it has no counter")),
+        ("energy of gpu-1", Quantity.missing("J", "it is lost")),
+        ("duration", Quantity(1, "s")),
+        ("energy of gpu-2", Quantity(6, "J", "derived", "it has no counter")),
+        ("energy", Quantity.missing("J", "it has no counter")),
+    ]
+
+    assert totals.remarks(lines) == [
+        "energy of gpu-0 and energy of gpu-2 are derived: it has no counter",
+        "energy of gpu-1 is missing: it is lost",
+        "energy is missing: it has no counter",
+    ]
+
+
 def test_a_table_sums_only_what_may_be_summed() -> None:
     """Joules of two packages are one line, temperatures of two sensors are two; energy has lines of its own."""
     heat = Metric("hw.temperature", "f64", "Cel", "gauge", additive=False)

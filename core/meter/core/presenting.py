@@ -91,7 +91,7 @@ def _summary(measurement: Measurement) -> totals.Summary:
 
 
 def _remarks(measurement: Measurement, rows: Sequence[Row]) -> list[str]:
-    remarks = [totals.remark(row.name, row.quantity) for row in rows if row.quantity.reason]
+    remarks = totals.remarks((row.name, row.quantity) for row in rows)
     if zeros := _summary(measurement).zeros:
         remarks.append(f"{zeros} more metrics of the machine stayed 0")
     remarks += totals.slowed(measurement.to_json()["slower"])

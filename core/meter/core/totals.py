@@ -83,9 +83,16 @@ def to_json(total: Total) -> dict[str, Any]:
     }
 
 
-def remark(name: str, quantity: Quantity) -> str:
-    """What is said of a line below the table: why it is missing, or why it is no better."""
-    return f"{name} is {quantity.quality}: {quantity.reason}"
+def remarks(lines: Iterable[tuple[str, Quantity]]) -> list[str]:
+    """What is said of lines below the table: why they are missing, or no better; once for those of one reason."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for name, known in lines:
+        if known.reason:
+            told.setdefault((known.quality, known.reason), []).append(name)
+    return [
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {quality}: {reason}"
+        for (quality, reason), names in told.items()
+    ]
 
 
 def slowed(slower: Iterable[dict[str, Any]]) -> list[str]:

@@ -108,7 +108,7 @@ def report(document: dict[str, Any], width: int) -> str:
     ending = f": {_ending(document)}"
     head = render.clip(render.visible(shlex.join(document["command"])), max(20, width - len(ending))) + ending
     lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="lmrl", width=width)]
-    remarks = [totals.remark(name, quantity) for _, name, quantity in found if quantity.reason]
+    remarks = totals.remarks((name, quantity) for _, name, quantity in found)
     if remarks:
         shown = map(render.visible, remarks)
         lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in shown)]
@@ -126,7 +126,8 @@ def report(document: dict[str, Any], width: int) -> str:
         whose = "1 process" if orphans == 1 else f"{orphans} processes"
         lines += ["", f"{whose} that the command did not wait for used {spent} of CPU time, which is not in the table"]
     if document["missed_ticks"]:
-        lines += ["", f"{document['missed_ticks']} polls came too late and were joined with the next; no time is lost"]
+        late = f"{document['missed_ticks']} polls came too late and were joined with the next; no time is lost"
+        lines += ["", textwrap.fill(late, max(20, width))]
     return "\n".join(lines)
 
 
