@@ -120,7 +120,7 @@ def test_the_command_of_denied_counters_lets_them_be_read(sandbox: Sandbox) -> N
     [lack] = lacks()
     [line] = lack["commands"]
     assert str(sandbox.folder) in line
-    assert (lack["lasting"], lack["possible"]) == ([], [])
+    assert (lack["permanent"], lack["possible"]) == ([], [])
     run_for_us(line)
 
     assert {machine.file(place).stat().st_mode & 0o777 for place in ROWS["A"]} == {0o444}

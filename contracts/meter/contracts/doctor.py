@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from meter.contracts.catalogue import Catalogue, is_listed
-from meter.contracts.host import ENVIRONMENT, READ, Host, command, lasting, reason, remedy
+from meter.contracts.host import ENVIRONMENT, READ, Host, command, permanent, reason, remedy
 from meter.contracts.host_needs import (
     alternatives,
     host_faults,
@@ -32,14 +32,14 @@ _THERE: Final = frozenset({"missing", "no-library"})
 class Lack:
     """Something that a plugin cannot do here: everything, where no metrics are named.
 
-    `commands` mend it now, `lasting` mend it for good, and `possible` may bring what is not there.
+    `commands` mend it now, `permanent` mend it for good, and `possible` may bring what is not there.
     """
 
     metrics: tuple[str, ...]
     why: str
     help: str
     commands: tuple[str, ...]
-    lasting: tuple[str, ...] = ()
+    permanent: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
 
 
@@ -118,7 +118,7 @@ def _lack(answers: Iterable[str], metrics: Iterable[str] = ()) -> Lack:
     kept = list(dict.fromkeys(answers))
     commands = tuple(dict.fromkeys(text for answer in kept if (text := command(answer))))
     return Lack(
-        lasting=tuple(dict.fromkeys(text for answer in kept if (text := lasting(answer)))),
+        permanent=tuple(dict.fromkeys(text for answer in kept if (text := permanent(answer)))),
         metrics=tuple(metrics),
         why="; ".join(map(reason, kept)),
         help="; ".join(dict.fromkeys(map(remedy, kept))),

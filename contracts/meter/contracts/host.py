@@ -106,7 +106,7 @@ def command(answer: str) -> str:
     return language().phrase("host", key, "command", variant, **facts, quoted=quoted)
 
 
-def lasting(answer: str) -> str:
+def permanent(answer: str) -> str:
     """The command that mends it for good, for a shell; the empty text where there is none that is sure to.
 
     What `command` does for files of /sys and for settings is over with the next boot, and what it does for capabilities
@@ -118,7 +118,7 @@ def lasting(answer: str) -> str:
         if found is None:
             return ""
         facts |= zip(("subsystem", "device", "attribute"), found.groups(), strict=True)
-    return language().phrase("host", key, "lasting", **facts) if key in language().words["host"] else ""
+    return language().phrase("host", key, "permanent", **facts) if key in language().words["host"] else ""
 
 
 def remedy(answer: str, variant: str = "") -> str:

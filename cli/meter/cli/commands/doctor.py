@@ -90,7 +90,7 @@ def _document(finding: Finding) -> dict[str, Any]:
                 "why": lack.why,
                 "help": lack.help,
                 "commands": list(lack.commands),
-                "lasting": list(lack.lasting),
+                "permanent": list(lack.permanent),
                 "possible": list(lack.possible),
             }
             for lack in finding.lacks
@@ -122,7 +122,7 @@ def _lacking(finding: Finding, lack: Lack, width: int) -> Iterator[str]:
     yield from _folded(f"{finding.plugin} {what}: ", lack.why, width)
     if not lack.commands and not lack.possible:
         yield from _folded("  help: ", lack.help, width)
-    for lines, word in ((lack.commands, ""), (lack.lasting, "lasting"), (lack.possible, "possible")):
+    for lines, word in ((lack.commands, ""), (lack.permanent, "permanent"), (lack.possible, "possible")):
         if lines and word:
             yield f"  {language().phrase('text', word)}"
         for line in lines:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meter.contracts.host import lasting
+from meter.contracts.host import permanent
 from tests.powercap import ROWS, row
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_a_rule_of_udev_lets_a_device_be_read_at_each_boot(tmp_path: Path) -> No
     Source: udev(7): KERNEL is a pattern of the shell, `%S` the mount point of sysfs, `%p` the path of the device in it.
     """
     machine = row(tmp_path, "A")
-    echo, tee, reload, trigger = words(lasting(f"denied {RAPL}"))
+    echo, tee, reload, trigger = words(permanent(f"denied {RAPL}"))
     fields = dict(re.findall(r'([A-Z]+)(?:\+?=|==)"([^"]*)"', echo[1]))
 
     assert (fields["SUBSYSTEM"], fields["ACTION"].split("|")) == ("powercap", ["add", "change"])
@@ -66,12 +66,12 @@ def test_a_rule_of_udev_lets_a_device_be_read_at_each_boot(tmp_path: Path) -> No
 )
 def test_nothing_is_promised_for_what_no_rule_can_name(answer: str) -> None:
     """Neither for a copy of another machine, nor where a name would have to be quoted in a quote."""
-    assert lasting(answer) == ""
+    assert permanent(answer) == ""
 
 
 def test_a_setting_is_kept_in_a_file_that_the_next_boot_reads() -> None:
     """One file for each setting, so that none replaces another. Source: sysctl.d(5)."""
-    echo, tee = words(lasting("other-value kernel.perf_event_paranoid<=1 2"))
+    echo, tee = words(permanent("other-value kernel.perf_event_paranoid<=1 2"))
 
     assert echo[1:] == ["kernel.perf_event_paranoid = 1"]
     assert tee == ["tee", "/etc/sysctl.d/60-meter-kernel.perf_event_paranoid.conf"]
@@ -87,7 +87,7 @@ def test_a_capability_is_given_to_the_interpreter_that_runs_meter(tmp_path: Path
     (environment / "meter").write_text("#!/bin/sh\n")
     (environment / "meter").chmod(0o755)
     (path / "meter").symlink_to(environment / "meter")
-    line = lasting("unprivileged CAP_PERFMON")
+    line = permanent("unprivileged CAP_PERFMON")
     for folder in (environment, path):
         script = f'sudo() {{ printf "%s " "$@"; }}\nPATH="{folder}:$PATH"\n{line}'
         done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
