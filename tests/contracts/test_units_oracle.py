@@ -66,6 +66,7 @@ def parsed(text: str) -> Any:
 @cache
 def oracle(text: str) -> tuple[Dimension, float] | None:
     """Dimension and factor of a unit as the oracle has them, a temperature with its offset; None where it is none."""
+    registry()  # an oracle that cannot be made is a fault, and no unit that it does not know
     try:
         found = parsed(text)
     except Exception:  # noqa: BLE001  (errors of its parser, of pint, and of both together have nothing in common)
