@@ -229,6 +229,13 @@ class TestElsewhere:
         [found] = checked(text, *self.contracts())["/host"].diagnostics
         assert '`[mounts."/host-3"]`' in found.help
 
+    def test_an_order_of_somebody_who_is_not_there(self) -> None:
+        """The new mount is tried without its place in a file."""
+        more = 'order = [["sink", "gone"]]\n'
+        found = run("meter first second sink", *self.contracts(), more=more).diagnostics
+        assert sorted(each.code for each in found) == ["E-CYCLE", "W-ORDER-INERT"]
+        assert 'order = [["sink", "gone"]]' in next(each.help for each in found if each.code == "E-CYCLE")
+
     def test_a_command_is_told_on_the_command_line(self) -> None:
         """It can be typed as it is."""
         found = by_words("meter first n=3 second n=2 file path=host.csv", *self.contracts())

@@ -109,7 +109,8 @@ class _Tries:
             self._work -= len(request.plugins) + len(request.optional)
             if self._work < 0:
                 return False
-            found = _check(request, self._catalogue, self._host, None).diagnostics
+            # It stands in no file: nothing in it is looked for there.
+            found = _check(evolve(request, source=None), self._catalogue, self._host, None).diagnostics
             return not any(_harms(each) and each not in known for each in found)
 
         return tried
