@@ -267,6 +267,17 @@ class TestParts:
         """Nothing is counted twice in them."""
         assert gives(text).unit.text == "J"
 
+    def test_many_parts_in_many_shapes(self) -> None:
+        """Each pair is looked at once, however many shapes of the metric there are; the whole among them is found."""
+        values = [f"v{nth}" for nth in range(60)]
+        parts = (("d", tuple((value, "w") for value in values)),)
+        shapes = [metric("m", d="|".join([*values, "w"]), parts=parts, **{f"k{nth}": "a"}) for nth in range(40)]
+        beside = " + ".join(f"m{{d={value}}}" for value in values)
+        fault = refused(f"{beside} + m{{d=w}}", shapes)
+
+        assert (fault.code, fault.variant) == ("E-FLOW-DOUBLE", "added")
+        assert (fault.facts["part"], fault.facts["whole"]) == ("v0", "w")
+
 
 class TestRefused:
     """Formulas that would give wrong numbers."""

@@ -271,13 +271,12 @@ def _added(node: Node, hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFau
         yield from (fault for _, factor in node.factors for fault in _added(factor, hits))
     elif isinstance(node, Sum):
         terms = {(sign, term.selector.text): term for sign, term in _terms(node)}
-        for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
-            if sign != same or part.selector.glob != whole.selector.glob:
-                continue
-            if not any(hit.parts for reading in (part, whole) for hit in hits[reading.place]):
-                continue
-            for one, other in itertools.product(hits[part.place], hits[whole.place]):
-                yield from _lies_in((part, one), (whole, other))
+        for name in sorted({name for term in terms.values() for hit in hits[term.place] for name, _ in hit.parts}):
+            unlike = {term.place: _unlike(hits[term.place], name) for term in terms.values()}
+            for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
+                if sign == same and part.selector.glob == whole.selector.glob:
+                    for one, other in itertools.product(unlike[part.place], unlike[whole.place]):
+                        yield from _lies_in((part, one), (whole, other), name)
         inner = (term for _, term in node.terms if not isinstance(term, Sum))
         yield from (fault for term in inner for fault in _added(term, hits))
 
@@ -291,15 +290,25 @@ def _terms(node: Sum, sign: int = 1) -> Iterator[tuple[int, Reading]]:
             yield sign * own, term
 
 
-def _lies_in(part: tuple[Reading, Variant], whole: tuple[Reading, Variant]) -> Iterator[FormulaFault]:
-    """Whether what one reading takes is a part of what another one does."""
+def _unlike(hits: Sequence[Variant], name: str) -> list[Variant]:
+    """One of all that have the same values of an attribute and are of the same kinds of things; none without it."""
+    found: dict[object, Variant] = {}
+    for hit in hits:
+        attributes = dict(hit.attributes)
+        if name in attributes:
+            key = hit.resource, hit.consumer, attributes[name], dict(hit.parts).get(name)
+            found.setdefault(key, hit)
+    return list(found.values())
+
+
+def _lies_in(part: tuple[Reading, Variant], whole: tuple[Reading, Variant], name: str) -> Iterator[FormulaFault]:
+    """Whether what one reading takes is a part, by an attribute, of what another one does."""
     (first, one), (second, other) = part, whole
     if not (one.resource & other.resource and one.consumer & other.consumer):
         return
-    for name, _ in one.attributes:
-        if (double := doubled(one, other, name)) is not None and not double.how:
-            facts = {"dimension": name, "part": double.part, "whole": double.whole, "selector": first.selector.text}
-            yield _fault("E-FLOW-DOUBLE", "added", [first, second], **facts)
+    if (double := doubled(one, other, name)) is not None and not double.how:
+        facts = {"dimension": name, "part": double.part, "whole": double.whole, "selector": first.selector.text}
+        yield _fault("E-FLOW-DOUBLE", "added", [first, second], **facts)
 
 
 # ------------------------------------------------------------------------------------------------------------- units
