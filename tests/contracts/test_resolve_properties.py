@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -93,6 +94,12 @@ def reasons(result: Checked) -> Any:
     return there, document["rejected"], document["left_out"], document["considered"]
 
 
+def without_helps(diagnostics: Sequence[Diagnostic]) -> list[str]:
+    """What is wrong and why. The help aside: a mount of its own takes over all words, `recommends` too."""
+    documents = [{**each.to_json(), "spans": None, "edit": None, "help": None} for each in diagnostics]
+    return sorted(json.dumps(document, sort_keys=True) for document in documents)
+
+
 @given(strategies.worlds())
 @settings(many, max_examples=200)
 def test_recommendations_never_make_a_mount_fail(world: World) -> None:
@@ -104,7 +111,7 @@ def test_recommendations_never_make_a_mount_fail(world: World) -> None:
     if without.plan is None:
         if "config." not in world.scene.more:
             assert result.plan is None
-            assert without_places(without.diagnostics) == without_places(result.diagnostics)
+            assert without_helps(without.diagnostics) == without_helps(result.diagnostics)
         return
     assert result.plan is not None, [each.message for each in result.diagnostics]
     there = {each["instance"] for each in without.plan.document["plugins"]}
