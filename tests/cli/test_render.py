@@ -305,6 +305,17 @@ error[E-FLOW-KIND]:
         )
         assert page(KIND, width=20) == page(KIND, width=1)
 
+    def test_a_command_is_not_broken(self) -> None:
+        """What is there to be copied stays one line, however narrow the terminal: a shell would take it for two."""
+        command = "sudo sysctl -w kernel.perf_event_paranoid=1"
+        text = page(diagnostic(help=f"set it: `{command}`; or leave it out, `such as` here"), width=40)
+        assert text.splitlines()[-6:-2] == [
+            "  = help: set it:",
+            f"          `{command}`;",
+            "          or leave it out, `such as`",
+            "          here",
+        ]
+
     def test_colours(self) -> None:
         """Red errors, yellow warnings, blue gutters; all that is said is the same without them."""
         found = [

@@ -61,7 +61,7 @@ def taking(more: str) -> str:
         (
             (TICKS, NAMED_RATE, DIFFERENCE), 'kind = ["gauge"]',
             ('put `rate` before `taker` in `plugins`, and write `config.rate.metrics = ["ticks.n"]` and '
-             '`config.taker.metrics = ["*{kind=gauge}"]`'),
+             '`config.taker.metrics = ["*{kind=gauge}"]`: `taker` gets `ticks.n.r` in `{tick}/s` then'),
         ),
         (
             (TICKS, DIFFERENCE), 'kind = ["gauge"]',
@@ -70,18 +70,19 @@ def taking(more: str) -> str:
         (
             (source("ticks", metric("n", type_="u64")), WINDOWS, CONVERT), 'type = ["f64"]',
             ("put `convert` before `taker` in `plugins`, and write "
-             '`config.convert = { metrics = ["n"], unit = "1" }` and `config.taker.metrics = ["*{type=f64}"]`'),
+             '`config.convert = { metrics = ["n"], unit = "1" }` and `config.taker.metrics = ["*{type=f64}"]`: '
+             "`taker` gets `n.c` then"),
         ),
         (
             (POWER, INTEGRATE, CONVERT), 'unit = "J"',
             ('put `integrate` before `taker` in `plugins`, and write `config.integrate.metrics = ["power"]` and '
-             '`config.taker.metrics = ["*{unit=J}"]`'),
+             '`config.taker.metrics = ["*{unit=J}"]`: `taker` gets `power.e` in `J` then'),
         ),
         (
             (BOTH, INTEGRATE, SELECT), 'unit = "J"',
             ('put `integrate` before `taker` in `plugins`, and write `config.integrate.metrics = ["power"]` and '
-             '`config.taker.metrics = ["*{unit=J}"]`; to leave `power` out instead, put `select` there and write '
-             '`config.select.drop = ["power"]`'),
+             '`config.taker.metrics = ["*{unit=J}"]`: `taker` gets `power.e` in `J` then; to leave `power` out '
+             'instead, put `select` there and write `config.select.drop = ["power"]`'),
         ),
         (
             (BOTH, CONVERT, SELECT), 'unit = "J"',
@@ -91,7 +92,8 @@ def taking(more: str) -> str:
         (
             (MILLI, CONVERT), 'unit = "J"',
             ('put `convert` before `taker` in `plugins`, and write '
-             '`config.convert = { metrics = ["energy"], unit = "J" }` and `config.taker.metrics = ["*", "!energy"]`'),
+             '`config.convert = { metrics = ["energy"], unit = "J" }` and `config.taker.metrics = ["*", "!energy"]`: '
+             "`taker` gets `energy.c` in `J` then"),
         ),
     ],
 )  # fmt: skip
@@ -107,7 +109,7 @@ def test_what_another_output_takes_is_only_left_out() -> None:
     taker = taking('unit = "J"')
     document = one(run("meter taker sink", BOTH, INTEGRATE, SELECT, taker, SINK), "E-FLOW-UNIT")
     assert document["help"].endswith(
-        '`config.taker.metrics = ["*{unit=J}"]`; the last of these alone leaves `power` out'
+        '`taker` gets `power.e` in `J` then; `config.taker.metrics = ["*{unit=J}"]` alone leaves `power` out'
     )
     document = one(run("meter taker sink", BOTH, CONVERT, SELECT, taker, SINK), "E-FLOW-UNIT")
     assert document["help"] == (
@@ -141,7 +143,10 @@ def test_what_the_help_says_mends(form: str) -> None:
         "header": (' below `[mounts."/host".config.rate]`', ' below `[mounts."/host".config.taker]`'),
         "all inline": (" inside the braces of `config`", " inside the braces of `config.taker`"),
     }[form]
-    assert help_ == f"put `rate` before `taker` in `plugins`, and write `{rate}`{places[0]} and `{taker}`{places[1]}"
+    assert help_ == (
+        f"put `rate` before `taker` in `plugins`, and write `{rate}`{places[0]} and `{taker}`{places[1]}: "
+        "`taker` gets `ticks.n.r` in `{tick}/s` then"
+    )
     written = {
         "dotted": f"{table}\n{rate}\n{taker}",
         "inline": f'{rate}\nconfig.taker = {{ colour = "red", {taker} }}',
@@ -209,7 +214,7 @@ def test_an_option_with_which_an_output_takes_all() -> None:
     assert "`m0`, `m1`, `m2`, `m3` as `f64`" in document["message"]
     assert document["help"] == (
         'let `wire` take that, too: write `config.wire.form = "text"`; to leave `m0`, `m1`, `m2`, `m3` out instead, '
-        'write only `config.wire.metrics = ["*{type=u64}"]`: `wire` gets only `n` then, '
+        'write `config.wire.metrics = ["*{type=u64}"]`: `wire` gets only `n` then, '
         "`sink` still gets all of it"
     )
     assert run("many wire sink", many, text, SINK, more='config.wire.form = "text"\n').plan is not None
@@ -261,13 +266,14 @@ def test_an_output_without_an_option() -> None:
     document = one(run("ticks taker", two, SELECT, NAMED_RATE, text), "E-FLOW-KIND")
     assert document["help"] == (
         'put `rate` and `select` before `taker` in `plugins`, and write `config.rate.metrics = ["ticks.n"]` and '
-        '`config.select.drop = ["ticks.n"]`'
+        '`config.select.drop = ["ticks.n"]`: `taker` gets `ticks.n.r` in `1/s` then'
     )
     more = 'config.rate.metrics = ["ticks.n"]\nconfig.select.drop = ["ticks.n"]\n'
     assert run("ticks rate select taker", two, SELECT, NAMED_RATE, text, more=more).plan is not None
     document = one(run("ticks taker", two, SELECT, RATE, text), "E-FLOW-KIND")
     assert document["help"] == (
-        'put `rate` and `select` before `taker` in `plugins`, and write `config.select.drop = ["ticks.n"]`'
+        'put `rate` and `select` before `taker` in `plugins`, and write `config.select.drop = ["ticks.n"]`: '
+        "`taker` gets `ticks.n.rate` in `1/s` then"
     )
 
 
@@ -618,6 +624,7 @@ def test_one_filter_for_each_unit() -> None:
     assert document["help"] == (
         "put `convert#convert-1` and `convert#convert-2` before `taker` in `plugins`, and write "
         + " and ".join(f"`{each}`" for each in settings)
+        + ": `taker` gets `a.c` and `b.c` then"
     )
     words = "ticks convert#convert-1 convert#convert-2 taker"
     assert run(words, two, CONVERT, taking('type = ["f64"]'), more="\n".join(settings)).plan is not None
@@ -628,9 +635,11 @@ def test_one_filter_for_all_that_is_wrong_in_the_same_way() -> None:
     both = source("ticks", metric("a", kind="delta"), metric("b", kind="counter"))
     helps = {each.help for each in run("ticks taker", both, NAMED_RATE, taking('kind = ["gauge"]')).diagnostics}
     settings = ('config.rate.metrics = ["a", "b"]', 'config.taker.metrics = ["*{kind=gauge}"]')
-    assert helps == {
-        f"put `rate` before `taker` in `plugins`, and write `{settings[0]}` and `{settings[1]}`",
-    }
+    help_ = (
+        f"put `rate` before `taker` in `plugins`, and write `{settings[0]}` and `{settings[1]}`: "
+        "`taker` gets `a.r` in `1/s` and `b.r` in `1/s` then"
+    )
+    assert helps == {help_}
     assert run("ticks rate taker", both, NAMED_RATE, taking('kind = ["gauge"]'), more="\n".join(settings)).plan
 
 
@@ -643,7 +652,7 @@ def test_what_else_is_wrong_does_not_end_unread() -> None:
     )  # fmt: skip
     found = run("ticks taker", both, difference, taking('kind = ["gauge"]')).diagnostics
     [help_] = [each.help for each in found if "`b`" in each.message]
-    assert help_.endswith('`config.taker.metrics = ["*", "!b"]`')
+    assert help_.endswith('`config.taker.metrics = ["*", "!b"]`: `taker` gets `b.d` then')
 
 
 def test_a_filter_of_no_use() -> None:

@@ -74,21 +74,22 @@ def _pieces(word: str, width: int) -> list[str]:
     return [*pieces, word[start:]]
 
 
-def _words(text: str, width: int) -> Iterator[str]:
-    """Runs of blanks, and the words between them; what stands in backticks is one, if that fits into a line."""
+def _words(text: str, width: int, *, whole: bool) -> Iterator[str]:
+    """Runs of blanks, and the words between them; what is in backticks is one, `whole` or if a line has room."""
     for word in _WORD.findall(text):
-        if " " in word.strip(" ") and columns(word) > width:
+        if not whole and " " in word.strip(" ") and columns(word) > width:
             yield from _PLAIN_WORD.findall(word)
         else:
             yield word
 
 
-def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
+def _wrapped(text: str, width: int, first: int | None = None, *, whole: bool = False) -> list[str]:
     """The lines of a text broken at blanks, words longer than a line anywhere; its own line ends and indents stay.
 
     What stands in backticks is there to be copied: it is broken only where it is longer than a line.
 
-    Args: width, columns of a line; first, those of the first line where they are fewer.
+    Args: width, columns of a line; first, those of the first line where they are fewer; whole, what stands in backticks
+        and has blanks is not broken even then, but has a line of its own.
     """
     lines: list[str] = []
     for paragraph in map(visible, text.strip("\n").split("\n")):
@@ -97,16 +98,26 @@ def _wrapped(text: str, width: int, first: int | None = None) -> list[str]:
         full = width - len(indent)
         room = full if first is None or lines else min(full, first)
         line = ""
-        for word in _words(body, full):
+        alone = False  # whether the last line is one that was not broken
+        for word in _words(body, full, whole=whole):
+            if alone and not line and word.isspace():
+                continue
             if columns(line) + columns(word) <= room:
                 line += word
                 continue
             if line or room < full:
                 lines.append(f"{indent}{line}".rstrip())
                 room = full
-            *pieces, line = _pieces(word.lstrip(" "), room)
-            lines.extend(indent + piece for piece in pieces)
-        lines.append(f"{indent}{line}".rstrip())
+            alone = whole and " " in word.strip(" ") and columns(word) > room
+            if alone:
+                # A shell would take what is broken for two commands; a terminal copies a long line as one.
+                lines.append(indent + word)
+                line = ""
+            else:
+                *pieces, line = _pieces(word.lstrip(" "), room)
+                lines.extend(indent + piece for piece in pieces)
+        if line or not alone:
+            lines.append(f"{indent}{line}".rstrip())
     return lines
 
 
@@ -235,7 +246,7 @@ class _Page:
 
     def _remark(self, word: str, text: str, gutter: int) -> Iterator[str]:
         indent = gutter + len(f" = {word}: ")
-        first, *others = _wrapped(text, max(8, self._width - indent))
+        first, *others = _wrapped(text, max(8, self._width - indent), whole=True)
         yield f"{' ' * gutter} {self._paint('=', _BLUE)} {self._paint(word, _BOLD)}: {first}".rstrip()
         for line in others:
             yield f"{' ' * indent}{line}".rstrip()

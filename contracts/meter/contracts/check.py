@@ -102,7 +102,7 @@ class _Tries:
 
         Where an option is none nothing is offered: its value may be a secret, and would stand in what is told.
         """
-        if any(each.code.startswith("E-CONFIG") or any(span.hidden for span in each.spans) for each in known):
+        if any(each.code.startswith("E-CONFIG-") or any(span.hidden for span in each.spans) for each in known):
             return never
 
         def tried(request: Request) -> bool:

@@ -282,12 +282,24 @@ class Mender:
             if found := self._insertion(trouble, way, words):
                 without = self._told_without(trouble, facts)
                 if leaves is not None and not leaves[0] and found[1].endswith(leaves[1]):
-                    without = _say("without-same", **facts)
+                    without = _say("without-same", **facts, settings=leaves[1])
                 if leaves is not None and leaves[0] and leaves[0] in found[0]:
                     without = ""
                 variant = "insert" if found[1] else "plain"
-                return _say(variant, **facts, filters=found[0], settings=found[1], without=without)
+                made = self._gets(trouble, way)
+                return _say(variant, **facts, filters=found[0], settings=found[1], made=made, without=without)
         return ""
+
+    @staticmethod
+    def _gets(trouble: Trouble, way: _Way) -> str:
+        """What the instance gets then, where that is called otherwise."""
+        before = {variant.metric: variant.unit for variant in trouble.whole}
+        after = {variant.metric: variant.unit for variant in way.given}
+        if after.keys() <= before.keys() or len(after) > FEW:
+            return ""
+        units = set(before.values()) != set(after.values())
+        names = [f"`{name}` in `{unit}`" if units else f"`{name}`" for name, unit in sorted(after.items())]
+        return _say("made", instance=trouble.instance.label, metrics=" and ".join(names))
 
     def _plans(self, trouble: Trouble) -> Iterator[tuple[_Way, _Words]]:
         """One filter for all of it, else one for each unit; with the words and options of the instances to put in."""
