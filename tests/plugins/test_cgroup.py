@@ -20,6 +20,7 @@ from meter.core.discovery import discover
 from meter.core.plugin import Missing
 from meter.core.workloads import workload
 from tests.fake import SECOND, Mounted
+from tests.plugins.cgroups import CPU, USAGE, Tree, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,80 +34,19 @@ REAL = Path("/sys/fs/cgroup")
 ID = "0123456789abcdef" * 4
 UID = "2b801b7a-5266-4386-864e-45ed71136539"
 HERTZ = os.sysconf("SC_CLK_TCK")
-CPU = "container.cpu.time"
-USAGE = "container.memory.usage"
 IO = "container.disk.io"
-
-
-class Tree:
-    """A /sys/fs/cgroup that a test writes."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.folder = root / "sys" / "fs" / "cgroup"
-        self.folder.mkdir(parents=True)
-
-    def write(self, path: str, **files: str) -> None:
-        """Files of a cgroup; `cpu_stat` is `cpu.stat`, by the first `_`."""
-        folder = self.folder / path.lstrip("/")
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (folder / name.replace("_", ".", 1)).write_text(text)
-
-    def cpu(self, path: str, usage: int, user: int = 0, system: int = 0) -> None:
-        """CPU time of a cgroup of version 2, in microseconds."""
-        self.write(path, cpu_stat=f"usage_usec {usage}\nuser_usec {user}\nsystem_usec {system}\nnr_periods 0\n")
-
-    def end(self, path: str) -> None:
-        """The cgroup is gone."""
-        shutil.rmtree(self.folder / path.lstrip("/"))
-
-    def again(self, path: str, usage: int) -> None:
-        """A cgroup goes and another one gets its name; the file system cannot give it the same number."""
-        self.cpu(f"{path}.new", usage)
-        self.end(path)
-        (self.folder / f"{path}.new".lstrip("/")).rename(self.folder / path.lstrip("/"))
-
-    def device(self, number: str, name: str, *members: str) -> None:
-        """A block device."""
-        folder = self.root / "sys" / "dev" / "block" / number
-        (folder / "slaves").mkdir(parents=True)
-        (folder / "uevent").write_text(f"MAJOR=8\nDEVNAME={name}\nDEVTYPE=disk\n")
-        for member in members:
-            (folder / "slaves" / member).mkdir()
-
-    def mount(self, *paths: str, **config: bool) -> Mounted:
-        """The source over it."""
-        return Mounted("cgroup", {"paths": list(paths) or ["/*"], **config}, self.root)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """Version 2 with all controllers, without cgroups."""
-    made = Tree(tmp_path)
-    made.write("", cgroup_controllers="cpuset cpu io memory pids\n")
-    return made
+    return Tree.version_2(tmp_path)
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Tree:
     """Version 1 as systemd mounts it, without cgroups."""
-    made = Tree(tmp_path)
-    for controller in ("cpu,cpuacct", "memory", "blkio", "pids", "systemd"):
-        made.write(controller, cgroup_procs="")
-    (made.folder / "cpuacct").symlink_to("cpu,cpuacct")
-    return made
-
-
-def values(mounted: Mounted, ts: int, metric: str = CPU) -> dict[str, Any]:
-    """One poll: the values or reasons of one metric by cgroup, or by cgroup and attributes and device."""
-    found: dict[str, Any] = {}
-    for row in mounted.rows(ts):
-        for key, value in zip(row.columns.keys, row.values, strict=True):
-            if key.metric.name == metric:
-                parts = [row.id or key.consumer[1], key.resource[1], *(text for _, text in key.attributes)]
-                found[" ".join(filter(None, parts))] = value.reason if isinstance(value, Missing) else value
-    return found
+    return Tree.version_1(tmp_path)
 
 
 def since(mounted: Mounted, ts: int) -> dict[str, int]:
@@ -335,49 +275,6 @@ class TestUnreadable:
         mounted.rows(SECOND)
         mounted.rows(2 * SECOND)
         mounted.source.stop()
-
-
-class TestMemory:
-    """Bytes in use and what for."""
-
-    STAT = (
-        "anon 10\nfile 20\nkernel 99\nkernel_stack 1\npagetables 2\nsock 3\nslab_reclaimable 4\nslab_unreclaimable 5\n"
-    )
-
-    def test_version_2(self, tree: Tree) -> None:
-        """Usage, peak and parts that do not overlap."""
-        tree.write("/a", memory_current="100\n", memory_peak="200\n", memory_stat=self.STAT)
-        mounted = tree.mount()
-
-        assert values(mounted, SECOND, USAGE) == {"/a": 100}
-        assert values(mounted, 2 * SECOND, "container.memory.peak") == {"/a": 200}
-        assert values(mounted, 3 * SECOND, "container.memory.parts") == {
-            "/a anonymous": 10,
-            "/a file": 20,
-            "/a kernel_stack": 1,
-            "/a page_tables": 2,
-            "/a sockets": 3,
-            "/a slab_reclaimable": 4,
-            "/a slab_unreclaimable": 5,
-        }
-
-    def test_version_1(self, old: Tree) -> None:
-        """What is below a cgroup is in its parts, as it is in its usage."""
-        old.write("memory/a", memory_stat="cache 1\nrss 2\ntotal_cache 30\ntotal_rss 40\n")
-        old.write("memory/a", memory_usage_in_bytes="70\n", memory_max_usage_in_bytes="90\n")
-        mounted = old.mount()
-
-        assert values(mounted, SECOND, USAGE) == {"/a": 70}
-        assert values(mounted, 2 * SECOND, "container.memory.peak") == {"/a": 90}
-        assert values(mounted, 3 * SECOND, "container.memory.parts") == {"/a anonymous": 40, "/a file": 30}
-
-    def test_a_kernel_without_peaks(self, tree: Tree) -> None:
-        """Before Linux 5.19: missing, and the usage is there."""
-        tree.write("/a", memory_current="100\n", memory_stat=self.STAT)
-        mounted = tree.mount()
-
-        assert "memory.peak" in values(mounted, SECOND, "container.memory.peak")["/a"]
-        assert values(mounted, 2 * SECOND, USAGE) == {"/a": 100}
 
 
 class TestStorage:

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 
 OWN_METRICS = {
     "container.disk.operations": "they have it of a process only",
+    "container.memory.limit": "they have it of Kubernetes only, as k8s.container.memory.limit",
     "container.memory.parts": "their container.memory.rss is one part of it, and says nothing of the others",
     "container.memory.peak": "they have no peaks",
+    "container.paging.limit": "as container.paging.usage",
+    "container.paging.operations": "as container.paging.usage",
+    "container.paging.usage": "they have page faults of a container, and swap of the machine only",
     "container.pressure.stall_time": "as system.pressure.stall_time",
     "container.thread.count": "they count threads of a process only",
     "demo.random": "made for the tutorial, no measurement",

@@ -1,1 +1,1 @@
-"""CPU time, memory, disk traffic, threads and pressure of control groups, from /sys/fs/cgroup."""
+"""CPU time, memory, swap, disk traffic, threads and pressure of control groups, from /sys/fs/cgroup."""

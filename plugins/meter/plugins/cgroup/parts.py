@@ -1,4 +1,4 @@
-"""What the files of a cgroup say: CPU, memory, storage, threads, pressure, of both versions."""
+"""What the files of a cgroup say: CPU, memory, swap, storage, threads, pressure, of both versions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ _STACKED: Final = ("dm-", "md", "loop", "ram", "zram")
 _DIRECTIONS: Final = ("read", "write")
 _NUMBER: Final = re.compile(rb"\d{1,10}:\d{1,10}")
 _LARGEST: Final = (1 << 63) - 1
+_UNLIMITED: Final = (1 << 63) - (1 << 16)  # version 1 gives 2^63 - 1, in whole pages, where there is no limit
+_TOGETHER: Final = Missing("cgroups of version 1 limit swap and memory together only")
+_UNCOUNTED: Final = Missing("cgroups of version 1 do not count swapped pages")
 _LEAST: Final = 3  # words of a line that tells something of a device
 
 Read = Callable[[str], "bytes | Missing"]
@@ -91,15 +94,29 @@ class Cpu(Part):
 
 
 class Memory(Part):
-    """Bytes charged to a cgroup and all below it."""
+    """Bytes charged to a cgroup and all below it, in memory and in swap, and its own limits of both."""
 
-    metrics = ("container.memory.usage", "container.memory.peak", "container.memory.parts")
+    metrics = (
+        *("container.memory.usage", "container.memory.peak", "container.memory.parts"),
+        *("container.memory.limit", "container.paging.limit"),
+        *("container.paging.usage", "container.paging.operations"),
+    )
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
+    def __init__(self, hierarchy: Hierarchy, *, limits: bool, paging: bool) -> None:
         super().__init__(hierarchy)
-        usage, peak = Series(self.metrics[0]), Series(self.metrics[1])
+        usage, peak, limit, swap_limit, swap = (
+            Series(f"container.{name}")
+            for name in ("memory.usage", "memory.peak", "memory.limit", "paging.limit", "paging.usage")
+        )
+        swapped = {
+            f"pswp{direction}": Series("container.paging.operations", (("system.paging.direction", direction),))
+            for direction in ("in", "out")
+        }
+        self._counted = swapped if paging else {}
+        self._lacking: Cells = {}
         if hierarchy.unified:
             self._files = {"memory.current": usage, "memory.peak": peak}
+            self._limits = {"memory.max": limit, "memory.swap.max": swap_limit} if limits else {}
             parts = {
                 "anon": "anonymous",
                 "file": "file",
@@ -111,15 +128,31 @@ class Memory(Part):
             }
         else:
             self._files = {"memory.usage_in_bytes": usage, "memory.max_usage_in_bytes": peak}
+            self._limits = {"memory.limit_in_bytes": limit} if limits else {}
+            self._lacking = {swap_limit: _TOGETHER} if limits else {}
             parts = {"total_rss": "anonymous", "total_cache": "file"}
-        self._parts = {
-            word: Series(self.metrics[2], (("container.memory.part", part),)) for word, part in parts.items()
+        self._words = {
+            word: Series("container.memory.parts", (("container.memory.part", part),)) for word, part in parts.items()
         }
+        if paging and hierarchy.unified:
+            self._files["memory.swap.current"] = swap
+        elif paging:
+            self._words["total_swap"] = swap
+        self._stat: bytes | Missing = b""
 
     def gauges(self, read: Read) -> Cells:
         """Bytes now."""
         cells: Cells = {series: _number(read(name), name) for name, series in self._files.items()}
-        return cells | _named(read("memory.stat"), "memory.stat", self._parts)
+        cells |= {series: _limit(read(name), name) for name, series in self._limits.items()}
+        self._stat = read("memory.stat")
+        return cells | self._lacking | _named(self._stat, "memory.stat", self._words)
+
+    def counters(self, read: Read) -> Cells:
+        """Pages so far, of the cgroup whose gauges were read last: memory.stat is the dearest of its files."""
+        del read
+        if not self.hierarchy.unified:
+            return dict.fromkeys(self._counted.values(), _UNCOUNTED)
+        return _named(self._stat, "memory.stat", self._counted) if self._counted else {}
 
 
 class Pids(Part):
@@ -222,11 +255,13 @@ class Io(Part):
         return "" if members or name.startswith(_STACKED) else name
 
 
-def parts(found: Mapping[str, Hierarchy], context: SourceContext, *, modes: bool) -> list[Part]:
-    """What can be read of the cgroups of these hierarchies."""
+def parts(
+    found: Mapping[str, Hierarchy], context: SourceContext, *, modes: bool, limits: bool, paging: bool
+) -> list[Part]:
+    """What can be read of the cgroups of these hierarchies, and is asked for."""
     makers: dict[str, Callable[[Hierarchy], Part]] = {
         "cpu": lambda hierarchy: Cpu(hierarchy, modes=modes),
-        "memory": Memory,
+        "memory": lambda hierarchy: Memory(hierarchy, limits=limits, paging=paging),
         "io": lambda hierarchy: Io(hierarchy, context),
         "pids": Pids,
         "pressure": Pressure,
@@ -252,6 +287,14 @@ def _number(text: bytes | Missing, file: str) -> int | Missing:
     if digits.isdigit() and len(digits) <= len(str(_LARGEST)) and (number := int(digits)) <= _LARGEST:
         return number
     return Missing(f"{file}: this is no number")
+
+
+def _limit(text: bytes | Missing, file: str) -> int | Missing:
+    """Bytes; missing where there is no limit, which is no number of bytes."""
+    if isinstance(text, bytes) and text.strip() == b"max":
+        return Missing(f"{file}: there is no limit")
+    number = _number(text, file)
+    return Missing(f"{file}: there is no limit") if isinstance(number, int) and number >= _UNLIMITED else number
 
 
 def _total(text: bytes, line: str, file: str) -> int | Missing:

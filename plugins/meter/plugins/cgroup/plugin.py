@@ -29,6 +29,10 @@ _METRICS = (
     "container.thread.count",
     "container.pressure.stall_time",
 )
+_ASKED = {
+    "limits": ("container.memory.limit", "container.paging.limit"),
+    "paging": ("container.paging.usage", "container.paging.operations"),
+}
 
 
 class _Thing(NamedTuple):
@@ -54,14 +58,17 @@ class _Seen(NamedTuple):
 
 
 class Cgroup(Source):
-    """CPU time, memory, disk traffic, threads and pressure of the cgroups that `paths` selects.
+    """CPU time, memory, swap, disk traffic, threads and pressure of the cgroups that `paths` selects.
 
     Emits, with the cgroup as consumer: `container.cpu.time` (s, f64, delta), by `cpu.mode` where `modes` says so;
     `container.memory.usage`, `container.memory.peak` and `container.memory.parts` (By, u64, gauge);
     `container.disk.io` (By, u64, delta) and `container.disk.operations` ({operation}, u64, delta) by device and
     direction; `container.thread.count` ({thread}, i64, gauge); `container.pressure.stall_time` (s, f64, delta).
+    With `limits`: `container.memory.limit` and `container.paging.limit` (By, u64, gauge), missing where there is none.
+    With `paging`: `container.paging.usage` (By, u64, gauge) and `container.paging.operations` ({operation}, u64,
+    delta) by `system.paging.direction`, one for each page.
 
-    All of them include the cgroups below. What a host has no controller for is not there; what cannot be read is
+    All but limits include the cgroups below. What a host has no controller for is not there; what cannot be read is
     missing. A cgroup that was not there at the previous poll counts from 0, since that poll; one that has gone ends.
 
     Rows: for each cgroup one of gauges of each controller, and one of deltas for each controller and device.
@@ -72,7 +79,9 @@ class Cgroup(Source):
     def start(self, context: SourceContext) -> None:
         """Find the hierarchies. Raises: FileNotFoundError, there are none; other OSErrors."""
         self._context = context
-        self._parts: list[Part] = parts(hierarchies(context), context, modes=self.config["modes"])
+        asked = {name: self.config[name] for name in ("modes", *_ASKED)}
+        self._parts: list[Part] = parts(hierarchies(context), context, **asked)
+        self._metrics = [*_METRICS, *(metric for name in _ASKED if asked[name] for metric in _ASKED[name])]
         self._patterns = patterns(self.config["paths"])
         self._files = Files(context)
         self._deltas: Deltas[_Counter] = Deltas()
@@ -110,7 +119,7 @@ class Cgroup(Source):
         self._give(out, gauges, deltas)
         given = {series.metric for cells in gauges.values() for series in cells}
         given |= {counter.series.metric for counter in counters}
-        if idle := [metric for metric in _METRICS if metric not in given]:
+        if idle := [metric for metric in self._metrics if metric not in given]:
             out.nothing(*idle)
         self._first = False
         self._files.sweep()
