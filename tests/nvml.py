@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parent / "data" / "nvml" / "fake_nvml.c"
 NAME = "libnvidia-ml.so.1"
 
-NOT_SUPPORTED, NO_PERMISSION, NOT_LOADED, TIMEOUT, LOST, RESET = 3, 4, 9, 10, 15, 16
+NOT_SUPPORTED, NO_PERMISSION, TOO_SMALL, NOT_LOADED, TIMEOUT, LOST, RESET = 3, 4, 7, 9, 10, 15, 16
 
 
 def compiler() -> str | None:
@@ -38,7 +38,7 @@ class Driver:
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
-        self._library.fake_calls.restype = ctypes.c_uint64
+        self._library.fake_calls.restype = self._library.fake_since.restype = ctypes.c_uint64
 
     def reset(self, gpus: int) -> None:
         """So many GPUs of 100 W without a fault, at the time 0."""
@@ -55,6 +55,14 @@ class Driver:
     def set(self, gpu: int, key: str, value: int) -> None:
         """A number of a GPU, by a key of the file."""
         assert self._library.fake_set(gpu, key.encode(), ctypes.c_uint64(value)) == 0, key
+
+    def sample(self, gpu: int, pid: int, seconds: float, *percents: int) -> None:
+        """A sample of a process that is there from a time on: percent of kernels, memory, encoder and decoder."""
+        assert self._library.fake_sample(gpu, pid, ctypes.c_uint64(round(seconds * 1e6)), *percents) == 0
+
+    def since(self, gpu: int) -> float:
+        """The time in s from which on samples were asked for last."""
+        return float(self._library.fake_since(gpu)) / 1e6
 
     def fail(self, gpu: int, key: str, code: int) -> None:
         """What the calls behind a key answer; 0 ends it."""

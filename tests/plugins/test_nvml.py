@@ -236,7 +236,7 @@ def named(gpu: int, series: str) -> str:
     return of(metric, gpu, *([attribute] if attribute else []))
 
 
-@pytest.mark.parametrize("code", [nvml.NOT_SUPPORTED, nvml.NO_PERMISSION, nvml.TIMEOUT, 999])
+@pytest.mark.parametrize("code", [nvml.NOT_SUPPORTED, nvml.NO_PERMISSION, nvml.TIMEOUT, nvml.TOO_SMALL, 999])
 @pytest.mark.parametrize("key", FIELDS)
 def test_what_fails_is_missing_and_nothing_else_is(driver: nvml.Driver, gpus: Any, key: str, code: int) -> None:
     """Each with what the driver said, on this GPU alone, never 0; when it works again it is there again."""
@@ -469,6 +469,183 @@ def test_without_processes_nobody_asks_for_them(driver: nvml.Driver, gpus: Any) 
 
     assert driver.calls - before == 2 * 11
     assert not [name for name in values if "process" in name]
+
+
+def shares(values: Mapping[str, Any], gpu: int = 0, pid: int = 1000) -> dict[str, Any]:
+    """What a poll has of what a process does on a GPU."""
+    found = {}
+    for name, value in values.items():
+        metric, resource, id_, _, process = name.split("/")[:5]
+        about = metric in ("process.gpu.utilization", "process.gpu.memory.busy") and resource == "gpu"
+        if about and (int(id_.strip("#_")), int(process.strip("#_"))) == (gpu, pid):
+            found[value_of(name, "hw.gpu.task") or "memory"] = value
+    return found
+
+
+def all_of(value: Any) -> dict[str, Any]:
+    """The same for each share."""
+    return dict.fromkeys(("general", "memory", "encoder", "decoder"), value)
+
+
+NO_SAMPLE = "the driver has no sample of this process since the last poll"
+
+
+def test_what_a_process_does_is_the_mean_of_its_samples(driver: nvml.Driver, gpus: Any) -> None:
+    """Of those since the last poll, each once, of each process and GPU by itself; what was before is not in it."""
+    for gpu in (0, 1):
+        driver.set(gpu, "compute", 2)
+    driver.sample(0, 1000, 0.5, 99, 99, 99, 99)
+    for seconds, percents in ((1.2, (40, 10, 0, 4)), (1.4, (60, 20, 0, 5)), (1.9, (95, 30, 3, 0)), (2.5, (7, 0, 0, 0))):
+        driver.sample(0, 1000, seconds, *percents)
+    driver.sample(0, 1001, 1.5, 1, 2, 3, 4)
+    driver.sample(1, 1000, 1.5, 100, 0, 0, 0)
+    made = gpus({"utilization": True})
+    first, second, third = (made.poll(seconds) for seconds in (1, 2, 3))
+
+    assert shares(first) == {}
+    assert shares(second) == pytest.approx({"general": 0.65, "memory": 0.2, "encoder": 0.01, "decoder": 0.03})
+    assert shares(second, pid=1001) == {"general": 0.01, "memory": 0.02, "encoder": 0.03, "decoder": 0.04}
+    assert shares(second, gpu=1) == {"general": 1.0, "memory": 0, "encoder": 0, "decoder": 0}
+    assert shares(third) == {"general": 0.07, "memory": 0, "encoder": 0, "decoder": 0}
+    assert shares(third, pid=1001) == all_of(NO_SAMPLE)
+
+
+def test_a_process_without_samples_is_missing_and_one_that_has_gone_ends(driver: nvml.Driver, gpus: Any) -> None:
+    """That the driver has no sample at all is no error, and not 0; the last samples of one that ended are there."""
+    driver.set(0, "compute", 1)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    idle = made.poll(2)
+    driver.sample(0, 1000, 2.5, 50, 0, 0, 0)
+    driver.set(0, "compute", 0)
+    ended, after = made.poll(3), made.poll(4)
+
+    assert shares(idle) == all_of(NO_SAMPLE)
+    assert shares(ended) == {"general": 0.5, "memory": 0, "encoder": 0, "decoder": 0}
+    assert shares(after) == {}
+
+
+@pytest.mark.parametrize("code", [nvml.NOT_SUPPORTED, nvml.NO_PERMISSION, nvml.TIMEOUT, nvml.TOO_SMALL, 999])
+def test_samples_that_cannot_be_had_are_missing_on_that_gpu(driver: nvml.Driver, gpus: Any, code: int) -> None:
+    """Of each process there with what the driver said; the other GPU's are there, and what else is known, too."""
+    for gpu in (0, 1):
+        driver.set(gpu, "compute", 1)
+        driver.sample(gpu, 1000, 1.5, 50, 40, 30, 20)
+    driver.fail(0, "samples", code)
+    made = gpus({"utilization": True})
+    first, second = made.poll(1), made.poll(2)
+
+    for poll in (first, second):
+        assert shares(poll).keys() == all_of("").keys()
+        assert all(value.startswith("nvmlDeviceGetProcessUtilization: ") for value in shares(poll).values())
+    assert shares(second, gpu=1) == {"general": 0.5, "memory": 0.4, "encoder": 0.3, "decoder": 0.2}
+    missing = {name.partition("/")[0] for name, value in second.items() if isinstance(value, str)}
+    assert missing == {"process.gpu.utilization", "process.gpu.memory.busy"}
+
+
+def test_samples_that_are_not_supported_are_asked_for_once(driver: nvml.Driver, gpus: Any) -> None:
+    """One call of the driver more than without them, on the GPU that has them."""
+    driver.fail(0, "samples", nvml.NOT_SUPPORTED)
+    made = gpus({"utilization": True})
+    made.poll(1)
+    before = driver.calls
+    made.poll(2)
+
+    assert driver.calls - before == 13 + 14
+
+
+def test_samples_that_could_not_be_had_once_are_in_the_next_mean(driver: nvml.Driver, gpus: Any) -> None:
+    """It spans both intervals."""
+    driver.set(0, "compute", 1)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    driver.sample(0, 1000, 1.5, 20, 0, 0, 0)
+    driver.sample(0, 1000, 2.5, 60, 0, 0, 0)
+    driver.fail(0, "samples", nvml.TIMEOUT)
+    failed = made.poll(2)
+    driver.fail(0, "samples", 0)
+
+    assert shares(failed) == all_of("nvmlDeviceGetProcessUtilization: Timeout")
+    assert shares(made.poll(3))["general"] == pytest.approx(0.4)
+
+
+def test_samples_are_asked_for_from_the_newest_on(driver: nvml.Driver, gpus: Any) -> None:
+    """Of each GPU by itself: a driver may give the mean of all that it is asked for as one sample."""
+    driver.sample(0, 1000, 0.5, 90, 0, 0, 0)
+    driver.sample(0, 1001, 1.7, 20, 0, 0, 0)
+    driver.sample(0, 1000, 1.5, 20, 0, 0, 0)
+    made = gpus({"utilization": True})
+    asked = []
+    for seconds in (1, 2, 3):
+        made.poll(seconds)
+        asked.append((driver.since(0), driver.since(1)))
+
+    assert asked == [(0, 0), (0.5, 0), (1.7, 0)]
+
+
+def test_samples_that_the_driver_gives_again_count_once(driver: nvml.Driver, gpus: Any) -> None:
+    """Drivers are known to give older ones than were asked for."""
+    driver.set(0, "compute", 1)
+    driver.set(0, "stale", 1)
+    for seconds, percent in ((0.5, 90), (1.5, 20), (2.5, 60)):
+        driver.sample(0, 1000, seconds, percent, 0, 0, 0)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    polls = [shares(made.poll(seconds)) for seconds in (1, 2, 3, 4)]
+
+    assert [each.get("general") for each in polls] == [None, 0.2, 0.6, NO_SAMPLE]
+
+
+def test_more_samples_than_there_was_room_for(driver: nvml.Driver, gpus: Any) -> None:
+    """All of them are in the mean."""
+    driver.set(0, "compute", 1)
+    for n in range(500):
+        driver.sample(0, 1000, 1.1 + n / 1000, n % 100, 0, 0, 0)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+
+    assert shares(made.poll(2))["general"] == pytest.approx(0.495)
+
+
+def test_samples_that_say_nothing_are_not_taken(driver: nvml.Driver, gpus: Any) -> None:
+    """Entries of no process are left out; more than 100 % is missing and never a number."""
+    driver.set(0, "compute", 1)
+    driver.sample(0, 0, 1.3, 50, 50, 50, 50)
+    driver.sample(0, 1000, 1.4, 50, 2**32 - 1, 0, 0)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    values = made.poll(2)
+
+    assert shares(values) == {
+        "general": 0.5,
+        "memory": "the driver says that this process used 4294967295 % of the time",
+        "encoder": 0,
+        "decoder": 0,
+    }
+    assert shares(values, pid=0) == {}
+
+
+@pytest.mark.parametrize("config", [{}, {"utilization": True, "processes": False}])
+def test_nobody_asks_for_samples_without_need(driver: nvml.Driver, gpus: Any, config: dict[str, Any]) -> None:
+    """Only where the option says so, and processes are measured."""
+    driver.set(0, "compute", 1)
+    driver.sample(0, 1000, 1.5, 50, 0, 0, 0)
+    made = gpus(config)
+    made.poll(1)
+    before = driver.calls
+
+    assert shares(made.poll(2)) == {}
+    assert driver.calls - before == 2 * (13 if config.get("processes", True) else 11)
+
+
+def test_of_mig_partitions_the_driver_has_no_samples(driver: nvml.Driver, gpus: Any) -> None:
+    """Each process of a partition is missing with the driver's answer."""
+    driver.set(0, "mig", 2)
+    driver.set(0, "compute", 1)
+    values = gpus({"gpus": ["0"], "utilization": True}).poll(1)
+
+    found = {name: value for name, value in values.items() if name.startswith("process.gpu.utilization/gpu_partition/")}
+    assert len(found) == 2 * 3
+    assert set(found.values()) == {"nvmlDeviceGetProcessUtilization: Not Supported"}
 
 
 def part(metric: str, id_: str, *attributes: str) -> str:

@@ -127,6 +127,23 @@ def test_run_gives_the_joules_of_each_row(machine: Machine) -> None:
         assert sum(row["value"] for row in rows) == truth(f"gpu-{gpu}", sum(spans))
 
 
+def test_run_gives_what_processes_do(machine: Machine) -> None:
+    """Samples of a known share, of each poll that had some; the GPU that has none says so."""
+    samples = [f"0.sample=1000,{ms * 1000},40,25,0,5" for ms in range(20, 10_000, 20)]
+    machine.gpus("0.compute=1", "1.compute=1", "1.samples=!3", *samples)
+    mounted = machine.meter("mount", "/gpu", "nvml", "interval=200ms", "utilization=true", "jsonl", "path=gpu.jsonl")
+    done = machine.meter("run", "/gpu", "--for", "1s")
+
+    assert (mounted.returncode, done.returncode) == (0, 0), mounted.stderr + done.stderr
+    rows = machine.rows("gpu.jsonl", "process.gpu.utilization") + machine.rows("gpu.jsonl", "process.gpu.memory.busy")
+    # The last poll comes at the end of the run, which may be too soon for a sample.
+    known = [row for row in rows if row["resource"] == "gpu/0" and row["value"] is not None]
+    first = {(row["attributes"].get("hw.gpu.task"), row["value"]) for row in known}
+    second = {(row["value"], row["reason"]) for row in rows if row["resource"] == "gpu/1"}
+    assert first == {("general", 0.4), (None, 0.25), ("encoder", 0), ("decoder", 0.05)}
+    assert second == {(None, "nvmlDeviceGetProcessUtilization: Not Supported")}
+
+
 MEASURED = """
 import json, sys, time
 from meter.core import measure

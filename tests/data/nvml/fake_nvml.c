@@ -6,6 +6,9 @@
  * `I.KEY=NUMBER` and `I.KEY=!CODE`, where CODE is what the calls behind KEY return. `I.all=!15` fails every call of a
  * GPU, `I.handle=!4` the one that gives its handle. In one process the hooks `fake_*` set the same.
  *
+ * `I.sample=PID,US,SM,MEMORY,ENCODER,DECODER` is a sample of a process in percent, which is there from US on;
+ * with `I.stale=1` those are given again that were asked for already, as drivers are known to do.
+ *
  * The energy counter is `energy` + `watts_mw` x time, where time goes in steps of `step_ms` as in a real driver. The
  * clock is CLOCK_MONOTONIC from the first nvmlInit on, or what fake_clock() says. */
 #include <stdint.h>
@@ -20,12 +23,14 @@
 enum { OK, UNINIT, INVALID, NOTSUP, NOPERM, NOTFOUND = 6, SMALL, NOTLOADED = 9, TIMEOUT, LOST = 15, MISMATCH = 25 };
 enum { ALL, HANDLE, WATTS, STEP, ENERGY, POWER, INSTANT, AVERAGE, UTILIZATION, UTILIZATION_MEMORY, ENCODER, DECODER,
        MEMORY, MEMORY_USED, MEMORY_RESERVED, TEMPERATURE, MEMORY_TEMPERATURE, CLOCK, COMPUTE, GRAPHICS, PID, GRAPHICS_PID,
-       PROCESS_MEMORY, MIG, LOST_AFTER, COST, HANG, KEYS };
+       PROCESS_MEMORY, MIG, LOST_AFTER, COST, HANG, SAMPLES, STALE, KEYS };
 static const char *names[KEYS] = { "all", "handle", "watts_mw", "step_ms", "energy", "power", "instant", "average",
        "utilization", "utilization_memory", "encoder", "decoder", "memory", "memory_used", "memory_reserved", "temperature",
        "memory_temperature", "clock", "compute", "graphics", "pid", "graphics_pid", "process_memory", "mig",
-       "lost_after_ms", "cost_ns", "hang_ms" };
-typedef struct { char name[64], uuid[80]; uint64_t v[KEYS]; int err[KEYS]; } gpu_t;
+       "lost_after_ms", "cost_ns", "hang_ms", "samples", "stale" };
+#define MAXS 1024
+typedef struct { unsigned pid; unsigned long long us; unsigned sm, memory, encoder, decoder; } sample;
+typedef struct { char name[64], uuid[80]; uint64_t v[KEYS]; int err[KEYS]; unsigned samples; sample s[MAXS]; uint64_t since; } gpu_t;
 
 static gpu_t G[MAXG];
 static unsigned count;
@@ -65,6 +70,13 @@ void fake_load(int code) { loaded = code; }
 void fake_watts(unsigned g, uint64_t mw) { watts(&G[g], mw); }
 int fake_set(unsigned g, const char *k, uint64_t v) { int i = key(k); if (i < 0 || g >= MAXG) return -1; G[g].v[i] = v; return 0; }
 int fake_fail(unsigned g, const char *k, int code) { int i = key(k); if (i < 0 || g >= MAXG) return -1; G[g].err[i] = code; return 0; }
+int fake_sample(unsigned g, unsigned pid, uint64_t us, unsigned sm, unsigned memory, unsigned encoder, unsigned decoder)
+{
+    if (g >= MAXG || G[g].samples == MAXS) return -1;
+    G[g].s[G[g].samples++] = (sample){ pid, us, sm, memory, encoder, decoder };
+    return 0;
+}
+uint64_t fake_since(unsigned g) { return G[g].since; }
 uint64_t fake_calls(void) { return calls; }
 int fake_users(void) { return users; }
 
@@ -79,6 +91,11 @@ static void load(void)
         if (sscanf(line, "gpus %u", &g) == 1) { defaults(g); continue; }
         if (sscanf(line, "load !%u", &g) == 1) { loaded = (int)g; continue; }
         if (sscanf(line, "%u.name=%199[^\n]", &g, text) == 2 && g < MAXG) { snprintf(G[g].name, 64, "%.63s", text); continue; }
+        sample s;
+        if (sscanf(line, "%u.sample=%u,%llu,%u,%u,%u,%u", &g, &s.pid, &s.us, &s.sm, &s.memory, &s.encoder, &s.decoder) == 7) {
+            if (fake_sample(g, s.pid, s.us, s.sm, s.memory, s.encoder, s.decoder)) exit(98);
+            continue;
+        }
         if (sscanf(line, "%u.%31[a-z_]=%199s", &g, word, text) != 3 || g >= MAXG || key(word) < 0) { fprintf(stderr, "fake_nvml: %s", line); exit(99); }
         if (text[0] == '!') G[g].err[key(word)] = atoi(text + 1);
         else if (key(word) == WATTS) watts(&G[g], strtoull(text, 0, 0));
@@ -202,6 +219,22 @@ int nvmlDeviceGetGraphicsRunningProcesses_v3(void *h, unsigned *n, process3 *p)
 {
     DEVICE WHOLE FAULT(GRAPHICS)
     return processes(g, h, g->v[GRAPHICS], g->v[GRAPHICS_PID], n, p);
+}
+
+int nvmlDeviceGetProcessUtilization(void *h, sample *out, unsigned *n, unsigned long long since)
+{
+    DEVICE WHOLE FAULT(SAMPLES)
+    if (g->v[MIG]) return NOTSUP;
+    uint64_t now = since_ms() * 1000;
+    g->since = since;
+    if (g->v[STALE]) since = 0;
+    unsigned have = 0;
+    for (unsigned i = 0; i < g->samples; i++) have += g->s[i].us > since && g->s[i].us <= now;
+    if (!have) return NOTFOUND;
+    if (!out || *n < have) { *n = have; return SMALL; }
+    *n = 0;
+    for (unsigned i = 0; i < g->samples; i++) if (g->s[i].us > since && g->s[i].us <= now) out[(*n)++] = g->s[i];
+    return OK;
 }
 
 typedef struct { unsigned id, scope; int64_t ts, latency; unsigned type; int code; union { double d; unsigned u; unsigned long long ull; } v; } field;

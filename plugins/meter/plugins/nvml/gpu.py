@@ -26,6 +26,13 @@ _VENDOR: Final = {"hw.vendor": "NVIDIA"}
 """On every series: with it, those of GPUs of another maker are other series."""
 _MEMORY: Final = ("hw.gpu.memory.usage", "hw.gpu.memory.reserved", "hw.gpu.memory.limit")
 _UNKNOWN: Final = Missing("nothing has been read yet")
+_NO_SAMPLE: Final = Missing("the driver has no sample of this process since the last poll")
+_SHARES: Final[tuple[tuple[str, dict[str, str]], ...]] = (
+    ("process.gpu.utilization", {"hw.gpu.task": "general"}),
+    ("process.gpu.memory.busy", {}),
+    ("process.gpu.utilization", {"hw.gpu.task": "encoder"}),
+    ("process.gpu.utilization", {"hw.gpu.task": "decoder"}),
+)
 
 
 class Held(NamedTuple):
@@ -37,19 +44,60 @@ class Held(NamedTuple):
     context: str
     memory: Value
 
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """Those of one kind have the same series; a row says of which process."""
+        return self.resource, self.id, self.context
+
+    def specs(self) -> list[ColumnSpec]:
+        """The series."""
+        attributes = {"hw.gpu.context": self.context, **_VENDOR}
+        return [ColumnSpec("process.gpu.memory.usage", self.id, EACH, self.resource, "process", attributes)]
+
+    def cells(self) -> list[Value]:
+        """One for each of `specs`."""
+        return [self.memory]
+
+
+class Busy(NamedTuple):
+    """What one process did on a GPU or partition since the last poll: shares of time, in the order of `_SHARES`."""
+
+    resource: str
+    id: str
+    pid: str
+    shares: list[Value]
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """As of `Held`."""
+        return self.resource, self.id
+
+    def specs(self) -> list[ColumnSpec]:
+        """The series."""
+        return [
+            ColumnSpec(metric, self.id, EACH, self.resource, "process", {**attributes, **_VENDOR})
+            for metric, attributes in _SHARES
+        ]
+
+    def cells(self) -> list[Value]:
+        """One for each of `specs`."""
+        return self.shares
+
 
 class Gpu:
     """A GPU that can be read, or why it cannot.
 
-    Args: `processes` says whether they are read, too.
+    Args: `processes` says whether they are read, too, and `utilization` whether what each of them does is.
     """
 
-    def __init__(self, library: Library, gpu: Handle, driver: str, *, processes: bool) -> None:
+    def __init__(self, library: Library, gpu: Handle, driver: str, *, processes: bool, utilization: bool) -> None:
         self.id = str(gpu.number)
         self.fault = gpu.fault
         """Why it gives nothing any more; None while it does."""
         self.held: list[Held] = []
         """The processes of the last poll."""
+        self.busy: list[Busy] = []
+        """What they did since the poll before."""
         self.counted: Value = _UNKNOWN
         """The energy counter at the last poll in mJ, where there is one."""
         self.power: Value = _UNKNOWN
@@ -63,6 +111,7 @@ class Gpu:
         self._partitions: list[_Partition] = []
         self._known: list[tuple[int, int, int]] = []
         self._asks_processes = processes
+        self._asks_utilization = processes and utilization
         self._named = gpu.handle is not None
         if self._named:
             self._begin(library, gpu.handle)
@@ -83,6 +132,7 @@ class Gpu:
         # Those of a GPU with partitions are found in its partitions.
         kinds = ("Compute", "Graphics") if self._asks_processes and not self._mig.enabled else ()
         self._processes = [nvml.Processes(library, handle, kind) for kind in kinds]
+        self._samples = nvml.Samples(library, handle) if self._asks_utilization else None
         now, usage = self._fields.read()[0], self._usage.read()[0]
         self._instant = not isinstance(now, Missing) or isinstance(usage, Missing)
         self._choose(now if self._instant else usage)
@@ -131,8 +181,10 @@ class Gpu:
         for partition in self._partitions:
             self._cells += partition.memory.read()
             self._cells += self._groups(partition.processes, "gpu_partition", partition.id)
+        self.busy = [] if self._samples is None else self._shares(self._samples)
         answers = [each.answer for each in (self._fields, self._energy, *self._probes)]
         answers += [each.answer for each in self._processes]
+        answers += [] if self._samples is None else [self._samples.answer]
         lost = next((answer for answer in answers if answer in nvml.LOST), 0)
         if lost:
             self._lose(Missing(f"{pynvml.NVMLError(lost)}: GPU {self.id} has gone"))
@@ -142,7 +194,7 @@ class Gpu:
     def _lose(self, reason: Missing) -> None:
         """Nothing is there any more but that it failed."""
         self.fault = self.power = self.counted = reason
-        self.held = []
+        self.held, self.busy = [], []
         self._cells = []
         self._partitions = []
 
@@ -193,6 +245,18 @@ class Gpu:
                         self.held.append(Held(resource, id_, pid, "both" if both else kind, memory))
         return [group if isinstance(group, Missing) else len(group) for group in found]
 
+    def _shares(self, samples: nvml.Samples) -> list[Busy]:
+        """What each process did; of one that is there and of which nothing is known, why."""
+        found = samples.read()
+        if found is None:
+            return []
+        known, reason = ({}, found) if isinstance(found, Missing) else (found, _NO_SAMPLE)
+        there: dict[tuple[str, str, str], list[Value]] = {
+            each[:3]: [reason] * len(_SHARES) for each in self.held if each.pid not in known
+        }
+        lacking = [Busy(*each, shares) for each, shares in there.items()]
+        return [*(Busy("gpu", self.id, pid, shares) for pid, shares in known.items()), *lacking]
+
     def _find_partitions(self) -> bool:
         """Look for the partitions that there are now; whether they have changed."""
         parts = self._mig.find()
@@ -223,9 +287,3 @@ def _counts(resource: str, id_: str, processes: Sequence[nvml.Processes]) -> lis
 
 def _sizes(resource: str, id_: str) -> list[ColumnSpec]:
     return [ColumnSpec(metric, id_, resource=resource, attributes=_VENDOR) for metric in _MEMORY]
-
-
-def held(each: Held) -> ColumnSpec:
-    """The series of what processes hold; a row says of which process."""
-    attributes = {"hw.gpu.context": each.context, **_VENDOR}
-    return ColumnSpec("process.gpu.memory.usage", each.id, EACH, each.resource, "process", attributes)

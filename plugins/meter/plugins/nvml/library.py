@@ -30,6 +30,8 @@ _REMEDIES: Final = {
     pynvml.NVML_ERROR_NO_PERMISSION: "let this user read and write /dev/nvidiactl and /dev/nvidia0 and the others",
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "install the driver's libnvidia-ml.so.1, or leave this source out",
 }
+_ALL: Final = 100  # percent
+_ROOM: Final = 2**16  # a driver to which that is too little is not asked with more
 _NO_MEMORY: Final = 2**64 - 1  # what the driver says where it does not know what a process uses
 
 Value = float | Missing
@@ -230,42 +232,109 @@ def _number(
     return Probe(function, 1, lambda: call(handle, *arguments), lambda: (found.value * times / per,))
 
 
-class Processes:
-    """The processes that have a context of one kind, `Compute` or `Graphics`: bytes of memory by id."""
+class _Listing:
+    """A call of the driver that fills an array, which is made as long as the driver says that it has to be."""
 
-    def __init__(self, library: Library, handle: Any, kind: str) -> None:
-        self._function = f"nvmlDeviceGet{kind}RunningProcesses_v3"
-        self._call = library.function(self._function)
+    def __init__(self, library: Library, handle: Any, function: str, entry: Any, room: int) -> None:
+        self._function = function
+        self._call = library.function(function)
         self._handle = handle
+        self._entry = entry
         self._count = ctypes.c_uint()
-        self._room = 0
-        self._grow(32)
+        self._grow(room)
         self.answer = 0
         """What the driver has answered last."""
         self._known = False
         self._never: Missing | None = None
 
-    def read(self) -> dict[str, Value] | Missing:
-        """The memory of each process; missing of one where the driver does not know it."""
+    def _entries(self) -> Sequence[Any] | Missing:
+        """What the driver has; what it does not support is asked for once and not again."""
         if self._never is not None:
             return self._never
         self._count.value = self._room
-        self.answer = self._call(self._handle, *self._references)
-        while self.answer == pynvml.NVML_ERROR_INSUFFICIENT_SIZE:
+        self.answer = self._ask()
+        while self.answer == pynvml.NVML_ERROR_INSUFFICIENT_SIZE and self._room < _ROOM:
             self._grow(2 * max(self._count.value, self._room))
-            self.answer = self._call(self._handle, *self._references)
+            self.answer = self._ask()
         if self.answer:
             missing = Missing(why(self._function, self.answer))
             if self.answer in UNSUPPORTED and not self._known:
                 self._never = missing
             return missing
         self._known = True
-        return {str(each.pid): _used(each.usedGpuMemory) for each in self._found[: self._count.value]}
+        found: Sequence[Any] = self._found[: self._count.value]
+        return found
+
+    def _ask(self) -> int:
+        raise NotImplementedError
 
     def _grow(self, room: int) -> None:
         self._room = self._count.value = room
-        self._found = (pynvml.c_nvmlProcessInfo_v3_t * room)()
-        self._references = (ctypes.byref(self._count), self._found)
+        self._found = (self._entry * room)()
+        self._counted = ctypes.byref(self._count)
+
+
+class Processes(_Listing):
+    """The processes that have a context of one kind, `Compute` or `Graphics`: bytes of memory by id."""
+
+    def __init__(self, library: Library, handle: Any, kind: str) -> None:
+        function = f"nvmlDeviceGet{kind}RunningProcesses_v3"
+        super().__init__(library, handle, function, pynvml.c_nvmlProcessInfo_v3_t, 32)
+
+    def read(self) -> dict[str, Value] | Missing:
+        """The memory of each process; missing of one where the driver does not know it."""
+        found = self._entries()
+        return found if isinstance(found, Missing) else {str(each.pid): _used(each.usedGpuMemory) for each in found}
+
+    def _ask(self) -> int:
+        return self._call(self._handle, self._counted, self._found)
+
+
+class Samples(_Listing):
+    """The driver's samples of what each process does on a GPU.
+
+    The first answer is the base: its samples are older than the measurement, and only the time of the newest is kept.
+    """
+
+    def __init__(self, library: Library, handle: Any) -> None:
+        super().__init__(
+            library, handle, "nvmlDeviceGetProcessUtilization", pynvml.c_nvmlProcessUtilizationSample_t, 128
+        )
+        self._newest = 0  # us, by the driver's clock
+
+    def read(self) -> dict[str, list[Value]] | Missing | None:
+        """Means of a process's samples since the last answer, as shares of time: kernels, memory, encoder, decoder.
+
+        A process without a sample is not there. None at the base.
+        """
+        first = not self._known
+        entries = self._entries()
+        if isinstance(entries, Missing):
+            return entries
+        # What a driver has not filled in has no process, or a time that was asked for already.
+        samples = [each for each in entries if each.pid and each.timeStamp > self._newest]
+        self._newest = max((each.timeStamp for each in samples), default=self._newest)
+        if first:
+            return None
+        by_process: dict[str, list[tuple[int, ...]]] = {}
+        for each in samples:
+            shares = (each.smUtil, each.memUtil, each.encUtil, each.decUtil)
+            by_process.setdefault(str(each.pid), []).append(shares)
+        return {pid: [_mean(of) for of in zip(*shares, strict=True)] for pid, shares in by_process.items()}
+
+    def _ask(self) -> int:
+        answer = self._call(self._handle, self._found, self._counted, ctypes.c_ulonglong(self._newest))
+        if answer == pynvml.NVML_ERROR_NOT_FOUND:  # no sample since then
+            self._count.value = 0
+            return 0
+        return answer
+
+
+def _mean(percents: Sequence[int]) -> Value:
+    wrong = next((each for each in percents if each > _ALL), None)
+    if wrong is not None:
+        return Missing(f"the driver says that this process used {wrong} % of the time")
+    return sum(percents) / (_ALL * len(percents))
 
 
 def _used(memory_: int) -> Value:

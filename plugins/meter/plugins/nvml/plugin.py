@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Columns, Readings
-    from meter.plugins.nvml.gpu import Gpu, Held
+    from meter.plugins.nvml.gpu import Busy, Gpu, Held
     from meter.plugins.nvml.library import Handle, Library
 
-_PROCESSES: Final = "process.gpu.memory.usage"
+_HELD: Final = frozenset({"process.gpu.memory.usage"})
+_BUSY: Final = frozenset({"process.gpu.utilization", "process.gpu.memory.busy"})
 _OF_GPUS: Final = frozenset(
     {
         "hw.power",
@@ -42,13 +43,14 @@ class Nvml(Source):
     power, by trapezoids (derived, with the reason); `hw.power` and `hw.power.average` (W); `hw.gpu.utilization` (1) by
     `hw.gpu.task`; `hw.gpu.memory.busy` (1); `hw.gpu.memory.usage`, `.reserved` and `.limit` (By), also of each MIG
     partition `GPU.INSTANCE.COMPUTE`; `hw.temperature` (Cel); `hw.gpu.speed` (Hz); `hw.status`; and with `processes` the
-    number of processes and the memory that each uses.
+    number of processes and the memory that each uses; with `utilization` also `process.gpu.utilization` (1) by
+    `hw.gpu.task` and `process.gpu.memory.busy` (1) of each.
 
     What a GPU does not support, or what the driver refuses, is missing with what the driver said; nothing of one GPU
     touches another. A GPU that is lost ends its series, but `hw.status`, which says so, and `hw.energy`, which is
     missing from then on: a sum over GPUs would be too small without a sign.
 
-    Rows: one of about 20 columns for each GPU, one of energies, one for each process.
+    Rows: one of about 20 columns for each GPU, one of energies, one or two for each process.
     Raises: Gone, the last GPU is lost.
     Source: NVIDIA, NVML API reference, the functions named in `library`; the steps of the counter, 20 ms to 100 ms.
     """
@@ -65,8 +67,8 @@ class Nvml(Source):
         try:
             gpus = self._chosen(self._library.gpus())
             driver = self._library.driver()
-            asked = self.config["processes"]
-            self._gpus: list[Gpu] = [Gpu(self._library, gpu, driver, processes=asked) for gpu in gpus]
+            asked = {name: self.config[name] for name in ("processes", "utilization")}
+            self._gpus: list[Gpu] = [Gpu(self._library, gpu, driver, **asked) for gpu in gpus]
             self._refuse_nothing()
         except BaseException:
             self._library.close()
@@ -76,7 +78,7 @@ class Nvml(Source):
         self._integrals = {gpu.id: Integral() for gpu in self._gpus if gpu.integrates}
         self._columns: Columns | None = None
         self._idle: frozenset[str] = frozenset()
-        self._held: dict[tuple[str, ...], Columns] = {}
+        self._of_processes: dict[tuple[str, ...], Columns] = {}
         self._of_energy: dict[tuple[str, ...], Columns] = {}
         self._previous: int | None = None
 
@@ -90,9 +92,11 @@ class Nvml(Source):
         out.row(self._columns, [cell for gpu in self._gpus for cell in gpu.cells()])
         self._energies(out)
         held = [each for gpu in self._gpus for each in gpu.held]
-        for each in held:
-            out.row(self._of(each, out), (each.memory,), of=each.pid)
-        idle = self._idle if held else self._idle | {_PROCESSES}
+        busy = [each for gpu in self._gpus for each in gpu.busy]
+        processes: list[Held | Busy] = [*held, *busy]
+        for each in processes:
+            out.row(self._of(each, out), each.cells(), of=each.pid)
+        idle = self._idle | (frozenset() if held else _HELD) | (frozenset() if busy else _BUSY)
         if idle:
             out.nothing(*idle)
         if all(gpu.fault is not None for gpu in self._gpus):
@@ -151,14 +155,11 @@ class Nvml(Source):
             return delta
         return delta[0] / 1000, delta[1]
 
-    def _of(self, each: Held, out: Readings) -> Columns:
-        """The column of what processes hold in one way of one GPU."""
-        from meter.plugins.nvml.gpu import held  # as in start
-
-        name = (each.resource, each.id, each.context)
-        columns = self._held.get(name)
+    def _of(self, each: Held | Busy, out: Readings) -> Columns:
+        """The columns of what is known of processes in one way on one GPU."""
+        columns = self._of_processes.get(each.kind)
         if columns is None:
-            columns = self._held[name] = out.columns([held(each)])
+            columns = self._of_processes[each.kind] = out.columns(each.specs())
         return columns
 
 
