@@ -65,6 +65,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "spool": ("random", *SINK, "spool", "path=kept", "for=jsonl"),
     "thermal": ("thermal", *SINK),
     "uptime": ("uptime", *SINK),
+    "workload": ("cgroup", "paths=/**", "workload", "attributes=systemd.unit.name", *SINK),
 }
 """A small backend for each plugin."""
 MADE: Final = {
@@ -129,6 +130,7 @@ def sysroot(name: str, folder: Path) -> Path | None:
         "thermal",
         "pressure",
         "rapl",
+        "workload",
     ):
         return None
     for path, text in MADE.items():
