@@ -134,7 +134,7 @@ BURSTS: Final[dict[str, Course]] = {
     "intel-rapl:0:0": ((0.35, 200), (0.4, 1), (0.003, 280)),
     "intel-rapl:0:1": ((0.35, 14), (0.4, 3), (0.003, 15)),
 }
-IDLE: Final[dict[str, Course]] = {"intel-rapl:0": ((1.0, 0.0),), "intel-rapl:0:1": ((1.0, 0.4),)}
+IDLE: Final[dict[str, Course]] = {"intel-rapl:0": ((1.0, 0.01),), "intel-rapl:0:1": ((1.0, 0.4),)}
 COURSES: Final = {**{row: steady(row) for row in "ABVW"}, "bursts": BURSTS, "idle": IDLE}
 POLLS: Final = {
     "each second": [float(nth) for nth in range(1, 11)],
@@ -149,7 +149,7 @@ POLLS: Final = {
 @pytest.mark.parametrize("polls", POLLS.values(), ids=POLLS)
 @pytest.mark.parametrize("name", COURSES)
 def test_each_row_in_every_combination(tmp_path: Path, name: str, polls: list[float], wraps: float | None) -> None:
-    """Power that is steady, in bursts or 0; all counters wrap at once, wherever; polls that are late, slow or fast."""
+    """Power that is steady, in bursts or nearly 0; counters wrap at once, wherever; polls are late, slow or fast."""
     machine = Machine(tmp_path, COURSES[name], wrap_at_s=wraps)
     assert machine.poll(0) == {}
     sums: dict[str, float] = {}
@@ -275,6 +275,78 @@ def test_after_a_stop_the_energy_is_right_or_missing(
         assert stopped.reason.startswith(f"{FILE} was not read for {seconds:.3g} s, in which it can start again at 0")
 
 
+# ------------------------------------------------------------------------------------------- counters that stand still
+
+
+@pytest.mark.parametrize("wakes_uj", [1, 50_000_000, 9_000_000_000], ids=["a step", "50 J", "all of 90 s at 100 W"])
+@pytest.mark.parametrize("place", ["intel-rapl:0", "intel-rapl:0:0", "intel-rapl:0:2", "intel-rapl:1"])
+def test_a_counter_that_stands_still_is_missing_and_its_joules_come_once(
+    tmp_path: Path, place: str, wakes_uj: int
+) -> None:
+    """From a second after it last moved on until it moves again; the others are right all the time."""
+    names = dict(zip(("package-0", "core", "uncore", "dram", "psys"), (100, 60, 5, 10, 150), strict=True))
+    places = ("intel-rapl:0", "intel-rapl:0:0", "intel-rapl:0:1", "intel-rapl:0:2", "intel-rapl:1")
+    zones = {at: Zone(*named) for at, named in zip(places, names.items(), strict=True)}
+    tree = Powercap(tmp_path, zones)
+    source = Mounted("rapl", {"interval": SECOND}, tmp_path)
+    source.rows(0)
+    stands = tree.file(place).read_text()
+    name = series(zones[place].name.removesuffix("-0"))
+    told = {}
+    for now in (0.5, 0.999, 1, 2.25, 90, 90.5):
+        tree.at(now)
+        tree.set(place, int(stands) + (now >= 90) * wakes_uj + (now > 90) * 3_000_000)
+        cells = source.cells(round(now * SECOND))
+        told[now] = cells.pop(name)
+        for at, zone in zones.items():
+            if at != place:
+                cell = cells[series(zone.name.removesuffix("-0"))]
+                assert cell.value == pytest.approx(zone.watts * (cell.ts - cell.since) / 1e9)
+        assert {cell.since for cell in cells.values()} == {source.readings.since}
+    source.source.stop()
+
+    file = f"/sys/class/powercap/{place}/energy_uj"
+    assert [told[now].value for now in (0.5, 0.999)] == [0, 0]
+    assert [told[now].value.reason for now in (1, 2.25)] == [f"{file} has not moved for {s} s" for s in (1, 2.25)]
+    assert told[90].value == wakes_uj / 1e6
+    assert told[90].since == round(0.999 * SECOND)
+    assert (told[90.5].value, told[90.5].since) == (3, 90 * SECOND)
+
+
+def test_graphics_that_take_nothing_took_nothing(tmp_path: Path) -> None:
+    """A graphics unit may be off for as long as it likes."""
+    tree = Powercap(tmp_path, {PACKAGE: Zone("package-0", 10), f"{PACKAGE}:0": Zone("uncore", 0)})
+    source = Mounted("rapl", {"interval": SECOND}, tmp_path)
+    source.rows(0)
+    for now in (1, 2, 60):
+        tree.at(now)
+        assert source.cells(now * SECOND)[series("uncore")].value == 0
+    source.source.stop()
+
+
+@pytest.mark.parametrize("domain", ["package", "core"])
+def test_of_several_counters_a_package_needs_all_and_the_cores_one(tmp_path: Path, domain: str) -> None:
+    """A die that stands still makes its package missing, and what the other die took meanwhile comes with it."""
+    dies = {f"intel-rapl:{nth}": Zone(f"package-0-die-{nth}", 10, (5 + nth) * 10**9) for nth in range(2)}
+    parts = {f"intel-rapl:{nth}:0": Zone("core", 4, (8 + nth) * 10**9) for nth in range(2)}
+    tree = Powercap(tmp_path, {**dies, **parts})
+    source = Mounted("rapl", {"interval": SECOND}, tmp_path)
+    source.rows(0)
+    place = "intel-rapl:1" if domain == "package" else "intel-rapl:1:0"
+    told = []
+    for now in (1, 2, 3):
+        tree.at(now)
+        if now < 3:
+            tree.set(place, {**dies, **parts}[place].start_uj)
+        value = source.cells(now * SECOND)[series(domain)].value
+        told.append(value.reason if isinstance(value, Missing) else value)
+    source.source.stop()
+
+    file = f"/sys/class/powercap/{place}/energy_uj"
+    still = [f"{file} has not moved for {seconds} s" for seconds in (1, 2)]
+    assert told == ([*still, 60] if domain == "package" else [4, 4, 16])
+
+
 # -------------------------------------------------------------------------------------------------- reads between polls
 
 
@@ -340,7 +412,7 @@ def test_a_poll_each_hour_loses_no_wrap(
 
 # ----------------------------------------------------------------------------------------------------------- properties
 
-COURSE: Final = st.lists(st.tuples(st.floats(0.01, 30), st.floats(0, 450)), min_size=1, max_size=5).map(tuple)
+COURSE: Final = st.lists(st.tuples(st.floats(0.01, 30), st.floats(0.1, 450)), min_size=1, max_size=5).map(tuple)
 GAP: Final = st.one_of(st.floats(0.001, 0.1), st.floats(0.1, 10), st.floats(10, 60))
 WHAT: Final = st.sampled_from(["", "", "", "", "reset", "gone"])
 

@@ -36,7 +36,7 @@ class Counter:
     """
 
     __slots__ = (
-        *("_counted", "_gap", "_last", "_round", "_ts"),
+        *("_counted", "_gap", "_last", "_moved", "_round", "_ts"),
         *("close", "name", "per_joule", "range", "read", "watts", "wraps"),
     )
 
@@ -61,12 +61,18 @@ class Counter:
         self._counted = 0
         self._gap: Missing | None = None
         self._last: int | None = None
+        self._moved = 0
         self._ts: int | None = None
 
     @property
     def guard_s(self) -> float:
         """So often it has to be read that no two wraps fall between two readings."""
         return GUARD_S if self.range is None else guard_s(self.range / self.per_joule, self.watts)
+
+    @property
+    def still_s(self) -> float:
+        """For how long it had not moved when it was last read; a first reading counts as a move."""
+        return 0.0 if self._ts is None else (self._ts - self._moved) / 1e9
 
     def look(self, ts: int) -> None:
         """Read it at a time, in monotonic nanoseconds."""
@@ -77,7 +83,7 @@ class Counter:
             return
         last, before = self._last, self._ts
         if before is None:  # the very first reading
-            self._last, self._ts = now, ts
+            self._last, self._ts, self._moved = now, ts, ts
             return
         if last is None:
             self._lose(Missing(f"{self.name} could not be read at the begin of this time"), ts, now)
@@ -85,11 +91,13 @@ class Counter:
         delta = now - last
         seconds = (ts - before) / 1e9
         most = self.watts * (seconds + SLACK_S) * self.per_joule
-        if not 0 <= delta <= most < self._round:
+        held_back = (
+            self.watts * ((ts - self._moved) / 1e9 + SLACK_S) * self.per_joule
+        )  # it may come at once after a rest
+        if not (0 <= delta <= held_back and most < self._round):
             self._doubt(last, now, most, seconds, ts)
             return
-        self._counted += delta
-        self._last, self._ts = now, ts
+        self._count(delta, now, ts)
 
     def take(self) -> float | Missing:
         """Joules since the last call, or why they are not known."""
@@ -117,13 +125,18 @@ class Counter:
             self._lose(Missing(f"{told}, in which it can start again at 0 more often than a reading tells"), ts, now)
             return
         self.wraps += wrapped
+        self._count(delta, now, ts)
+
+    def _count(self, delta: int, now: int, ts: int) -> None:
         self._counted += delta
         self._last, self._ts = now, ts
+        if delta:
+            self._moved = ts
 
     def _lose(self, why: Missing, ts: int, now: int | None) -> None:
         """What was counted since the last call is not known; counting goes on from `now`."""
         self._gap = self._gap or why
-        self._last, self._ts = now, ts
+        self._last, self._ts, self._moved = now, ts, ts
 
 
 def guard_s(range_j: float, watts: float) -> float:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from meter.core.plugin import Missing, Source
 from meter.core.readings import ColumnSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Readings
-    from meter.plugins.rapl.counter import Counter
     from meter.plugins.rapl.found import Series
 
+STILL_S: Final = 1.0
+"""A counter that has not moved for so long stands still: those of a machine that is on move about each 1 ms."""
 _RESOURCES: Final = {"dram": "dram", "psys": "machine"}
+_WRAPS: Final = ColumnSpec("meter.wrap.count")
 
 
 class Rapl(Source):
@@ -25,11 +28,13 @@ class Rapl(Source):
 
     Emits `hw.energy` (J, f64, delta) for each domain that this host has, and `meter.wrap.count` ({wrap}, u64, delta);
     the first poll is their base. A counter that wraps is corrected. One that could not be read, began anew, or jumped
-    by more than a processor can take is missing with the reason, and goes on from its next reading.
+    by more than a processor can take is missing with the reason, and goes on from its next reading. One that stands
+    still is missing, too, unless it is of `uncore`; when it moves again a row of its own has what it counted meanwhile.
 
     Where the interval is so long that a counter could wrap twice in it, a thread reads them in between.
 
-    Row: a column for each domain, and one. Steps are those of the counters, 61 uJ mostly, which move each 1 ms.
+    Row: a column for each domain, and one; domains with another begin have their own.
+    Steps are those of the counters, 61 uJ mostly, which move each 1 ms.
     Source: Linux, Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c;
     arch/x86/events/rapl.c; tests/data/measurement-cases.json (counter-difference, rapl-*).
     """
@@ -38,7 +43,8 @@ class Rapl(Source):
         """Find the counters. Raises: LookupError, there is none; ValueError, the kernel's words are not understood."""
         self._series = _found(context, self.config["reader"])
         self._counters = [counter for series in self._series for counter in series.counters]
-        self._columns = context.columns([*map(_column, self._series), ColumnSpec("meter.wrap.count")])
+        self._energies = [_Energy(series) for series in self._series]
+        self._columns = context.columns([*map(_column, self._series), _WRAPS])
         self._begun = False
         self._lock = threading.Lock()
         self._guard: _Guard | None = None
@@ -51,15 +57,31 @@ class Rapl(Source):
         with self._lock:
             for counter in self._counters:
                 counter.look(out.ts)
-            cells = [_energy(series.counters) for series in self._series]
+            found = [energy.step(out.since) for energy in self._energies]
             wraps = sum(counter.wraps for counter in self._counters)
             for counter in self._counters:
                 counter.wraps = 0
         if self._begun:
-            out.row(self._columns, [*cells, wraps])
+            self._tell(out, found, wraps)
         elif self._guard is not None:
             self._guard.start()
         self._begun = True
+
+    def _tell(self, out: Readings, found: list[tuple[float | Missing, int]], wraps: int) -> None:
+        """A row for each begin."""
+        if all(since == out.since for _, since in found):
+            out.row(self._columns, [*[cell for cell, _ in found], wraps])
+            return
+        rows: dict[int, tuple[list[ColumnSpec], list[float | Missing]]] = {out.since: ([], [])}
+        for series, (cell, since) in zip(self._series, found, strict=True):
+            specs, cells = rows.setdefault(since, ([], []))
+            specs.append(_column(series))
+            cells.append(cell)
+        specs, cells = rows[out.since]
+        specs.append(_WRAPS)
+        cells.append(wraps)
+        for since, (specs, cells) in rows.items():
+            out.row(out.columns(specs), cells, since=since)
 
     def stop(self) -> None:
         """Close the files, and end the thread if there is one."""
@@ -117,12 +139,35 @@ def _column(series: Series) -> ColumnSpec:
     return ColumnSpec("hw.energy", series.package, resource=resource, attributes={"domain": series.domain})
 
 
-def _energy(counters: Sequence[Counter]) -> float | Missing:
-    """Joules of all counters of a series since the last call; missing where one is. Each is asked."""
-    taken = [counter.take() for counter in counters]
-    total = 0.0
-    for joules in taken:
-        if isinstance(joules, Missing):
-            return joules
-        total += joules
-    return total
+class _Energy:
+    """Joules of all counters of a series; what came while one stood still is kept until it moves again."""
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+        self._kept = 0.0
+        self._since: int | None = None
+
+    def step(self, previous: int) -> tuple[float | Missing, int]:
+        """Joules and since when, in monotonic ns, or why they are not known since `previous`. Each counter is asked."""
+        taken = [counter.take() for counter in self._series.counters]
+        kept, since = self._kept, previous if self._since is None else self._since
+        self._kept, self._since = 0.0, None
+        for joules in taken:
+            if isinstance(joules, Missing):
+                return joules, previous
+            kept += joules
+        still = self._still()
+        if still is None:
+            return kept, since
+        self._kept, self._since = kept, since
+        return still, previous
+
+    def _still(self) -> Missing | None:
+        """Whether the series stands still: graphics may take nothing, as may one core of several."""
+        domain, counters = self._series.domain, self._series.counters
+        if domain == "uncore":
+            return None
+        counter = (min if domain == "core" else max)(counters, key=attrgetter("still_s"))
+        return (
+            Missing(f"{counter.name} has not moved for {counter.still_s:.3g} s") if counter.still_s >= STILL_S else None
+        )
