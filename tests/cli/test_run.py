@@ -374,6 +374,19 @@ def test_missing_values_are_counted(sandbox: Sandbox) -> None:
     assert len(set(found.groups())) == 1
 
 
+@pytest.mark.parametrize("isolate", [(), ("--isolate",)], ids=["one process", "isolated"])
+def test_a_source_that_gave_nothing_is_named(sandbox: Sandbox, isolate: tuple[str, ...]) -> None:
+    """A slip in a name is no fault, as such a process may come: the line at the end says that none came."""
+    sandbox.mount("/none", "process", "name=no-such-one", "interval=50ms", "csv", "path=none.csv")
+    sandbox.mount("/some", "process", f"pid={os.getpid()}", "interval=50ms", "csv", "path=some.csv")
+
+    done = sandbox.meter("run", *isolate, "--for", "300ms").ok()
+
+    ends = {line.split()[1]: line for line in done.errors.splitlines() if line.startswith("ran ")}
+    assert re.search(r": \d+ polls, 0 rows, nothing from `process`$", ends["/none"])
+    assert "nothing from" not in ends["/some"]
+
+
 def test_sysroot_gives_its_own_numbers(sandbox: Sandbox, wait: Waiting) -> None:
     """What is read below `--sysroot` is what the file says, to the last digit."""
     proc = sandbox.folder / "root" / "proc"

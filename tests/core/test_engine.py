@@ -387,6 +387,7 @@ class TestLifecycle:
             (ValueError("`host.csv` begins with\n'a'"), "`host.csv` begins with 'a'"),
             (PermissionError(13, "Permission denied", "/dev/x"), "Permission denied `/dev/x`"),
             (BlockingIOError(11, "`a.csv` is being written"), "`a.csv` is being written"),
+            (LookupError("nothing fits `BAT9`; there are AC, BAT0"), "nothing fits `BAT9`; there are AC, BAT0"),
         ],
     )
     def test_who_cannot_start_for_what_it_was_given_says_so(
@@ -400,6 +401,17 @@ class TestLifecycle:
         fault = engine.faults[0]
         assert (fault.code, fault.variant, fault.facts["why"]) == ("E-PLUGIN-RAISED", "start", why)
         assert engine.failed
+
+    @pytest.mark.parametrize("error", [KeyError("absent"), IndexError("list index out of range")])
+    def test_a_slip_in_the_code_is_no_refusal(self, tmp_path: Path, clock: Still, error: Exception) -> None:
+        """They are LookupErrors, too, but nobody raises them on purpose: where in the code that was is told."""
+        world.faults["sink", "start"] = error
+        engine = started(chain(tmp_path, source(), output(), output("second")), clock)
+        run(engine, clock)
+
+        fault = engine.faults[0]
+        assert (fault.code, fault.variant) == ("E-PLUGIN-RAISED", "")
+        assert type(error).__name__ in fault.facts["why"]
 
     def test_a_formula_is_refused_at_the_start(self, tmp_path: Path, clock: Still) -> None:
         """What this engine cannot compute is said before anything is measured; what it reads goes on."""

@@ -255,7 +255,8 @@ def test_some_chips(chips: Chips) -> None:
     assert values(mounted) == {key("hw.temperature", "hwmon0.temp1", "coretemp"): 30.0}
     mounted.source.stop()
     with pytest.raises(
-        LookupError, match="`chips` takes in no chip of /sys/class/hwmon with a sensor; there are coretemp, nvme"
+        LookupError,
+        match="no chip of /sys/class/hwmon with a sensor fits `acpitz` of `chips`; there are coretemp, nvme",
     ):
         chips.mount(chips=["acpitz"])
 

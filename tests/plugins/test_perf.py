@@ -498,11 +498,21 @@ def test_where_nothing_is_permitted_the_command_is_told(
         Mounted("perf", scope)
 
 
-def test_below_a_sysroot_nothing_is_opened(tmp_path: Path) -> None:
-    """The processes of the machine that was copied are not here."""
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"scope": "process", "pid": [1]},
+        {"scope": "process", "pid": [2]},
+        {"scope": "cgroup", "cgroup": ["/user.slice"]},
+        {"scope": "machine"},
+    ],
+    ids=["a process", "no process", "a cgroup", "the machine"],
+)
+def test_below_a_sysroot_nothing_is_opened(tmp_path: Path, asked: dict[str, Any]) -> None:
+    """What runs on the machine that was copied is not here; that is said, and not which file the copy lacks."""
     (tmp_path / "proc" / "1" / "task" / "1").mkdir(parents=True)
-    with pytest.raises(OSError, match="on the machine itself only"):
-        Mounted("perf", {"scope": "process", "pid": [1]}, tmp_path)
+    with pytest.raises(OSError, match="on the machine itself only, not below `--sysroot`"):
+        Mounted("perf", asked, tmp_path)
 
 
 # --------------------------------------------------------------------------------------------------- words of the user

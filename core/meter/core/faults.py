@@ -119,8 +119,8 @@ class Faults:
 
             why, help_ = reason(error.answer), remedy(error.answer, "secret")
             self.fail("E-HOST", label, clause="config", plugin=label, why=why, help=help_)
-        elif phase == "start" and isinstance(error, OSError | ValueError):
-            # What it was given is not as it needs it: nothing of its code is to blame.
+        elif phase == "start" and (isinstance(error, OSError | ValueError) or type(error) is LookupError):
+            # What it was given is not as it needs it: nothing of its code is to blame, as of a KeyError.
             why = refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
             self.fail("E-PLUGIN-RAISED", label, variant="start", phase=phase, why=why)
         elif isinstance(error, ExportFault):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meter.core.backend import Mounted, Running
     from meter.core.engine import Tally
     from meter.core.faults import Fault
+    from meter.core.state import State
 
 
 def _nanoseconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -141,7 +142,7 @@ def run(  # noqa: PLR0917  (click hands options over by name)
         tally = running.stop()
         spent = time.monotonic() - started
         name = running.plan.mountpoint
-        common.say(f"ran {name} for {spent:.1f} s: {_told(tally)}")
+        common.say(f"ran {name} for {spent:.1f} s: {_told(tally, running.state())}")
     return common.FAILED if any(running.failed for running in runs) else common.OK
 
 
@@ -181,13 +182,18 @@ def _refused_realtime() -> int:
     return common.OK
 
 
-def _told(tally: Tally) -> str:
-    """What a run did, in one line."""
+def _told(tally: Tally, state: State) -> str:
+    """What a run did, in one line, and which sources gave nothing: what they are to measure may not have been there.
+
+    After a single poll that says nothing, as it is the base of what is counted.
+    """
     parts = [(tally.polls, "poll", ""), (tally.rows, "row", "")]
     parts += [(tally.gaps, "value", " missing"), (tally.missed, "tick", " missed"), (tally.lost, "row", " lost")]
     parts += [(tally.dropped, "row", " dropped"), (tally.violations, "violation", " of contract")]
     shown = [(n, word, how) for n, word, how in parts if n or not how]
-    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}{how}" for n, word, how in shown)
+    told = [f"{n} {word}{'' if n == 1 else 's'}{how}" for n, word, how in shown]
+    told += [f"nothing from `{source.label}`" for source in state.sources if source.polls > 1 and not source.points]
+    return ", ".join(told)
 
 
 def _report(line: StatusLine, mountpoint: str, fault: Fault) -> None:

@@ -63,7 +63,8 @@ class Hwmon(Source):
         self._names: list[str] = []
         self._find(sorted(context.listdir(_CLASS), key=_place))
         if not any(chip.sensors for chip in self._chips.values()):
-            raise LookupError(f"`chips` takes in no chip of {_CLASS} with a sensor; there are {self._there()}")
+            asked = ", ".join(f"`{pattern}`" for pattern in self.config["chips"])
+            raise LookupError(f"no chip of {_CLASS} with a sensor fits {asked} of `chips`; there are {self._there()}")
         self._columns = context.columns(self._specs())
 
     def poll(self, out: Readings) -> None:

@@ -63,12 +63,15 @@ class Perf(Source):
         """Open the counters.
 
         Raises: ValueError, as `check_config`; ProcessLookupError or FileNotFoundError, there is nothing of what is to
-            be counted; OSError, nothing can be counted.
+            be counted; OSError, nothing can be counted, as below `--sysroot`.
         """
         config = self.config
         self._context = context
         self._absent: list[str] = []
         self._targets: list[_Target] = []
+        if context.sysroot is not None:
+            told = "events are counted on the machine itself only, not below `--sysroot`: run without that option"
+            raise OSError(errno.ENODEV, told)
         check_config(config)
         self._events = chosen(config)
         try:
@@ -130,8 +133,7 @@ class Perf(Source):
         threads = sorted(int(name) for name in self._context.listdir(f"/proc/{pid}/task"))
         bits = INHERIT if self.config["children"] else INHERIT | INHERIT_THREAD
         target = _Target("process", str(pid), self._events)
-        if self._context.sysroot is None:
-            target.watched = os.pidfd_open(pid)
+        target.watched = os.pidfd_open(pid)
         try:
             for thread in threads:
                 with suppress(ProcessLookupError):  # a thread that has just ended
