@@ -269,7 +269,19 @@ def test_a_file_that_is_no_record(host: Sandbox, content: bytes | None, why: str
     done = host.meter("check", "--host", "bad.json")
     assert (done.code, done.codes) == (5, ["E-FILE"])
     assert f"cannot read `bad.json`: {why}" in done.errors
-    assert "meter doctor --format json > bad.json" in done.errors
+    free = "bad.json" if content is None else "host.json"
+    assert f"`meter doctor --format json > {free}` writes one" in " ".join(done.errors.split())
+
+
+def test_no_help_writes_over_a_file_that_is_there(host: Sandbox) -> None:
+    """What was given by mistake, such as the mount file, is spared, and so is what is named as a record would be."""
+    (host.folder / "meter.toml").write_text('[mounts."/p"]\nplugins = ["watts", "console"]\n')
+    (host.folder / "host.json").write_text("{}")
+    done = host.meter("check", "--host", "meter.toml")
+
+    told = " ".join(done.errors.split())
+    assert "it is no record of a host; `meter doctor --format json > host-2.json` writes one" in told
+    assert "json > meter.toml" not in told
 
 
 def test_a_mount_file_that_cannot_be_read_is_said(host: Sandbox) -> None:

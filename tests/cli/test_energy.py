@@ -69,14 +69,14 @@ def compared(energy: dict[str, Any], name: str) -> None:
         assert (domains["dram"]["value"], domains["dram"]["quality"]) == (None, "missing")
 
 
-def denied(energy: dict[str, Any]) -> None:
+def denied(energy: dict[str, Any], root: Path) -> None:
     """Whether a document says of each domain that it is missing, and what mends it."""
     domains = {domain["name"]: domain for domain in energy["domains"]}
     assert set(domains) == {"package-0", "core-0", "dram-0"}
     for domain in (energy["total"], *domains.values()):
         assert (domain["value"], domain["quality"]) == (None, "missing")
-        assert "no permission to read /sys/class/powercap/intel-rapl:0" in domain["reason"]
-        assert "sudo chmod a+r" in domain["reason"]
+        assert f"no permission to read {root}/sys/class/powercap/intel-rapl:0" in domain["reason"]
+        assert f"sudo chmod a+r {root}/sys/class/powercap/intel-rapl:0" in domain["reason"]
 
 
 @pytest.mark.parametrize("interval", ["20ms", "1s"])
@@ -98,10 +98,25 @@ def test_exec_says_what_is_missing_where_counters_may_not_be_read(sandbox: Sandb
     form = subprocess.run(
         [*told, "--format", "json", "true"], capture_output=True, env=sandbox.environment, check=True, timeout=60
     )
-    table = subprocess.run([*told, "true"], capture_output=True, env=sandbox.environment, check=True, timeout=60)
+    narrow = {**sandbox.environment, "COLUMNS": "60"}
+    table = subprocess.run([*told, "true"], capture_output=True, env=narrow, check=True, timeout=60)
 
-    denied(json.loads(form.stdout)["energy"])
-    assert b"energy of dram-0 is missing: no permission to read" in table.stderr
+    denied(json.loads(form.stdout)["energy"], sandbox.folder)
+    lines = [line.strip() for line in table.stderr.decode().splitlines()]
+    assert "energy of dram-0 is missing: no permission to read" in lines
+    assert "energy is missing: that of package-0 and dram-0 is missing" in " ".join(lines)
+    for zone in ("intel-rapl:0", "intel-rapl:0:0", "intel-rapl:0:1"):
+        assert lines.count(f"`sudo chmod a+r {sandbox.folder}/sys/class/powercap/{zone}/energy_uj`") == 1
+
+
+@pytest.mark.parametrize("interval", ["2ms", "1us"])
+def test_no_interval_is_too_short_for_a_command_to_run(sandbox: Sandbox, interval: str) -> None:
+    """Where every source permits less, such as on a machine without RAPL, all are polled as often as they may be."""
+    Processors(sandbox.folder, 2)
+    done = sandbox.meter("exec", "--sysroot", sandbox.folder, "-i", interval, "--", "echo", "ran").ok()
+
+    assert done.out == "ran\n"
+    assert "polled every 10 ms only, which their contracts permit: cpu, " in done.errors
 
 
 def test_exec_attributes_by_cpu_time(sandbox: Sandbox) -> None:
@@ -274,7 +289,7 @@ def test_measure_knows_the_energy_of_a_block(sandbox: Sandbox, name: str) -> Non
     document = json.loads(done.stdout)
     assert document["problems"] == []
     if name == "U":
-        denied(document["energy"])
+        denied(document["energy"], sandbox.folder)
         assert (document["carbon"]["total"]["value"], document["slower"]) == (None, [])
     else:
         compared(document["energy"], name)

@@ -103,7 +103,7 @@ def test_a_command_that_cannot_be_run_is_said(box: Sandbox, words: list[str], co
         (["--out", "x"], "E-PATH", "--out=x"),
         (["--out", "."], "E-PATH", "--out=."),
         (["--interval", "5"], "E-CONFIG-TYPE", "--interval=5"),
-        (["-i", "1ns"], "E-CONFIG-RANGE", "--interval=1ns"),
+        (["-i", "0s"], "E-CONFIG-RANGE", "--interval=0s"),
         (["--carbon", "FRO"], "E-CONFIG-RANGE", "--carbon=FRO"),
         (["--carbon", ""], "E-CONFIG-RANGE", "--carbon="),
         (["--carbon", "475"], "E-CONFIG-TYPE", "--carbon=475"),

@@ -120,7 +120,8 @@ def test_unreadable_counters_are_missing_with_what_mends_it(
 
     for domain, place in {"package": "intel-rapl:0", "core": "intel-rapl:0:0", "dram": "intel-rapl:0:1"}.items():
         path = f"/sys/class/powercap/{place}/energy_uj"
-        assert denied[key(domain)] == f"no permission to read {path}: `sudo chmod a+r {path}`"
+        below = f"{tmp_path}{path}"
+        assert denied[key(domain)] == f"no permission to read {below}: `sudo chmod a+r {below}`"
         assert again[key(domain)] == f"{path} could not be read at the begin of this time"
     assert mended == {key("package"): 100, key("core"): 60, key("dram"): 10, WRAPS: 0}
 

@@ -35,6 +35,8 @@ __all__ = [
 
 _COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, which is not imported here
 _NARROWEST: Final = 20
+_HANGING: Final = 4
+"""Columns by which the further lines of a remark below a table are moved in."""
 
 WARNINGS: Final = 100
 """So many warnings are shown to a person, as many as the check says errors of one mount."""
@@ -124,6 +126,12 @@ def _wrapped(text: str, width: int, first: int | None = None, *, whole: bool = F
 def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
     """The lines of a text broken at blanks, each moved in by some columns, which `width` does not count."""
     return [" " * indent + line for line in _wrapped(text, max(width, _NARROWEST))]
+
+
+def hanging(text: str, width: int) -> list[str]:
+    """The same of a text whose further lines are moved in; what stands in backticks is never broken, as in a help."""
+    first, *others = _wrapped(text, max(width, _NARROWEST) - _HANGING, whole=True)
+    return [first, *(" " * _HANGING + line for line in others)]
 
 
 def _painted(text: str, style: str, *, colour: bool) -> str:

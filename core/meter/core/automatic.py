@@ -248,7 +248,7 @@ def _chosen(asked: Asked, catalogue: Catalogue, host: Host) -> list[Contract]:
 def _paces(asked: Asked, sources: Sequence[Contract]) -> dict[str, int]:
     """The sources that may not be polled as often as was asked, with the least time between two polls in ns.
 
-    None where all of them are: then the check refuses what was asked, as it does what is no time.
+    None where what was asked is no time: the check refuses it.
     """
     from meter.contracts.language import ABSENT  # as in _make
     from meter.contracts.quantities import QuantityError, parse_duration
@@ -259,8 +259,7 @@ def _paces(asked: Asked, sources: Sequence[Contract]) -> dict[str, int]:
         return {}
     limits = {contract.name: contract.config["interval"].min for contract in sources}
     least = {name: parse_duration(limit) for name, limit in limits.items() if limit is not ABSENT}
-    slower = {name: ns for name, ns in least.items() if ns > wanted}
-    return slower if len(slower) < len(sources) else {}
+    return {name: ns for name, ns in least.items() if ns > wanted > 0}
 
 
 def _words(

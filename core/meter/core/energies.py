@@ -223,9 +223,9 @@ def _sum(counted: Sequence[Domain], keys: Sequence[Key], lost: Sequence[str], st
     """
     if not counted:
         return Quantity.missing("J", "nothing that is measured may be summed")
-    gaps = [f"{domain.name}: {domain.energy.reason}" for domain in counted if domain.energy.value is None]
+    gaps = _gaps((domain.name, domain.energy.reason) for domain in counted if domain.energy.value is None)
     if gaps:
-        return Quantity.missing("J", "; ".join(gaps))
+        return Quantity.missing("J", gaps)
     if lost:
         return Quantity.missing("J", f"these are parts of what is not measured: {', '.join(lost)}")
     if not _apart(keys, structure):
@@ -279,6 +279,10 @@ def lines(energy: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
     What is missing in the total is missing in all that follows from it, and not said again.
     """
     total, power, rest = (_quantity(energy[name]) for name in ("total", "power", "unattributed"))
+    missing = [(domain["name"], domain["reason"]) for domain in energy["domains"] if domain["value"] is None]
+    gaps = {name: reason for name, reason in missing if _gaps([(name, reason)]) in (total.reason or "")}
+    if gaps and total.reason == _gaps(gaps.items()):  # the lines of these domains have the reasons
+        total = Quantity.missing("J", f"that of {' and '.join(gaps)} is missing")
     yield "energy", total
     if rest.value is not None:
         yield "energy, not attributed", rest
@@ -295,6 +299,11 @@ def lines(energy: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
         yield f"energy of {domain['name']}{beside}", _quantity(domain)
         if domain["power"]["value"] is not None:
             yield f"power of {domain['name']}, mean", _quantity(domain["power"])
+
+
+def _gaps(reasons: Iterable[tuple[str, str | None]]) -> str:
+    """Why a sum is missing: of each domain that is missing its name and reason."""
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons)
 
 
 def _quantity(document: dict[str, Any]) -> Quantity:

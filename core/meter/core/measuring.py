@@ -109,8 +109,7 @@ class Measurement:
     def __enter__(self) -> Self:
         """Begin.
 
-        Raises: RuntimeError, it was used before; ValueError, no source can be polled at this interval, or there is no
-            such grid.
+        Raises: RuntimeError, it was used before; ValueError, there is no such grid.
         """
         if self._begin is not None:
             raise RuntimeError("this measurement was begun before; `with measure()` makes one for each block")
@@ -214,8 +213,8 @@ class Measurement:
         of that call are missing.
 
         Raises: TypeError, a generator function or a class: their code runs in pieces between that of others; measure
-            the block that uses them. A static or class method: it is made of the measured function. ValueError, the
-            sources cannot be polled at this interval.
+            the block that uses them. A static or class method: it is made of the measured function. ValueError, there
+            is no such grid.
         """
         import inspect  # only decorators need it
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from typing import Any, Final
 
 from meter.contracts.diagnostics import ContractError, Diagnostic
@@ -62,4 +65,11 @@ def _together(path: str, facts: Iterable[Mapping[str, str]]) -> dict[tuple[str, 
 
 def _broken(path: str, variant: str, **facts: str) -> ContractError:
     spans = (Span(path, 1, 1),)
-    return ContractError([Diagnostic(code="E-FILE", variant=variant, facts={"path": path, **facts}, spans=spans)])
+    facts = {"path": path, "record": shlex.quote(_free(path)), **facts}
+    return ContractError([Diagnostic(code="E-FILE", variant=variant, facts=facts, spans=spans)])
+
+
+def _free(path: str) -> str:
+    """Where a record can be written: a file that is there may be anything, such as the mount file, and is spared."""
+    names = chain((path, "host.json"), (f"host-{number}.json" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))

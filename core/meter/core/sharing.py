@@ -43,7 +43,7 @@ os.register_at_fork(after_in_child=_after_fork)
 def machine(interval: str | None, sysroot: str | None, carbon: str | None = None) -> Machine:
     """The sources for this interval and sysroot, and for grams by this grid or intensity, made once.
 
-    Raises: ValueError, no source takes such an interval, or there is no such grid or intensity.
+    Raises: ValueError, a source takes no such interval, or there is no such grid or intensity.
     """
     asked = (interval, sysroot, carbon)
     found = _machines.get(asked)

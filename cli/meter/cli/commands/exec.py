@@ -110,14 +110,13 @@ def report(document: dict[str, Any], width: int) -> str:
     lines = [head, "", render.table(rows, ["", "measured", "value", "quality"], align="lmrl", width=width)]
     remarks = totals.remarks((name, quantity) for _, name, quantity in found)
     if remarks:
-        shown = map(render.visible, remarks)
-        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in shown)]
+        lines += ["", *(line for text in remarks for line in render.hanging(text, width))]
     if machine.zeros:
         zeros = f"{machine.zeros} more metrics of the machine stayed 0; --format json has them"
         lines += ["", textwrap.fill(zeros, max(20, width))]
     slowed = totals.slowed(document["slower"])
     if slowed:
-        lines += ["", *(textwrap.fill(text, max(20, width), subsequent_indent="    ") for text in slowed)]
+        lines += ["", *(line for text in slowed for line in render.hanging(text, width))]
     if document["left_running"]:
         names = ", ".join(f"{render.visible(left['name'])} ({left['pid']})" for left in document["left_running"])
         lines += ["", f"still running: {names}; what they use from here on is not in the table"]

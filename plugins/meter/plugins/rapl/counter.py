@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from meter.core.plugin import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from meter.core.plugin import SourceContext
 
 SLACK_S: Final = 1.0
 """A reading may be older than its poll, and drivers hand over what came in a while at once."""
@@ -147,14 +150,15 @@ def guard_s(range_j: float, watts: float) -> float:
 class File:
     """A file with one number, kept open; opened again at each reading after one that failed.
 
-    Args: `open_` gives a descriptor; `greatest` is the greatest number that it may hold.
+    Args: `greatest` is the greatest number that it may hold.
     """
 
-    __slots__ = ("_descriptor", "_greatest", "_last", "_open", "_path")
+    __slots__ = ("_descriptor", "_greatest", "_last", "_open", "_path", "_place")
 
-    def __init__(self, path: str, open_: Callable[[str], int], greatest: int | None) -> None:
+    def __init__(self, path: str, context: SourceContext, greatest: int | None) -> None:
         self._path = path
-        self._open = open_
+        self._place = context.path(path)  # what a command must name, below `--sysroot` where that is given
+        self._open = context.open
         self._greatest = greatest
         self._descriptor: int | None = None
         self._last = -1
@@ -171,7 +175,9 @@ class File:
                 raise FileNotFoundError(2, os.strerror(2))
         except PermissionError as error:
             self.close()
-            raise Unreadable(f"no permission to read {self._path}: `sudo chmod a+r {self._path}`") from error
+            raise Unreadable(
+                f"no permission to read {self._place}: `sudo chmod a+r {shlex.quote(self._place)}`"
+            ) from error
         except OSError as error:
             self.close()
             raise Unreadable(f"{self._path}: {error.strerror}") from error

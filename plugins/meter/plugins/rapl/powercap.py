@@ -81,7 +81,7 @@ def _place(name: str, otherwise: str) -> tuple[str, str]:
 def _counter(context: SourceContext, folder: str) -> Counter:
     path = f"{folder}/energy_uj"
     greatest = _number(read(context, f"{folder}/max_energy_range_uj"))
-    file = File(path, context.open, greatest)
+    file = File(path, context, greatest)
     return Counter(path, file.read, file.close, per_joule=1e6, range_=greatest, watts=_watts(context, folder))
 
 
