@@ -307,7 +307,7 @@ def test_a_counter_that_stands_still_is_missing_and_its_joules_come_once(
 
     file = f"/sys/class/powercap/{place}/energy_uj"
     assert [told[now].value for now in (0.5, 0.999)] == [0, 0]
-    assert [told[now].value.reason for now in (1, 2.25)] == [f"{file} has not moved for {s} s" for s in (1, 2.25)]
+    assert [told[now].value.reason for now in (1, 2.25)] == [f"{file} has not moved for 1 s or more"] * 2
     assert told[90].value == wakes_uj / 1e6
     assert told[90].since == round(0.999 * SECOND)
     assert (told[90.5].value, told[90.5].since) == (3, 90 * SECOND)
@@ -343,7 +343,7 @@ def test_of_several_counters_a_package_needs_all_and_the_cores_one(tmp_path: Pat
     source.source.stop()
 
     file = f"/sys/class/powercap/{place}/energy_uj"
-    still = [f"{file} has not moved for {seconds} s" for seconds in (1, 2)]
+    still = [f"{file} has not moved for 1 s or more"] * 2
     assert told == ([*still, 60] if domain == "package" else [4, 4, 16])
 
 

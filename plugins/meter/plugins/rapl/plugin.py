@@ -169,5 +169,5 @@ class _Energy:
             return None
         counter = (min if domain == "core" else max)(counters, key=attrgetter("still_s"))
         return (
-            Missing(f"{counter.name} has not moved for {counter.still_s:.3g} s") if counter.still_s >= STILL_S else None
+            Missing(f"{counter.name} has not moved for {STILL_S:g} s or more") if counter.still_s >= STILL_S else None
         )
