@@ -138,7 +138,7 @@ def test_exec_attributes_by_cpu_time(sandbox: Sandbox) -> None:
     assert energy["attributed"]["reason"].startswith("by CPU time, ")
 
 
-@pytest.mark.parametrize(("asked", "intensity"), [("world", 475), ("60 gCO2e/kWh", 60)])
+@pytest.mark.parametrize(("asked", "intensity"), [("world", 475), ("60 gCO2e/kWh", 60), ("132 g/MJ", 475.2)])
 def test_exec_says_the_grams(sandbox: Sandbox, asked: str, intensity: float) -> None:
     """1100 J are 0.3056 Wh: of a grid by its name, or by a figure; attributed as the joules are."""
     row(sandbox.folder, "A")

@@ -24,19 +24,23 @@ if TYPE_CHECKING:
         ("world", "country=world"),
         ("", "country="),
         ("g/kWh", "country=g/kWh"),
-        ("475g/kWh", "intensity=475 g/kW.h"),
-        (" 475  g / kWh ", "intensity=475 g/kW.h"),
-        ("475 g/kW.h", "intensity=475 g/kW.h"),
-        ("475gCO2e/kWh", "intensity=475 g/kW.h"),
-        ("475 gCO2eq/kWh", "intensity=475 g/kW.h"),
-        ("475 g CO2-eq/kWh", "intensity=475 g/kW.h"),
-        ("475 gCO₂/kWh", "intensity=475 g/kW.h"),
-        ("0.475 kgCO2e/kWh", "intensity=0.475 kg/kW.h"),
-        ("4.75e2 kg/MWh", "intensity=4.75e2 kg/MW.h"),
-        ("-1g/kWh", "intensity=-1 g/kW.h"),
+        ("475g/kWh", "intensity=475 g/(kW.h)"),
+        (" 475  g / kWh ", "intensity=475 g/(kW.h)"),
+        ("475 g/(kW.h)", "intensity=475 g/(kW.h)"),
+        ("475 g/(kWh)", "intensity=475 g/(kW.h)"),
+        ("132 g/MJ", "intensity=132 g/MJ"),
+        ("0.132 mg/J", "intensity=0.132 mg/J"),
+        ("475gCO2e/kWh", "intensity=475 g/(kW.h)"),
+        ("475 gCO2eq/kWh", "intensity=475 g/(kW.h)"),
+        ("475 g CO2-eq/kWh", "intensity=475 g/(kW.h)"),
+        ("475 gCO₂/kWh", "intensity=475 g/(kW.h)"),
+        ("0.475 kgCO2e/kWh", "intensity=0.475 kg/(kW.h)"),
+        ("4.75e2 kg/MWh", "intensity=4.75e2 kg/(MW.h)"),
+        ("-1g/kWh", "intensity=-1 g/(kW.h)"),
         # What is left as it is, the check refuses.
         ("475", "intensity=475"),
         ("475 g/kWhr", "intensity=475 g/kWhr"),
+        ("475 g/kW.h", "intensity=475 g/kW.h"),
         ("475 gCO", "intensity=475 gCO"),
     ],
 )
@@ -129,7 +133,12 @@ def test_who_asks_for_no_grams_gets_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "why"),
-    [("FRO", "did you mean `FRA`?"), ("475", "write it with a unit"), ("5 kg/kW", "cannot be converted")],
+    [
+        ("FRO", "did you mean `FRA`?"),
+        ("475", "write it with a unit"),
+        ("5 kg/kW", "cannot be converted"),
+        ("5 g/kW.h", "cannot be converted"),
+    ],
 )
 def test_a_grid_that_is_none_is_refused_before_the_block(asked: str, why: str, tmp_path: Path) -> None:
     """A ValueError in the line that asks, on a machine with energy as on one without."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from meter.core.plugin import Missing
 from meter.core.readings import Row
-from tests.plugins.chain import SECOND, Chain, cells, metric, refusals
+from tests.plugins.chain import SECOND, Chain, cells, checked, metric, refusals
 from tests.strategies import steady
 
 if TYPE_CHECKING:
@@ -133,6 +133,15 @@ def test_energy_and_uncertainty_stand_side_by_side() -> None:
 def test_what_it_refuses(metrics: list[str], words: tuple[str, ...], codes: list[str]) -> None:
     """By the check, before anything runs."""
     assert refusals(metrics, *words) == codes
+
+
+def test_an_uncertainty_that_is_not_known_is_told_with_what_asks_for_it() -> None:
+    """The option that asks may be changed as well; the interval has no part in it."""
+    found = checked([energy()], *TEN, "of=uncertainty").diagnostics
+    (facts,) = [each.facts for each in found if each.level == "error"]
+
+    assert facts["values"] == '`uncertainty` is `0 W` and `of` is "uncertainty"'
+    assert facts["names"] == "`uncertainty` or `of`"
 
 
 @steady

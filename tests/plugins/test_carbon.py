@@ -46,7 +46,7 @@ def one(mounted: Chain, *readings: Any) -> list[Block]:
 
 def option(given: dict[str, Any]) -> str:
     """How a case says the intensity."""
-    return f"country={given['country']}" if "country" in given else f"intensity={given['intensity_g_per_kWh']} g/kW.h"
+    return f"country={given['country']}" if "country" in given else f"intensity={given['intensity_g_per_kWh']} g/(kW.h)"
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
@@ -59,6 +59,14 @@ def test_golden_cases(case: dict[str, Any]) -> None:
 
     assert grams == pytest.approx(case["expect"]["carbon_g"], rel=0, abs=case["tolerance"])
     assert (since, ts) == (0, 1)
+
+
+@pytest.mark.parametrize("amount", ["475.2 g/(kW.h)", "132 g/MJ", "0.132 mg/J", "475.2 kg/(MW.h)", "132 ng/mJ"])
+def test_the_intensity_is_mass_over_energy(amount: str) -> None:
+    """In any unit of it; a kilowatt-hour is 3.6 MJ."""
+    ((grams, _, _),) = cells(one(Chain([energy()], "carbon", "metrics=e", f"intensity={amount}"), 3.6e6), "e.carbon")
+
+    assert grams == pytest.approx(475.2)
 
 
 def test_the_world_is_the_average_of_the_cases() -> None:
@@ -107,9 +115,10 @@ def test_what_is_missing_stays_missing(reading: Any, shown: str) -> None:
     [
         ([energy()], ["country=FRB"], ["E-CONFIG-RANGE"]),
         ([energy()], [], ["E-CONSTRAINT"]),  # nothing says the intensity
-        ([energy()], ["country=FRA", "intensity=50 g/kW.h"], ["E-CONSTRAINT"]),  # both do
-        ([energy()], ["intensity=-1 g/kW.h"], ["E-CONFIG-RANGE"]),
+        ([energy()], ["country=FRA", "intensity=50 g/(kW.h)"], ["E-CONSTRAINT"]),  # both do
+        ([energy()], ["intensity=-1 g/(kW.h)"], ["E-CONFIG-RANGE"]),
         ([energy()], ["intensity=50 g"], ["E-CONFIG-TYPE"]),
+        ([energy()], ["intensity=50 g/kW.h"], ["E-CONFIG-TYPE"]),  # (g/kW).h
         ([energy(unit="W")], ["country=FRA"], ["E-FLOW-UNIT"]),
         ([energy(kind="counter")], ["country=FRA"], ["E-FLOW-KIND"]),
         ([energy(kind="gauge")], ["country=FRA"], ["E-FLOW-KIND"]),
@@ -118,6 +127,23 @@ def test_what_is_missing_stays_missing(reading: Any, shown: str) -> None:
 def test_what_it_refuses(metrics: list[str], words: list[str], codes: list[str]) -> None:
     """By the check, before anything runs."""
     assert refusals(metrics, "carbon", "metrics=e", *words) == codes
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ([], '`intensity` is `0 g/(kW.h)` and `country` is "none"'),
+        (["country=none"], '`intensity` is `0 g/(kW.h)` and `country` is "none"'),
+        (["intensity=0 g/MJ"], '`intensity` is `0 g/(kW.h)` and `country` is "none"'),
+        (["country=FRA", "intensity=5 g/MJ"], '`intensity` is `18 g/(kW.h)` and `country` is "FRA"'),
+    ],
+)
+def test_what_says_the_intensity_is_named(words: list[str], values: str) -> None:
+    """Both options, as either may be changed; the interval has no part in it."""
+    found = checked([energy()], "carbon", "metrics=e", *words).diagnostics
+    (facts,) = [each.facts for each in found if each.level == "error"]
+
+    assert (facts["values"], facts["names"], facts["ways"]) == (values, "`intensity` or `country`", "")
 
 
 def test_an_unknown_country_is_told_the_nearest_one() -> None:

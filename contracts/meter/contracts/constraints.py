@@ -72,6 +72,12 @@ class Constraint(NamedTuple):
         sides = [factor.name for side in (self.left, self.right) for product in side for factor in product]
         return tuple(sorted({name for name in sides if name}))
 
+    @property
+    def of_interval(self) -> bool:
+        """Whether it names the interval of what a rule reads."""
+        sides = (*self.left, *self.right)
+        return any(factor.form == "interval" for product in sides for factor in product)
+
 
 @lru_cache(maxsize=1024)
 def parse_constraint(text: str) -> Constraint:

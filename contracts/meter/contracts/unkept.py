@@ -61,7 +61,15 @@ class Broken:
             """Whether all who give the parts can be as quick: a source in its time, a filter of what it gets."""
             return all(_is_free(pace.instance, value) or sound(_otherwise(request, pace, raw)) for pace in found)
 
-        return unkept(self.instance, self.constraint, span, given, clause, self.interval, found, can)
+        guards = _guards(self.instance, self.place)
+        return unkept(self.instance, self.constraint, span, given, clause, self.interval, found, can, guards=guards)
+
+
+def _guards(instance: Instance, place: int) -> list[str]:
+    """The options by which a rule is in force: of its own `when`, and of those before it that read the same."""
+    rules = instance.contract.needs.metrics
+    same = (rule for rule in rules[: place + 1] if rule.metric == rules[place].metric)
+    return sorted({name for rule in same for name in rule.when})
 
 
 def _is_free(instance: Instance, interval: int) -> bool:
@@ -104,22 +112,25 @@ def unkept(
     interval: int = 0,
     paces: Sequence[Pace] = (),
     can: Callable[[str, int], bool] = lambda *_: True,
+    *,
+    guards: Sequence[str] = (),
 ) -> Diagnostic:
-    """E-CONSTRAINT, at the option that the request gave, else at the instance."""
+    """E-CONSTRAINT, at the option that the request gave, else at the instance; `guards` are options that demand it."""
     say = language().phrase
-    values = [say("text", "value", name=name, value=_shown(instance, name)) for name in constraint.names]
-    if interval:
+    names = [*constraint.names, *(name for name in guards if name not in constraint.names)]
+    values = [say("text", "value", name=name, value=_shown(instance, name)) for name in names]
+    if interval and (constraint.of_interval or not values):
         values.append(say("text", "interval", value=format_duration(interval)))
-    place = next((given[name].keys[0] for name in constraint.names if name in given), instance.span)
+    place = next((given[name].keys[0] for name in names if name in given), instance.span)
     ways = list(_ways(instance, constraint, interval, paces, can))
     facts = {
         "instance": instance.label,
         "constraint": constraint.text,
         "values": " and ".join(values),
-        "names": " or ".join(f"`{name}`" for name in constraint.names),
+        "names": " or ".join(f"`{name}`" for name in names),
         "ways": ", or ".join(ways),
     }
-    variant = "ways" if ways else "" if constraint.names else "interval"
+    variant = "ways" if ways else "" if names else "interval"
     return Diagnostic(code="E-CONSTRAINT", facts=facts, spans=(place, span), clause=clause, variant=variant)
 
 

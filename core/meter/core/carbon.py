@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 CAPABILITY: Final = "energy.carbon"
 """What a filter provides that gives `${metric}.carbon` in grams for each of its option `metrics`.
 
-Its option `country` names a grid, its option `intensity` is grams for each kilowatt-hour in the place of one.
+Its option `country` names a grid, its option `intensity` is mass over energy, as in `g/(kW.h)`, in the place of one.
 """
 OPTIONS: Final = ("country", "intensity")
 GRAMS: Final = f"{ENERGY}.carbon"
 """The metric that it gives of energy."""
 _AMOUNT: Final = re.compile(r"\s*([+-]?[0-9.][0-9.eE+-]*)\s*(.*?)\s*", re.DOTALL)
 _OF_CARBON: Final = re.compile(r"(?<=g)\s*CO(?:2|₂)[ _-]?(?:eq?)?(?=\s*/)", re.IGNORECASE)
+_HOURS: Final = re.compile(r"/\(?([A-Za-z]?W)h\)?$")
 
 
 def words(asked: str) -> list[str]:
     """The options of the filter for what a person asks: `FRA`, `475g/kWh`, `0.475 kgCO2e/kWh`.
 
-    What begins with a digit is an intensity. Its mass may say of what it is, and `Wh` stands for `W.h`, as on an
-    electricity bill; the rest has to be a unit of UCUM, which the check sees to.
+    What begins with a digit is an intensity. Its mass may say of what it is, and `/kWh` stands for `/(kW.h)`, as on
+    an electricity bill; the rest has to be a unit of UCUM, where `g/kW.h` is `(g/kW).h`, which the check refuses.
     """
     found = _AMOUNT.fullmatch(asked)
     if found is None:
         return ["metrics=" + ENERGY, f"{OPTIONS[0]}={asked}"]
-    unit = re.sub(r"Wh\b", "W.h", _OF_CARBON.sub("", found[2])).replace(" ", "")
+    unit = _HOURS.sub(r"/(\1.h)", _OF_CARBON.sub("", found[2]).replace(" ", ""))
     return ["metrics=" + ENERGY, f"{OPTIONS[1]}={found[1]} {unit}".rstrip()]
 
 
