@@ -517,12 +517,62 @@ class TestTable:
 
     def test_a_column_whose_ends_tell_rows_apart_is_cut_in_its_middle(self) -> None:
         """Wide characters count two; what fits stays whole."""
-        rows = [["system.cpu.time mode=user", "1 s"], ["short", "3 s"], ["東京東京東京東京", "4 s"]]
-        assert table(rows, ["", ""], align="mr", width=17).splitlines() == [
-            "syst…de=user  1 s",
-            "short         3 s",
-            "東京… 京東京  4 s",
+        rows = [["system.cpu.time mode=user state=idle", "1 s"], ["short", "3 s"], ["東京" * 8, "4 s"]]
+        assert table(rows, ["", ""], align="mr", width=29).splitlines() == [
+            "system.c…user state=idle  1 s",
+            "short                     3 s",
+            "東京東京… 京東京東京東京  4 s",
         ]
+
+    def test_a_name_that_has_no_room_stands_above_its_row(self) -> None:
+        """Whole, broken where even a line is too short for it; the other columns keep what they say."""
+        rows = [
+            ["command", "duration", "1 s", "measured"],
+            ["", "energy, attributed to the command", "12.5 J", "estimated"],
+            ["machine", "power (package-0), mean", "12.5 W", "derived"],
+            ["", "power (package-1), mean", "13.5 W", "derived"],
+        ]
+        headers = ["", "measured", "value", "quality"]
+        assert table(rows, headers, align="lmrl", width=40).splitlines() == [
+            "         measured       value  quality",
+            "command  duration         1 s  measured",
+            "         energy, attributed to the",
+            "         command",
+            "                       12.5 J  estimated",
+            "machine  power (package-0), mean",
+            "                       12.5 W  derived",
+            "         power (package-1), mean",
+            "                       13.5 W  derived",
+        ]
+
+    def test_names_that_would_look_the_same_are_not_cut(self) -> None:
+        """Others are, as long as enough of them is left."""
+        same = [f"system.disk.{name}.operations of all the disks" for name in ("aaaa", "bbbb")]
+        rows = [[same[0], "1"], [same[1], "2"], ["system.memory.usage and what else there is", "3"]]
+        assert table(rows, ["", ""], align="mr", width=30).splitlines() == [
+            "system.disk.aaaa.operations of",
+            "all the disks",
+            "                             1",
+            "system.disk.bbbb.operations of",
+            "all the disks",
+            "                             2",
+            "system.me…hat else there is  3",
+        ]
+
+    @steady
+    @given(
+        st.lists(
+            st.tuples(*[st.sampled_from(["a" * 20, "b" * 20, "a", "b"])] * 3), min_size=1, max_size=6, unique=True
+        ),
+        st.integers(8, 60),
+    )
+    def test_different_names_never_look_the_same(self, names: list[tuple[str, str, str]], width: int) -> None:
+        """At no width, and no line is longer than asked."""
+        text = table([[".".join(name), "1"] for name in names], [], align="mr", width=width)
+        looks = re.findall(r"[^1]+1", text)
+
+        assert len(set(looks)) == len(looks) == len(names)
+        assert max(map(columns, text.split("\n"))) <= width
 
     def test_columns_are_aligned(self) -> None:
         """Numbers to the right, two blanks between, none at the end."""

@@ -76,6 +76,14 @@ def test_grams_are_attributed_as_the_joules_are() -> None:
     assert "without gpu-0" in (made.attributed.reason or "")
 
 
+def test_its_text_is_that_of_the_total() -> None:
+    """As a person reads it, with its quality, or why it is missing."""
+    known = joules(8, ("cpu_package", "0"))
+
+    assert str(found([known, grams(known, 16)], SHARE)) == "16 g (estimated)"
+    assert str(found([known], SHARE)) == "missing (cpu_package-0: no filter has given its grams)"
+
+
 @pytest.mark.parametrize(
     ("series", "total", "attributed"),
     [

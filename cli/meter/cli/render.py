@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,7 @@ _COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, 
 _NARROWEST: Final = 20
 _HANGING: Final = 4
 """Columns by which the further lines of a remark below a table are moved in."""
+_NAME: Final = 24  # columns that a name of a table can be cut to and still be known by
 
 WARNINGS: Final = 100
 """So many warnings are shown to a person, as many as the check says errors of one mount."""
@@ -342,20 +344,52 @@ def table(
     Where the whole is wider than `width`, the widest text columns are cut with `…` down to four columns each;
     numbers are never cut, so a table of numbers may stay wider. A missing cell is empty.
 
-    Args: align, for each column `l` for text, `m` for text whose end tells rows apart and that is cut in its middle, or
-        `r` for numbers; `l` where it ends.
+    Args: align, for each column `l` for text, `m` for names, of which one may have it, or `r` for numbers; `l` where it
+        ends. A name is cut in its middle, as its end tells rows apart. Where that would leave too little of it, or what
+        another name is cut to, it stands whole above its row.
     """
     shown = [headers, *rows] if any(headers) else rows
     count = max(map(len, shown), default=0)
     cells = [[visible(cell) for cell in row] + [""] * (count - len(row)) for row in shown]
     align = align.ljust(count, "l")
     widths = [max(columns(row[place]) for row in cells) for place in range(count)]
+    above: set[str] = set()
+    names = align.find("m", 0, count)
     if width is not None:
-        widths = _shrunk(widths, align, width - 2 * (count - 1))
-    lines = ["  ".join(map(_justified, row, widths, align)).rstrip() for row in cells]
-    if lines and shown is not rows:
-        lines[0] = _painted(lines[0], _BOLD, colour=colour)
+        whole, widths = widths, _shrunk(widths, align, width - 2 * (count - 1))
+        if names >= 0:
+            if widths[names] < min(_NAME, whole[names]):
+                # The names have a line of their own, so that the other columns may keep theirs.
+                left = width - 2 * (count - 1) - sum(whole) + whole[names]
+                whole[names] = min(whole[names], max(4, left))
+                widths = _shrunk(whole, align, width - 2 * (count - 1))
+            above = _above([row[names] for row in cells], widths[names])
+    lines: list[str] = []
+    for row in cells:
+        head = shown is not rows and not lines
+        alone = names >= 0 and row[names] in above
+        found = _alone(row[: names + 1], widths, align, width or 0) if alone else []
+        rest = [""] * (names + 1) + row[names + 1 :] if alone else row
+        found.append("  ".join(map(_justified, rest, widths, align)).rstrip())
+        lines += [_painted(line, _BOLD, colour=colour and head) for line in found]
     return "\n".join(lines)
+
+
+def _above(names: Sequence[str], width: int) -> set[str]:
+    """The names that cannot be cut to a width: it is too small for any, or two of them would look the same."""
+    wider = {name for name in names if columns(name) > width}
+    if width < _NAME:
+        return wider
+    looks = Counter(_middle(name, width) for name in set(names))
+    return {name for name in wider if looks[_middle(name, width)] > 1}
+
+
+def _alone(row: Sequence[str], widths: Sequence[int], align: str, width: int) -> list[str]:
+    """The lines of a row up to its last cell, which has all the columns that are left."""
+    before = [_justified(cell, wide, side) + "  " for cell, wide, side in zip(row[:-1], widths, align, strict=False)]
+    start = "".join(before)
+    first, *others = _wrapped(row[-1], max(4, width - columns(start)))
+    return [(start + first).rstrip(), *(" " * columns(start) + line for line in others)]
 
 
 def _shrunk(widths: Sequence[int], align: str, room: int) -> list[int]:

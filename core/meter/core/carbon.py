@@ -53,6 +53,9 @@ class Carbon(NamedTuple):
     attributed: Quantity
     unattributed: Quantity
 
+    def __str__(self) -> str:
+        return str(self.total)
+
     def to_json(self) -> dict[str, Any]:
         """As a JSON value."""
         return {
