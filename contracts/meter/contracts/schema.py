@@ -119,7 +119,9 @@ def _scalar(type_: str, values: tuple[str, ...], *, numbers: bool) -> Schema:
 
 
 def _option_types(words: Iterable[str]) -> str:
-    named = "|".join(rf"{re.escape(word)}\([^()]+\)" if word == "quantity" else re.escape(word) for word in words)
+    named = "|".join(
+        rf"{re.escape(word)}\(([^()]|\([^()]+\))+\)" if word == "quantity" else re.escape(word) for word in words
+    )
     return rf"^(({named})|(list|map)<({named})>)$"
 
 
