@@ -12,6 +12,7 @@ from meter.core.plugin import Missing, Retry
 from tests import amdgpu
 from tests.amdgpu import Gpu, table
 from tests.fake import SECOND, Mounted
+from tests.plugins.failing import failing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -318,21 +319,6 @@ def test_power_of_a_gpu_in_a_processor_holds_the_processor(tmp_path: Path, gpus:
 
 
 # ------------------------------------------------------------------------------------------------- asleep, failed, gone
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, int]) -> dict[str, int]:
-    """Files whose reading fails, by the end of their path, until the dict that is returned says otherwise."""
-    pread = os.pread
-
-    def read(file: int, size: int, offset: int) -> bytes:
-        path = os.readlink(f"/proc/self/fd/{file}")
-        for end, code in errors.items():
-            if path.endswith(end):
-                raise OSError(code, os.strerror(code))
-        return pread(file, size, offset)
-
-    monkeypatch.setattr(os, "pread", read)
-    return errors
 
 
 def test_a_gpu_that_sleeps_is_not_woken(tmp_path: Path, gpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:

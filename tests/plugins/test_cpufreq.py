@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from meter.core.plugin import Missing, Retry
 from tests.fake import SECOND, Mounted
+from tests.plugins.failing import failing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,21 +180,6 @@ def test_what_only_root_may_read_is_done_without(
 
 
 # ---------------------------------------------------------------------------------------------------- what goes wrong
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, int]) -> dict[str, int]:
-    """Files whose reading fails, by the end of their path, until the dict that is returned says otherwise."""
-    pread = os.pread
-
-    def read(file: int, size: int, offset: int) -> bytes:
-        path = os.readlink(f"/proc/self/fd/{file}")
-        for end, code in errors.items():
-            if path.endswith(end):
-                raise OSError(code, os.strerror(code))
-        return pread(file, size, offset)
-
-    monkeypatch.setattr(os, "pread", read)
-    return errors
 
 
 @pytest.mark.parametrize("code", [errno.EBUSY, errno.EAGAIN, errno.EIO])
