@@ -2,7 +2,8 @@
 
 Each source reads one file that it keeps open; `panel` reads ten, which are 100 series, and they go through five
 filters. The control has neither series nor filters, threads or batches: it reads the clock and the files, and takes
-every number out of them. With real-time priority, which both have then, other loads of the machine delay neither.
+every number out of them. So does a loop of Python, which says what an engine in Python cannot be cheaper than. With
+real-time priority, which all have then, other loads of the machine delay none.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def figures() -> Iterator[Figure]:
             if hurried and (why := refused_realtime()):
                 yield absent("real-time priority", "%", why)
                 continue
-            rounds = Rounds(folder, sources, PACE, one, hurried=hurried)
+            rounds = Rounds(folder, sources, PACE, one, hurried=hurried, bare=True)
             yield from told(f"{SOURCES} sources{suffix}", rounds, barred=True, cpu_bar=CPU_BARS["sources"], many=True)
-            rounds = Rounds(folder, filters, PACE, ten, hurried=hurried)
+            rounds = Rounds(folder, filters, PACE, ten, hurried=hurried, bare=True)
             yield from told(f"5 filters{suffix}", rounds, barred=True, cpu_bar=CPU_BARS["chain"])
 
 

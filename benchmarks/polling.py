@@ -34,6 +34,7 @@ SECOND_NS: Final = 1_000_000_000
 P99_BAR: Final = 1.5
 TICKS_BAR: Final = 99.5
 C: Final = "C loop"
+PYTHON: Final = "Python loop"
 
 
 class Pace(NamedTuple):
@@ -88,32 +89,45 @@ def add_source(
 
 
 class Rounds:
-    """Rounds of a mounted backend and of its control in turn, in processes of their own.
+    """Rounds of a mounted backend and of its controls in turn, in processes of their own.
 
-    Args: `files` are what the control reads at each tick; with `hurried` both have real-time priority.
+    Args: `files` are what the controls read at each tick; with `hurried` all have real-time priority; with `bare` a
+        loop of Python is a control besides.
     """
 
-    def __init__(self, folder: str, file: str, pace: Pace, files: Sequence[str] = (), *, hurried: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str,
+        file: str,
+        pace: Pace,
+        files: Sequence[str] = (),
+        *,
+        hurried: bool = False,
+        bare: bool = False,
+    ) -> None:
         self.own: list[Ran] = []
-        self.control: list[Ran] = []
+        self.controls: dict[str, list[Ran]] = {C: []}
         self.why = ""
-        """Why there is no control."""
-        priority = str(PRIORITY) if hurried else "0"
+        """Why there is no control in C."""
+        given = [str(pace.interval_ns), str(pace.span_s), str(PRIORITY) if hurried else "0", *files]
+        loops: dict[str, list[str]] = {}
         try:
-            ticker = [compiled("ticker", folder), str(pace.interval_ns), str(pace.span_s), priority, *files]
+            loops[C] = [compiled("ticker", folder), *given]
         except NoCompilerError as error:
-            ticker, self.why = [], str(error)
+            self.why = str(error)
+        if bare:
+            loops[PYTHON] = [sys.executable, "-m", "benchmarks.loop_files", *given]
         engine = [sys.executable, "-m", "benchmarks.loop_engine", file, str(pace.span_s), str(WARM_S)]
         engine += ["realtime"] if hurried else []
         for _ in range(pace.rounds):
             self.own.append(of_engine(said_by(engine, folder)))
-            if ticker:
-                self.control.append(of_control(said_by(ticker, folder), pace))
+            for name, loop in loops.items():
+                self.controls.setdefault(name, []).append(of_control(said_by(loop, folder), pace))
 
-    def median(self, name: str) -> tuple[float, float | None]:
-        """A field of both, over the rounds."""
-        own, control = ([float(getattr(ran, name)) for ran in rans] for rans in (self.own, self.control))
-        return statistics.median(own), statistics.median(control) if control else None
+    def median(self, name: str, control: str = C) -> tuple[float, float | None]:
+        """A field of the engine and of a control, over the rounds."""
+        own, beside = ([float(getattr(ran, name)) for ran in rans] for rans in (self.own, self.controls[control]))
+        return statistics.median(own), statistics.median(beside) if beside else None
 
 
 def told(
@@ -132,6 +146,9 @@ def told(
         yield figure("lateness p99, first", "first_p99_us", "us", None, "x")
     yield figure("lateness max", "max_us", "us", None, "x")
     yield figure("CPU of a core", "cpu", "%", cpu_bar, "%")
+    if PYTHON in rounds.controls:
+        for name, field, unit in (("lateness p99", "p99_us", "us"), ("CPU of a core", "cpu", "%")):
+            yield Figure(f"{what}, {name}", *rounds.median(field, PYTHON), PYTHON, unit, None)
 
 
 def said_by(command: Sequence[str], folder: str) -> Mapping[str, Any]:
