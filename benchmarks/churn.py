@@ -21,6 +21,7 @@ from meter.core.engine import Engine
 from meter.core.keys import EACH
 from meter.core.polling import Raw
 from meter.core.readings import ColumnSpec
+from meter.core.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,9 @@ def _poll_ms(*, new: int, own: bool) -> float:
                         readings.emit(metric, 5, consumer_id=id_, attributes=attributes)
                 else:
                     readings.row(columns, (5,) * len(_COLUMNS), of=id_)
-            blocks = engine.blocks(Raw([("process", readings.take())], (0, 0)))
+            polled = Rows()
+            readings.give(polled)
+            blocks = engine.blocks(Raw([("process", polled)], (0, 0)))
             parts = tuple([part for block in blocks for part in out.parts(block)])
             out.output.write(Batch(parts, Anchor(0, 0), poll))
             took.append(time.perf_counter() - begin)

@@ -12,6 +12,7 @@ from meter.contracts.variants import Variant
 from meter.core import lock
 from meter.core.loading import load
 from meter.core.readings import BoundSourceContext, Declared, Readings
+from meter.core.rows import Rows
 
 
 def main(path: str, mountpoint: str) -> None:
@@ -19,6 +20,7 @@ def main(path: str, mountpoint: str) -> None:
     entry = lock.read(path)["mounts"][mountpoint]
     contracts = lock.contracts_of(entry)
     polled = []
+    rows = Rows()
     interval = 0
     for plugin in entry["plan"]["plugins"]:
         if plugin["role"] != "source":
@@ -33,7 +35,8 @@ def main(path: str, mountpoint: str) -> None:
         for poll, readings in polled:
             readings.begin(time.monotonic_ns())
             poll(readings)
-            readings.take()
+            readings.give(rows)
+            rows.entries.clear()
         deadline += interval
         time.sleep(max(0, deadline - time.monotonic_ns()) / 1e9)
 

@@ -10,6 +10,7 @@ from meter.contracts.variants import Variant
 from meter.core.batch import Block, build
 from meter.core.computing import Computing
 from meter.core.elements import FilterElement
+from meter.core.pipeline import quiet
 from meter.core.plugin import Context, Missing
 from meter.core.readings import Declared, Row
 from tests.contracts.build import filter_, metric, output, rule, run, said, source
@@ -137,7 +138,8 @@ class Chain:
 
     def held(self, blocks: Iterable[Block]) -> list[Block]:
         """Blocks that it gives, verified as the engine does."""
-        found = list(blocks)
+        with quiet():
+            found = list(blocks)
         for block in found:
             self.element.accept(block, closely=True)
             assert block.rows

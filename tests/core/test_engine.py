@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from meter.core import elements, pollers
@@ -559,6 +560,32 @@ class TestLiars:
 
         assert (only(engine).code, only(engine).clause) == ("E-BREACH", "needs.metrics.gives")
         assert len(world.rows()) == 2
+
+    @pytest.mark.parametrize("phase", ["run", "watermark", "finish"])
+    def test_numpy_warns_filters_of_nothing(self, tmp_path: Path, clock: Still, phase: str) -> None:
+        """A warning would be an error here, and printed beside the table of a user; a result says itself what it is."""
+
+        def great() -> None:
+            np.multiply(np.array([1e300]), 1e300)
+
+        def run_(selections: Any, block: Any) -> Any:
+            if phase == "run":
+                great()
+            return liars.again(selections, block)
+
+        def later(*_: Any) -> Any:
+            great()
+            return ()
+
+        world.scripts["hop"] = run_
+        if phase == "watermark":
+            world.watermarks["hop"] = later
+        elif phase == "finish":
+            world.finish["hop"] = later
+        engine = started(chain(tmp_path, source(), filter_("hop", rule("probe.*", AGAIN)), output()), clock)
+        run(engine, clock)
+
+        assert engine.faults == []
 
     @pytest.mark.parametrize("role", ["filter", "output"])
     def test_what_a_rule_does_not_allow_is_said_once(self, tmp_path: Path, clock: Still, role: str) -> None:

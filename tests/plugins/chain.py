@@ -16,6 +16,7 @@ from meter.contracts.variants import Variant
 from meter.core.batch import Anchor, Batch, Block, build
 from meter.core.bind import Bound, Says, bind, nobody, silent
 from meter.core.keys import KeySet, Metric
+from meter.core.pipeline import quiet
 from meter.core.plugin import Context, Missing
 from meter.core.readings import Columns, Declared, Row
 from meter.core.sampling import Sampler
@@ -170,8 +171,9 @@ class Chain:
     def blocks(self, rows: Iterable[Row]) -> list[Block]:
         """What the filters make of rows."""
         blocks = list(build(list(rows)))
-        for element in self.filters:
-            blocks = [made for block in blocks for made in element.hop(block)]
+        with quiet():
+            for element in self.filters:
+                blocks = [made for block in blocks for made in element.hop(block)]
         return blocks
 
     def hand_over(self, rows: Iterable[Row]) -> list[Block]:
@@ -179,17 +181,19 @@ class Chain:
         taken = list(rows)
         blocks = list(build(taken))
         newest = max(row.ts for row in taken)
-        for element in self.filters:
-            blocks = [made for block in blocks for made in element.hop(block)]
-            blocks += element.held(element.plugin.watermark(newest))
+        with quiet():
+            for element in self.filters:
+                blocks = [made for block in blocks for made in element.hop(block)]
+                blocks += element.held(element.plugin.watermark(newest))
         return blocks
 
     def finish(self) -> list[Block]:
         """What the filters give at the end."""
         blocks: list[Block] = []
-        for element in self.filters:
-            blocks = [made for block in blocks for made in element.hop(block)]
-            blocks += element.held(element.plugin.finish())
+        with quiet():
+            for element in self.filters:
+                blocks = [made for block in blocks for made in element.hop(block)]
+                blocks += element.held(element.plugin.finish())
         return blocks
 
     def batch(self, rows: Iterable[Row]) -> Batch:

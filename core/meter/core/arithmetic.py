@@ -95,10 +95,9 @@ class Program:
             operands = [
                 values if factor == 1.0 else values * factor for values, factor in zip(operands, factors, strict=True)
             ]
-        with np.errstate(all="ignore"):
-            values = self._evaluate(operands)
-            if self._scale != 1.0:
-                values = values * self._scale
+        values = self._evaluate(operands)
+        if self._scale != 1.0:
+            values = values * self._scale
         if not self._shares and finite(values):
             return values, []
         return values, self._faults(operands, values)
@@ -111,10 +110,9 @@ class Program:
                 faults.append((outside, SHARE))
         bad = ~np.isfinite(values)
         if bad.any():
-            with np.errstate(all="ignore"):
-                for divisor in self._divisors:
-                    zero = bad & np.equal(divisor(operands), 0.0)
-                    if zero.any():
-                        faults.append((zero, ZERO))
+            for divisor in self._divisors:
+                zero = bad & np.equal(divisor(operands), 0.0)
+                if zero.any():
+                    faults.append((zero, ZERO))
             faults.append((bad, GREAT))
         return faults

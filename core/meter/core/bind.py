@@ -51,8 +51,6 @@ class Selection:
         conversion = _conversions(rule, inputs)
         self._factor: Any = None if conversion is None else _scalar(conversion[0])
         self._summand: Any = None if conversion is None or not conversion[1].any() else _scalar(conversion[1])
-        # A product with at most 1 is never too great, and keeping numpy quiet costs as much as two products.
-        self._loud = self._summand is not None or (self._factor is not None and bool((np.abs(self._factor) > 1).any()))
         self.layout: Final = Layout.of(KeySet(outputs)) if outputs else None
         place_of = {key: column for column, key in enumerate(self.outputs)}
         order = [] if self.layout is None else [place_of[key] for key in self.layout.keys]
@@ -66,13 +64,8 @@ class Selection:
         values = block.take(self._places)
         if self._factor is None:
             return values
-        scaled: Array
-        if not self._loud:
-            scaled = values * self._factor
-            return scaled
-        with np.errstate(over="ignore"):
-            scaled = values * self._factor
-            return scaled if self._summand is None else scaled + self._summand
+        scaled: Array = values * self._factor
+        return scaled if self._summand is None else scaled + self._summand
 
     def missing(self, block: Block) -> Array | None:
         """Which cells of `read` are missing, bool[n, k]; None where none is."""

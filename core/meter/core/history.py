@@ -247,8 +247,7 @@ class History:
 def rise(values: Array, before: Array) -> Array:
     """By how much values have grown: exact, in u64 for integers of any type; without meaning where they fell."""
     if values.dtype.kind == "f":
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.subtract(values, before)
+        return np.subtract(values, before)
     # Two's complement: the difference of two i64 that rose is right as a u64, even where it is no i64.
     return np.subtract(values.view(np.uint64), before.view(np.uint64))
 

@@ -10,6 +10,7 @@ import queue
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -105,7 +106,8 @@ class Pipeline:
         for place, filter_ in enumerate(self.filters):
             if filter_.live:
                 self.busy = (filter_.label, time.monotonic_ns())
-                held = self._held(filter_, "finish", filter_.filter.finish)
+                with quiet():
+                    held = self._held(filter_, "finish", filter_.filter.finish)
                 filter_.end()
                 self._delivery.deliver(self.hops(held, place + 1), anchor)
         self._delivery.close()
@@ -175,17 +177,18 @@ class Pipeline:
 
     def hops(self, blocks: list[Block], begin: int = 0, watermark: int | None = None) -> list[Block]:
         """Run blocks through the filters from one on; no row older than the watermark follows."""
-        for filter_ in self.filters[begin:]:
-            self._give_way()
-            begun = time.monotonic_ns()
-            self.busy = (filter_.label, begun)
-            filter_.batches += 1
-            filter_.points += _points(blocks)
-            blocks = [out for block in blocks for out in self._hop(filter_, block)]
-            if watermark is not None and filter_.live:
-                blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, watermark))
-            filter_.end()
-            filter_.spent_ns += time.monotonic_ns() - begun
+        with quiet():
+            for filter_ in self.filters[begin:]:
+                self._give_way()
+                begun = time.monotonic_ns()
+                self.busy = (filter_.label, begun)
+                filter_.batches += 1
+                filter_.points += _points(blocks)
+                blocks = [out for block in blocks for out in self._hop(filter_, block)]
+                if watermark is not None and filter_.live:
+                    blocks += self._held(filter_, "watermark", partial(filter_.filter.watermark, watermark))
+                filter_.end()
+                filter_.spent_ns += time.monotonic_ns() - begun
         self.busy = None
         return blocks
 
@@ -285,6 +288,16 @@ class Pipeline:
                 if not filter_.live:
                     return [] if passing is None else [passing]
         return out if whole is None else [whole, *out]
+
+
+def quiet() -> AbstractContextManager[None]:
+    """While filters run: numpy warns of nothing, as their results say what is no number.
+
+    Once for all of them: what it takes is as much as two products of small matrices.
+    """
+    from numpy import errstate  # here and not at the start: see the module
+
+    return errstate(all="ignore")
 
 
 def _points(blocks: Iterable[Block]) -> int:

@@ -187,7 +187,7 @@ class Filter(Plugin):
     def run(self, selections: Sequence[Selection], block: Block) -> Iterable[Block]:
         """The blocks that the selections give; made with `Selection.give`.
 
-        What no rule selects, and what `keeps`, passes beside the filter.
+        What no rule selects, and what `keeps`, passes beside the filter. numpy warns of nothing meanwhile.
         """
         raise NotImplementedError
 

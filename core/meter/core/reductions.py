@@ -6,7 +6,6 @@ of all cells comes the result. Knows neither windows nor series.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from meter.core.batch import Array
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 Parts = list[Array]
 
@@ -51,10 +50,6 @@ class Result(NamedTuple):
 
 
 NOTHING: Final = "nothing was read"
-
-
-QUIET: Final[Mapping[str, Any]] = MappingProxyType({"over": "ignore", "invalid": "ignore"})
-"""What `numpy.errstate` has to be told by whoever calls a function: a float that is too great is said by its result."""
 
 
 class Function(Protocol):

@@ -81,8 +81,7 @@ class _Counters(Table):
         if missing is None and not self._floats:
             totals = _in_one(lines, deltas, ts, begins)
         if totals is None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                totals = _row_by_row(lines, deltas, missing, ts, begins)
+            totals = _row_by_row(lines, deltas, missing, ts, begins)
         self.lines[places] = lines
         return totals
 

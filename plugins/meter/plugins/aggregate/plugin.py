@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from meter.core.plugin import Filter
-from meter.core.reductions import QUIET
 from meter.plugins.aggregate.windows import Grouping, Window, gathered
 
 if TYPE_CHECKING:
@@ -145,8 +144,7 @@ class Aggregate(Filter):
             if window is None:
                 window = windows[number] = Window(grouping.function)
             some = rows.some(numbers == number)
-            with np.errstate(**QUIET):
-                window.add(selection, grouping, some)
+            window.add(selection, grouping, some)
             added.append((window, selection, some))
         return added
 
@@ -188,8 +186,7 @@ class Aggregate(Filter):
         """The results of rows that meet no others."""
         grouping = self._grouping(selection)
         function = grouping.function
-        with np.errstate(**QUIET):
-            found = function.result(function.reduce(grouping.apart(rows)))
+        found = function.result(function.reduce(grouping.apart(rows)))
         missing, reasons = grouping.missing(found, rows)
         return selection.give(found.values, ts=rows.ts, since=rows.since, missing=missing, reasons=reasons)
 

@@ -13,7 +13,7 @@ import numpy as np
 from meter.core.arithmetic import PART, because
 from meter.core.batch import DTYPES, Array, Block
 from meter.core.bind import Selection
-from meter.core.reductions import QUIET, Cells, Function, function
+from meter.core.reductions import Cells, Function, function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -292,8 +292,7 @@ class Window:
 
     def give(self, span: tuple[int, int] | None) -> Iterator[Block]:
         """The results: of `span`, or where that is None of the span of the rows that each is made of."""
-        with np.errstate(**QUIET):
-            result = self._function.result(self._parts)
+        result = self._function.result(self._parts)
         missing, reasons = self._missing(result)
         since, ts = self._since, self._ts
         if span is not None:

@@ -11,7 +11,7 @@ from meter.core.arithmetic import PART, because
 from meter.core.batch import DTYPES
 from meter.core.bind import Selection
 from meter.core.plugin import EACH, Filter
-from meter.core.reductions import QUIET, Cells, Result, function
+from meter.core.reductions import Cells, Result, function
 from meter.plugins.bridge.membership import Membership
 
 if TYPE_CHECKING:
@@ -197,8 +197,7 @@ class _Pool:
         cells = self._cells
         merge = function(name, DTYPES[self.selection.inputs[0].metric.type], 0.0)
         gaps = cells["gaps"] if cells["gaps"].any() else None
-        with np.errstate(**QUIET):
-            result = merge.result(merge.reduce(Cells(cells["values"], gaps, self._starts, self._sizes, cells["ts"])))
+        result = merge.result(merge.reduce(Cells(cells["values"], gaps, self._starts, self._sizes, cells["ts"])))
         if gaps is None or not merge.complete:
             return result
         return Result(result.values, (*result.faults, (np.logical_or.reduceat(gaps, self._starts), PART)))

@@ -52,17 +52,15 @@ class Integrate(Filter):
             values, missing, reasons = selection.read(block), selection.missing(block), selection.reasons(block)
             before, since = track.step(block, values, missing)
             seconds = np.where(since == NEVER, 0, block.ts[:, None] - since) / _SECOND
-            with np.errstate(over="ignore", invalid="ignore"):
-                # Halved first: the sum of two large powers is no float, their mean is.
-                joules = (before / 2 + values / 2) * seconds
+            # Halved first: the sum of two large powers is no float, their mean is.
+            joules = (before / 2 + values / 2) * seconds
             yield from track.give(block, joules, since, missing, reasons)
 
 
 def _of_means(selection: Selection, block: Block) -> Block:
     values, missing, reasons = selection.read(block), selection.missing(block), selection.reasons(block)
     spans = (block.ts - block.since)[:, None]
-    with np.errstate(over="ignore", invalid="ignore"):
-        joules = values * (spans / _SECOND)
+    joules = values * (spans / _SECOND)
     if not spans.all():
         none = np.broadcast_to(spans == 0, values.shape)
         for row, column in np.argwhere(none).tolist():

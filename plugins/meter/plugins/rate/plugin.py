@@ -101,9 +101,8 @@ def _divided(
 ) -> tuple[Array, Array | None]:
     """Values per second, f64[n, k], and what is missing; `spans` int64 in nanoseconds, [n, k] or [n, 1]."""
     if spans.all():
-        with np.errstate(over="ignore", invalid="ignore"):
-            # In this order integers of up to 9 million are rounded once.
-            return values * _SECOND / spans, missing
+        # In this order integers of up to 9 million are rounded once.
+        return values * _SECOND / spans, missing
     none = np.broadcast_to(spans == 0, values.shape)
     for row, column in np.argwhere(none).tolist():
         reasons.setdefault((row, column), _NO_LENGTH)
