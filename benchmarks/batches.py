@@ -20,7 +20,8 @@ from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
-from meter.core.batch import Anchor, Batch, Block, build
+from meter.core.batch import Anchor, Batch, Block
+from meter.core.building import build
 from meter.core.computing import Computing
 from meter.core.elements import FilterElement
 from meter.core.joining import Held, Piece, interpolate, split

@@ -21,8 +21,9 @@ from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
-from meter.core.batch import Block, build
+from meter.core.batch import Block
 from meter.core.blame import Blame
+from meter.core.building import build
 from meter.core.elements import FilterElement
 from meter.core.faults import Faults
 from meter.core.pipeline import Pipeline

@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from meter.core.batch import Anchor, Batch, Block, build
+from meter.core.batch import Anchor, Batch, Block
+from meter.core.building import build
 from meter.core.keys import EACH, Key, KeySet, Metric
 from meter.core.plugin import Missing
 from meter.core.readings import Columns, Row

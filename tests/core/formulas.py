@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
-from meter.core.batch import Block, build
+from meter.core.batch import Block
+from meter.core.building import build
 from meter.core.computing import Computing
 from meter.core.elements import FilterElement
 from meter.core.pipeline import quiet

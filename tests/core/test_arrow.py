@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.core.arrow import COLUMNS, Encoder, from_arrow, to_arrow
-from meter.core.batch import Batch, build
+from meter.core.batch import Batch
+from meter.core.building import build
 from meter.core.keys import Key
 from meter.core.plugin import Missing
 from meter.core.readings import Columns, Row

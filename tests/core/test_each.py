@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from meter.contracts.check import check
 from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
-from meter.core.batch import Anchor, Batch, Block, build
+from meter.core.batch import Anchor, Batch, Block
 from meter.core.breach import ContractBreach
+from meter.core.building import build
 from meter.core.discovery import discover
 from meter.core.engine import Engine
 from meter.core.keys import MACHINE, Key, Metric

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meter.core.batch import Anchor, Batch, build
+from meter.core.batch import Anchor, Batch
+from meter.core.building import build
 from meter.core.keys import Key, Metric
 from meter.core.lines import Around, Lines
 from meter.core.plugin import Missing

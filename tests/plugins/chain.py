@@ -13,8 +13,9 @@ from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
-from meter.core.batch import Anchor, Batch, Block, build
+from meter.core.batch import Anchor, Batch, Block
 from meter.core.bind import Bound, Says, bind, nobody, silent
+from meter.core.building import build
 from meter.core.keys import KeySet, Metric
 from meter.core.pipeline import quiet
 from meter.core.plugin import Context, Missing

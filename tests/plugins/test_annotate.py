@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from meter.core.batch import Block, build
+from meter.core.batch import Block
+from meter.core.building import build
 from meter.core.elements import FilterElement, filled
 from meter.core.plugin import Missing
 from meter.core.readings import Row

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.core.batch import build
+from meter.core.building import build
 from meter.core.plugin import Missing
 from meter.core.readings import Row
 from tests.plugins.chain import Chain, cells, metric, refusals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meter.core.batch import build
+from meter.core.building import build
 from meter.core.readings import Row
 from tests.plugins.chain import Chain, metric, refusals
 

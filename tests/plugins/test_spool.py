@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from meter.core.batch import Batch, build
+from meter.core.batch import Batch
+from meter.core.building import build
 from meter.core.keys import EACH, Key, Metric
 from meter.core.plugin import Context
 from meter.core.readings import Columns, Row

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from meter.contracts.formula.formulas import Node, Number, Product, Reading, parse
-from meter.core.batch import Array, finite
+from meter.core.arrays import Array, finite
 
 if TYPE_CHECKING:
     from meter.contracts.rules import Computes

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from meter.core.batch import DTYPES, Anchor, Array, Batch, Block
+from meter.core.arrays import DTYPES, Array
+from meter.core.batch import Anchor, Batch, Block
 from meter.core.keys import Entity, Key, KeySet, Metric
 from meter.core.layout import Layout
 

@@ -1,43 +1,33 @@
 """Blocks and batches: timestamps and values of a layout, and what flows through the chain together.
 
 A block is one layout, n rows and the layout's parts, which are read-only matrices. Blocks are handed on, selected and
-joined without copying values; whoever changes values makes a new matrix. `build` turns the rows of sources into blocks.
-
-Rows become blocks here and not in `readings`, because sources poll before numpy has been imported.
+joined without copying values; whoever changes values makes a new matrix.
 """
 
 from __future__ import annotations
 
 import time
-from math import isfinite, nan
-from struct import Struct, pack
-from struct import error as StructError  # noqa: N812  (a lower-case class)
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 import numpy as np
 
-from meter.core.layout import Layout
+from meter.core.arrays import DTYPES, is_sealed, read_only, seal, still_written
 from meter.core.plugin import Missing
-from meter.core.rows import CODES, Rows, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from meter.core.arrays import Array
     from meter.core.keys import Key, KeySet
-    from meter.core.layout import Place
-    from meter.core.rows import Columns, Held, Row
+    from meter.core.layout import Layout, Place
 
-Array = np.ndarray[Any, np.dtype[Any]]
+_DTYPES: Final = dict(DTYPES)  # not through the proxy: `Block.flaw` looks at every hop
+_INT64: Final = DTYPES["i64"]
+_BOOL: Final = np.dtype(np.bool_)
 
-_DTYPES = {"f64": np.dtype(np.float64), "i64": np.dtype(np.int64), "u64": np.dtype(np.uint64)}
-DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(_DTYPES)
-"""How numpy calls the types of metrics."""
-
-_INT64 = np.dtype(np.int64)
-_BOOL = np.dtype(np.bool_)
-_SUMMED: Final = 8192
-_NO_REASONS: Mapping[tuple[int, int], str] = MappingProxyType({})
+NO_REASONS: Final[Mapping[tuple[int, int], str]] = MappingProxyType({})
+"""Of a block in which nothing is known of missing cells."""
 
 # Measured with tracemalloc in CPython 3.11: what a block takes beside its numbers, and each text that it has.
 _BLOCK_BYTES: Final = 1024
@@ -89,7 +79,7 @@ class Block:
         since: Array,
         parts: tuple[Array, ...],
         masks: tuple[Array | None, ...] | None = None,
-        reasons: Mapping[tuple[int, int], str] = _NO_REASONS,
+        reasons: Mapping[tuple[int, int], str] = NO_REASONS,
         ids: tuple[str, ...] | None = None,
         *,
         sealed: bool = False,
@@ -99,9 +89,9 @@ class Block:
             masks = (None,) * len(parts)
         if not sealed:
             # Times are most often those of another block.
-            ts, since = ts if is_sealed(ts) else _sealed(ts), since if is_sealed(since) else _sealed(since)
-            parts = tuple([_sealed(part) for part in parts])
-            masks = tuple([mask if mask is None else _sealed(mask) for mask in masks])
+            ts, since = ts if is_sealed(ts) else seal(ts), since if is_sealed(since) else seal(since)
+            parts = tuple([seal(part) for part in parts])
+            masks = tuple([mask if mask is None else seal(mask) for mask in masks])
         self.layout: Final = layout
         self.ts: Final = ts
         self.since: Final = since
@@ -147,11 +137,11 @@ class Block:
             part, columns = places[0]
             return _take(self.parts[part], columns)
         if not places:
-            return _read_only(np.empty((len(self.ts), 0)))
+            return read_only(np.empty((len(self.ts), 0)))
         dtypes = {self.layout.dtypes[part] for part, _ in places}
         if len(dtypes) > 1:
             raise TypeError(f"{' and '.join(sorted(dtypes))} in one matrix")
-        return _read_only(np.concatenate([_take(self.parts[part], columns) for part, columns in places], axis=1))
+        return read_only(np.concatenate([_take(self.parts[part], columns) for part, columns in places], axis=1))
 
     def take_masks(self, places: Sequence[Place | tuple[int, Array]]) -> Array | None:
         """Which cells of `take` are missing, bool[n, k]; None where nothing is missing in the parts of these places."""
@@ -165,7 +155,7 @@ class Block:
             _take(np.zeros(self.parts[part].shape, dtype=bool) if (mask := masks[part]) is None else mask, columns)
             for part, columns in places
         ]
-        return taken[0] if len(taken) == 1 else _read_only(np.concatenate(taken, axis=1))
+        return taken[0] if len(taken) == 1 else read_only(np.concatenate(taken, axis=1))
 
     def column(self, key: Key | str) -> Array:
         """The values of one key, [n], a view.
@@ -317,23 +307,6 @@ class Flaw(NamedTuple):
         return cls(name, f"{array.dtype}{list(array.shape)}", "" if right else f"{dtype}{list(shape)}", part)
 
 
-def still_written(array: Array) -> bool:
-    """Whether somebody can still write to what an array shows: through itself, or through what it is a view of."""
-    base: object = array.base
-    if type(base) is np.ndarray:  # the usual case
-        return base.flags.writeable or array.flags.writeable
-    if type(base) is bytes:  # as what is built of rows: nothing makes these writeable
-        return False
-    return array.flags.writeable or (base is not None and _still_written(base))
-
-
-def _still_written(base: object) -> bool:
-    """The same of what an array is a view of."""
-    if isinstance(base, np.ndarray):
-        return base.flags.writeable
-    return isinstance(base, bytearray) or (isinstance(base, memoryview) and not base.readonly)
-
-
 class Batch(NamedTuple):
     """The blocks that flow through the chain together, with one clock anchor and a running number."""
 
@@ -377,45 +350,7 @@ def _places(layout: Layout, metric: str) -> Sequence[Place | tuple[int, Array]]:
 
 
 def _take(matrix: Array, columns: slice | tuple[int, ...] | Array) -> Array:
-    return matrix[:, columns] if isinstance(columns, slice) else _read_only(matrix.take(columns, axis=1))
-
-
-def is_sealed(array: Array) -> bool:
-    """Whether an array is one of a block; `Block.flaw` looks closer."""
-    return array.base is not None and not array.flags.writeable
-
-
-def _sealed(array: Array) -> Array:
-    """An array that nobody can make writeable: a view of a read-only one, as numpy would let what has no base.
-
-    A view of what somebody else may write to is copied; its base must not become read-only.
-    """
-    base: object = array.base
-    if base is None:
-        array.setflags(False)  # type: ignore[call-arg]  # numpy takes it; by name it costs twice as much, at every hop
-        return array.view()
-    if type(base) is bytes or (isinstance(base, np.ndarray) and not (base.flags.writeable or array.flags.writeable)):
-        return array
-    if _still_written(base):
-        return _sealed(array.copy())
-    array.setflags(write=False)
-    return array
-
-
-def _read_only(array: Array) -> Array:
-    array.setflags(write=False)
-    return array
-
-
-def finite(values: Array) -> bool:
-    """Whether floats have neither NaN nor infinities among them.
-
-    Not finite numbers outlive the sum of squares, which is one pass over the memory; where great numbers let it
-    overflow, each is looked at. So it is with many: from 10,000 on OpenBLAS would wake threads for the sum.
-    """
-    if values.size > _SUMMED:
-        return bool(np.isfinite(values).all())
-    return isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+    return matrix[:, columns] if isinstance(columns, slice) else read_only(matrix.take(columns, axis=1))
 
 
 def _equal(times: Array, others: Array) -> bool:
@@ -428,198 +363,3 @@ def _moved(reasons: Mapping[tuple[int, int], str], old: KeySet, new: KeySet) -> 
         key = old[position]
         if key in new:
             yield (row, new.position(key)), reason
-
-
-def build(rows: Sequence[Row]) -> tuple[Block, ...]:
-    """The blocks of rows that sources gave: one for each run of rows with the same columns object, in their order.
-
-    In f64 columns None, `Missing`, NaN and infinities are missing cells; in integer columns None, `Missing` and the
-    same floats. Integers keep all their bits. What the columns need is prepared once and kept in `columns.plan`.
-
-    Raises: OverflowError, an integer is outside its column's type; TypeError, a value is no number, or a float for
-        an integer column; ValueError, a key occurs twice at one time or in one row, or a row has not one value for
-        each column. All name the key, the last one the first column.
-    """
-    blocks = []
-    taken: dict[int, Layout | set[str]] = {}
-    of_each: set[tuple[int, str, Layout]] = set()
-    packed = rows if isinstance(rows, Rows) else Rows(rows)
-    total = len(packed)
-    for columns, held, ids in packed.runs():
-        plan: _Plan | None = columns.plan
-        if plan is None:
-            plan = columns.plan = _Plan(columns)
-        block = plan.block(held, ids)
-        if total == 1:  # nobody is beside it
-            pass
-        elif block.ids is None:
-            _claim(taken, block.ts.tolist(), block.layout)
-        else:
-            for ts, id_ in zip(block.ts.tolist(), ids, strict=True):
-                if (ts, id_, block.layout) in of_each:
-                    raise ValueError(f"{columns.keys[0].at(id_).name} occurs twice at {ts} ns")
-                of_each.add((ts, id_, block.layout))
-        blocks.append(block)
-    return tuple(blocks)
-
-
-class _Part(NamedTuple):
-    """How one matrix is filled from the values of a row."""
-
-    dtype: np.dtype[Any]
-    sources: tuple[int, ...]
-    """Which value of a row each column takes."""
-    places: Array | slice
-    """Where that is in what the columns have packed, behind the two times; a slice where steps are equal."""
-    positions: tuple[int, ...]
-    """Where the key of each column stands in the layout."""
-    code: str
-    """What `struct` calls the type."""
-
-
-class _Plan:
-    """How rows of some columns become a block."""
-
-    __slots__ = ("columns", "layout", "parts")
-
-    def __init__(self, columns: Columns) -> None:
-        keys = columns.keys
-        layout = Layout.of(keys)
-        source = {key.name: index for index, key in enumerate(keys)}
-        if len(source) != len(keys):
-            twice = next(key for index, key in enumerate(keys) if source[key.name] != index)
-            raise ValueError(f"{twice.name} occurs twice in one row")
-        self.columns = columns
-        self.layout = layout
-        of_part: list[list[tuple[int, int]]] = [[] for _ in layout.dtypes]
-        for position, (key, (part, _)) in enumerate(zip(layout.keys, layout.address, strict=True)):
-            of_part[part].append((source[key.name], position))
-        self.parts = tuple(map(_part, layout.dtypes, of_part))
-
-    def block(self, held: Sequence[Held], ids: Sequence[str]) -> Block:
-        """The block of rows that all have these columns."""
-        of = tuple(ids) if self.columns.each else None
-        try:
-            packed = b"".join(held)  # type: ignore[arg-type]  # where one is no bytes, it says so
-        except TypeError:
-            return self._with_gaps(held, ids, of)
-        count = len(held)
-        flat = np.frombuffer(packed, _INT64)
-        words = flat.reshape(count, -1)
-        parts = []
-        for part in self.parts:
-            places = part.places
-            # Over bytes, as nothing makes these writeable.
-            if type(places) is not slice:
-                matrix = np.frombuffer(words.take(places, axis=1).tobytes(), part.dtype)
-            elif count > 1 or places.step > 1:
-                matrix = np.frombuffer(words[:, places].tobytes(), part.dtype)
-            else:
-                matrix = np.frombuffer(packed, part.dtype, len(part.sources), 8 * places.start)
-            matrix = matrix.reshape(count, -1)
-            if part.code == "d" and not finite(matrix):
-                return self._with_gaps(held, ids, of)
-            parts.append(matrix)
-        times = flat if count == 1 else np.frombuffer(words[:, :2].T.tobytes(), _INT64)
-        return Block(self.layout, times[:count], times[count : 2 * count], tuple(parts), ids=of, sealed=True)
-
-    def _with_gaps(self, held: Sequence[Held], ids: Sequence[str], of: tuple[str, ...] | None) -> Block:
-        """The same where a cell is missing or wrong."""
-        rows = [unpacked(self.columns, each, id_) for each, id_ in zip(held, ids, strict=True)]
-        for row in rows:
-            if len(row.values) != self.columns.width:
-                names = ", ".join(key.name for key in self.columns.keys[:1])
-                raise ValueError(f"{len(row.values)} values for {self.columns.width} columns from {names}")
-        ts, since = np.array([[row.ts for row in rows], [row.since for row in rows]], _INT64)
-        parts: list[Array] = []
-        masks: list[Array | None] = []
-        reasons: dict[tuple[int, int], str] = {}
-        for part in self.parts:
-            picked = [[row.values[source] for source in part.sources] for row in rows]
-            matrix, gaps = self._floats(part, picked) if part.code == "d" else self._integers(part, picked)
-            parts.append(matrix)
-            found = False
-            for row, column in zip(*[index.tolist() for index in gaps.nonzero()], strict=True):
-                found = True
-                value = picked[row][column]
-                if isinstance(value, Missing) and value.reason:
-                    reasons[row, part.positions[column]] = value.reason
-            masks.append(gaps if found else None)
-        return Block(self.layout, ts, since, tuple(parts), tuple(masks), reasons or _NO_REASONS, of)
-
-    def _floats(self, part: _Part, picked: list[list[Any]]) -> tuple[Array, Array]:
-        """A matrix of floats, and which of its cells are missing."""
-        plain = [[nan if value is None or isinstance(value, Missing) else value for value in row] for row in picked]
-        matrix = self._packed(part, plain)
-        gaps = ~np.isfinite(matrix)
-        return np.where(gaps, nan, matrix), gaps
-
-    def _integers(self, part: _Part, picked: list[list[Any]]) -> tuple[Array, Array]:
-        """A matrix of integers, and which of its cells are missing."""
-        gaps = [[_is_gap(value) for value in values] for values in picked]
-        filled = [
-            [0 if gap else value for value, gap in zip(values, row, strict=True)]
-            for values, row in zip(picked, gaps, strict=True)
-        ]
-        return self._packed(part, filled), np.array(gaps, dtype=bool)
-
-    def _packed(self, part: _Part, filled: list[list[Any]]) -> Array:
-        pack_row = Struct(f"{len(part.sources)}{part.code}").pack
-        try:
-            packed = b"".join([pack_row(*values) for values in filled])
-        except (StructError, TypeError, OverflowError) as error:
-            raise self._blame(part, filled) from error
-        return np.frombuffer(packed, part.dtype).reshape(len(filled), -1)
-
-    def _blame(self, part: _Part, filled: list[list[Any]]) -> Exception:
-        """Which key's value cannot be packed, and why."""
-        for values in filled:
-            for value, position in zip(values, part.positions, strict=True):
-                key = self.layout.keys[position]
-                try:
-                    pack(part.code, value)
-                except (StructError, TypeError, OverflowError):
-                    if isinstance(value, SupportsIndex):
-                        return OverflowError(f"{key.name}: {value} is outside {key.metric.type}")
-                    return TypeError(f"{key.name}: {value!r} is not {key.metric.type}")
-        raise AssertionError(filled)
-
-
-def _part(dtype: str, columns: Sequence[tuple[int, int]]) -> _Part:
-    """How to fill the matrix whose columns take some values of a row."""
-    sources = tuple(source for source, _ in columns)
-    places = [source + 2 for source in sources]
-    begin, step = places[0], max(1, places[1] - places[0]) if len(places) > 1 else 1
-    run = slice(begin, begin + step * len(places), step)
-    return _Part(
-        DTYPES[dtype],
-        sources,
-        run if places == list(range(run.start, run.stop, step)) else np.array(places, dtype=np.intp),
-        tuple(position for _, position in columns),
-        CODES[dtype],
-    )
-
-
-def _is_gap(value: object) -> bool:
-    return (
-        value is None or isinstance(value, Missing) or (isinstance(value, float | np.floating) and not isfinite(value))
-    )
-
-
-def _claim(taken: dict[int, Layout | set[str]], times: Sequence[int], layout: Layout) -> None:
-    """Note that keys have a row at each of some times.
-
-    Raises: ValueError, one of them has one already.
-    """
-    free = dict.fromkeys(times, layout)
-    if len(free) == len(times) and taken.keys().isdisjoint(free):
-        taken.update(free)
-        return
-    for ts in times:
-        have = taken.setdefault(ts, set())
-        if not isinstance(have, set):
-            have = taken[ts] = set(have.keys.names)
-        for name in layout.keys.names:
-            if name in have:
-                raise ValueError(f"{name} occurs twice at {ts} ns")
-        have.update(layout.keys.names)

@@ -13,7 +13,8 @@ import numpy as np
 
 from meter.contracts.rules import Rule, WorstQuality, apply, faults, give
 from meter.contracts.variants import Variant
-from meter.core.batch import DTYPES, Array, Block, finite, indexed, is_sealed
+from meter.core.arrays import DTYPES, Array, finite, is_sealed
+from meter.core.batch import Block, indexed
 from meter.core.breach import ContractBreach
 from meter.core.keys import MACHINE, Entity, Key, KeySet, Metric
 from meter.core.layout import Layout

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from meter.core.arithmetic import PART, Program, because
-from meter.core.batch import Array, Block
+from meter.core.arrays import Array
+from meter.core.batch import Block
 from meter.core.joining import Held, Joined, Rows, interpolate, split
 from meter.core.keys import Key, KeySet
 from meter.core.layout import Layout

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from meter.core.arithmetic import PART, Program, because
-from meter.core.batch import Array, Block, indexed
+from meter.core.arrays import Array
+from meter.core.batch import Block, indexed
 from meter.core.bind import FormulaSelection, Selection
 from meter.core.bundles import Bundle, Input, block_of
 from meter.core.joining import Piece

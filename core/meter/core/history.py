@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from meter.core.batch import DTYPES, Array
+from meter.core.arrays import DTYPES, Array
 from meter.core.bind import Selection
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from meter.core.batch import Array
+from meter.core.arrays import Array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

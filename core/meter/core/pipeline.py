@@ -131,7 +131,7 @@ class Pipeline:
 
     def _built(self, raw: Raw) -> list[Block]:
         """The blocks of raw rows; a source whose rows cannot be built is quarantined."""
-        from meter.core.batch import build  # numpy
+        from meter.core.building import build  # numpy
 
         rows_of: dict[str, Sequence[Row]] = {}
         for label, rows in raw.rows:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
-from meter.core.batch import Array
+from meter.core.arrays import Array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

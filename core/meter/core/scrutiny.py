@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from meter.core.batch import Array, Block, finite
+from meter.core.arrays import Array, finite
+from meter.core.batch import Block
 from meter.core.breach import ContractBreach
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from meter.plugins.aggregate.windows import Grouping, Window, gathered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from meter.core.batch import Array, Block
+    from meter.core.arrays import Array
+    from meter.core.batch import Block
     from meter.core.bind import Selection
     from meter.core.plugin import Context
     from meter.plugins.aggregate.windows import Rows

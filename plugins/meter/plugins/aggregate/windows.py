@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from meter.core.arithmetic import PART, because
-from meter.core.batch import DTYPES, Array, Block
+from meter.core.arrays import DTYPES, Array
+from meter.core.batch import Block
 from meter.core.bind import Selection
 from meter.core.reductions import Cells, Function, function
 

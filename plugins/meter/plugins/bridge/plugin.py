@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from meter.core.arithmetic import PART, because
-from meter.core.batch import DTYPES
+from meter.core.arrays import DTYPES
 from meter.core.bind import Selection
 from meter.core.plugin import EACH, Filter
 from meter.core.reductions import Cells, Result, function
@@ -17,7 +17,8 @@ from meter.plugins.bridge.membership import Membership
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meter.core.batch import Array, Block
+    from meter.core.arrays import Array
+    from meter.core.batch import Block
     from meter.core.keys import Entity, Key
     from meter.core.plugin import Context
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from meter.core.batch import DTYPES
+from meter.core.arrays import DTYPES
 from meter.core.history import NEVER, Parts, Table
 from meter.core.plugin import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meter.core.batch import Array, Block
+    from meter.core.arrays import Array
+    from meter.core.batch import Block
     from meter.core.bind import Selection
     from meter.core.plugin import Context
 

@@ -12,7 +12,8 @@ from meter.core.plugin import Filter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meter.core.batch import Array, Block
+    from meter.core.arrays import Array
+    from meter.core.batch import Block
     from meter.core.bind import Selection
     from meter.core.plugin import Context
 

@@ -97,7 +97,8 @@ class Reader:
     ) -> Block:
         import numpy as np
 
-        from meter.core.batch import DTYPES, Block
+        from meter.core.arrays import DTYPES
+        from meter.core.batch import Block
 
         layout = self._layouts[number]
         shapes = [(len(ts), width) for width in layout.widths]
