@@ -113,6 +113,22 @@ def test_an_amount_is_set_right(text: str, amount: str) -> None:
         amounts.parse(amount, language().units)
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted", "unit"),
+    [
+        ("g/kW.h", "g/J", "g/(kW.h)"),
+        ("By/s.{core}", "By", ""),  # no parentheses make bytes of it
+        ("g/(kW.h)", "g/J", ""),  # has them
+        ("g/kW/h", "g/J", ""),  # means the same without
+        ("kg/m.s2", "J", ""),
+        ("1/m.s/A.K", "1/(m.s.A.K)", "1/(m.s)/(A.K)"),
+    ],
+)
+def test_what_lies_below_a_stroke_is_grouped_where_only_that_fits(text: str, wanted: str, unit: str) -> None:
+    """UCUM reads from left to right."""
+    assert spellings.grouped(text, wanted) == unit
+
+
 def test_no_spelling_is_a_unit_of_another_meaning() -> None:
     """What stands in the language as a spelling of a unit is no unit itself, unless it is that very one."""
     words = language().words

@@ -145,7 +145,7 @@ def test_who_asks_for_no_grams_gets_none(tmp_path: Path) -> None:
         ("FRO", "did you mean `FRA`?"),
         ("475", "write it with a unit"),
         ("5 kg/kW", "cannot be converted"),
-        ("5 g/kW.h", "cannot be converted"),
+        ("5 g/kW.h", "did you mean `5 g/(kW.h)`?"),
     ],
 )
 def test_a_grid_that_is_none_is_refused_before_the_block(asked: str, why: str, tmp_path: Path) -> None:

@@ -199,6 +199,8 @@ def test_steady_cores_give_identical_columns(stat: Stat) -> None:
         ("1 1 1 1 1 1 1 1 1", []),  # no guest_nice, before Linux 2.6.33
         ("1 1 1 1 1 1 1 1", ["guest"]),  # before Linux 2.6.24
         ("1 1 1 1 1 1 1", ["guest", "steal"]),  # before Linux 2.6.11
+        ("1 1 1 1 1 1", ["guest", "interrupt", "steal"]),  # half of what interrupt is
+        ("1 1 1 1", ["guest", "interrupt", "iowait", "steal"]),  # Linux 2.4, and what imitates it
         ("1 1 1 1 1 1 1 1 1 1 1 1", []),  # a later kernel may count more
     ],
 )

@@ -348,9 +348,15 @@ def _quantity(raw: Any, at: At, unit: str) -> float:
     except amounts.AmountError as error:
         number = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", str(raw))
         written = number[0] if number else "10"
-        near = near_unit(error.word)
-        problem = _wrong(raw, at, "quantity", error.why, unit=unit, word=error.word, number=written, near=near)
-        problem.meant = spellings.amount(raw) if error.why == "unit" and isinstance(raw, str) else ""
+        facts = {"unit": unit, "word": error.word, "number": written, "near": near_unit(error.word)}
+        variant, meant = error.why, ""
+        if isinstance(raw, str):
+            meant = spellings.amount(raw) if error.why == "unit" else ""
+            if error.why == "dimension" and (grouped := spellings.grouped(error.word, unit)):
+                variant, meant = "grouped", raw.removesuffix(error.word) + grouped
+                facts["read"] = "({}).{}".format(*error.word.rsplit(".", 1))
+        problem = _wrong(raw, at, "quantity", variant, hidden=False, **facts)
+        problem.meant = meant
         raise problem from None
 
 

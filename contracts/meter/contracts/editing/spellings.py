@@ -14,11 +14,12 @@ from typing import Final
 
 from meter.contracts import quantities
 from meter.contracts.language import language
-from meter.contracts.units import LONGEST, UnitError
+from meter.contracts.units import LONGEST, UnitError, commensurable
 
 _SYMBOL: Final = re.compile(r"\{[^{}]*\}|[^\s0-9./(){}\[\]+-]+")
 _TERM: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([^\s0-9.]+) *")
 _AMOUNT: Final = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)( *)(\S.*)")
+_BELOW: Final = re.compile(r"/([^/.()]+(?:\.[^/.()]+)+)")
 _DURATIONS: Final = ("d", "h", "min", "s", "ms", "us", "ns")
 
 
@@ -81,6 +82,18 @@ def _is_unit(text: str) -> bool:
     except UnitError:
         return False
     return True
+
+
+def grouped(text: str, wanted: str) -> str:
+    """A unit with all below its `/` in parentheses, where that makes it commensurable with the one that is wanted.
+
+    The empty text where it does not. UCUM goes from left to right, people do not.
+
+    >>> grouped("g/kW.h", "g/J"), grouped("W/m.K", "W/m")
+    ('g/(kW.h)', '')
+    """
+    new, units = _BELOW.sub(r"/(\1)", text), language().units
+    return new if new != text and _is_unit(new) and commensurable(units.parse(new), units.parse(wanted)) else ""
 
 
 def duration(text: str) -> str:

@@ -23,12 +23,17 @@ _ROUNDED = frozenset({"user", "nice"})
 _ROUNDING = 2
 
 _WENT_BACK = {mode: Missing(f"the counter of `{mode}` went back") for mode in _MODES}
-_LACKING = {
-    10: (),
-    9: (),  # without guest_nice, before Linux 2.6.33; it is part of nice there
-    8: ("guest",),  # before Linux 2.6.24
-    7: ("guest", "steal"),  # before Linux 2.6.11
+_COUNTERS = {
+    "user": 1,
+    "nice": 2,
+    "system": 3,
+    "idle": 4,
+    "iowait": 5,  # since Linux 2.5.41
+    "interrupt": 7,  # since Linux 2.6.0
+    "steal": 8,  # since Linux 2.6.11
+    "guest": 9,  # since Linux 2.6.24; the tenth, guest_nice, since 2.6.33, was part of nice before
 }
+"""How many counters a core has at least where the kernel counts a mode."""
 
 
 class Cpu(Source):
@@ -69,7 +74,7 @@ class Cpu(Source):
         cells: list[Any] = [delta / hertz for delta in map(sub, ticks, before)]
         if cells and min(cells) < 0:
             self._mend(cells, before, now)
-        for mode in _LACKING[now.fields]:
+        for mode in (mode for mode, least in _COUNTERS.items() if now.fields < least):
             begin = _MODES.index(mode) * len(cores)
             cells[begin : begin + len(cores)] = [Missing(f"this kernel does not count `{mode}`")] * len(cores)
         cells.append(len(now.cores))
