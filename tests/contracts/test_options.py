@@ -254,11 +254,22 @@ class TestWords:
             from_words(option(type_), texts)
         assert error.value.code == "E-CONFIG-TYPE"
 
-    def test_a_list_of_numbers_in_one_word(self) -> None:
-        """Is meant, and how to write it is said."""
+    @pytest.mark.parametrize(
+        ("type_", "word", "array"),
+        [
+            ("list<int>", "1,2", "'[1,2]'"),
+            ("list<metric>", "a,b{k=1|2,l=3}", """'["a", "b{k=1|2,l=3}"]'"""),  # none in braces
+        ],
+    )
+    def test_a_list_in_one_word(self, type_: str, word: str, array: str) -> None:
+        """Is meant where no value holds a comma, and how to write it is said."""
         with pytest.raises(OptionError) as error:
-            from_words(option("list<int>"), ["1,2"])
-        assert error.value.facts["help"].endswith('"[1,2]"')
+            from_words(option(type_), [word])
+        assert error.value.facts["help"].endswith(array)
+
+    def test_a_comma_in_braces_parts_nothing(self) -> None:
+        """It is one of a selector."""
+        assert from_words(option("list<metric>"), ["a{k=1,l=2}"]) == ["a{k=1,l=2}"]
 
     @given(st.sampled_from([type_ for type_, _, _ in VALUES]), st.lists(st.text(max_size=8), min_size=1, max_size=3))
     @steady

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meter.contracts.check import check
+from meter.contracts.diagnostics import ContractError
 from meter.contracts.host import Assumed
 from meter.contracts.request import from_words
+from meter.core.backend import Backend
 from meter.core.discovery import discover
 from meter.core.plugin import Missing
 from meter.core.workloads import workload
@@ -47,6 +49,25 @@ def tree(tmp_path: Path) -> Tree:
 def old(tmp_path: Path) -> Tree:
     """Version 1 as systemd mounts it, without cgroups."""
     return Tree.version_1(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("paths", "code"),
+    [
+        (["/,/*"], "E-CONFIG-REFUSED"),
+        (["/", "/*"], ""),
+        (["/a,b"], ""),  # a name may have one
+    ],
+)
+def test_several_paths_in_one_text_are_refused(paths: list[str], code: str) -> None:
+    """Else they would be one pattern, which selects nothing."""
+    found = []
+    try:
+        Backend("/x").add("cgroup", paths=paths).add("collect").mounted()
+    except ContractError as error:
+        found = [(each.code, each.facts["why"]) for each in error.diagnostics]
+    told = "`paths` has '/,/*', which is one path: say 'paths=/' 'paths=/*' in a command, [\"/\", \"/*\"] in a file"
+    assert found == [(code, told)] * bool(code)
 
 
 def since(mounted: Mounted, ts: int) -> dict[str, int]:

@@ -147,6 +147,8 @@ def canonical(option: Option, raw: Any) -> Any:
 
 _COMMALESS: Final = frozenset({"bool", "int", "float", "duration", "size", "quantity"})
 """Types whose values hold no comma: who writes one means a list."""
+_PARTED: Final = re.compile(r",(?![^{]*\})")
+"""A comma that is in no braces, as those of a selector are."""
 
 
 def from_words(option: Option, texts: list[str]) -> Any:
@@ -168,8 +170,10 @@ def from_words(option: Option, texts: list[str]) -> Any:
             raise OptionError("E-CONFIG-TYPE", hidden=hidden, got=got, wanted=wanted, help=help_) from None
     if container == "list":
         for place, text in enumerate(texts):
-            if "," in text and item in _COMMALESS:
-                raise _misfit("type", "list", text, (place,), "word", text=text)
+            parts = _PARTED.split(text)
+            if len(parts) > 1 and (item in _COMMALESS or item == "metric"):
+                array = text if item in _COMMALESS else ", ".join(f'"{part}"' for part in parts)
+                raise _misfit("type", "list", text, (place,), "word", text=array)
         return [_scalar(item, text) for text in texts]
     if container == "map":
         table: dict[str, Any] = {}

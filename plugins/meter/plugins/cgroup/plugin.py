@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meter.core.counters import Deltas
 from meter.core.plugin import EACH, Missing, Source
@@ -33,6 +33,15 @@ _ASKED = {
     "limits": ("container.memory.limit", "container.paging.limit"),
     "paging": ("container.paging.usage", "container.paging.operations"),
 }
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Refuse what types cannot. Raises: ValueError, several paths are one text: a comma stands for itself in a name."""
+    for text in config["paths"]:
+        if ",/" in text:
+            paths = text.split(",")
+            words, array = " ".join(f"'paths={path}'" for path in paths), ", ".join(f'"{path}"' for path in paths)
+            raise ValueError(f"`paths` has {text!r}, which is one path: say {words} in a command, [{array}] in a file")
 
 
 class _Thing(NamedTuple):
