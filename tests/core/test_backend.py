@@ -502,6 +502,24 @@ def test_one_folder_of_plugins_is_one(world: World, kind: type[str | Path]) -> N
     assert Backend.load("/tank", file="meter.toml", plugin_dirs=folder).plan.order == ("tank", "collect")
 
 
+def test_variables_hold_where_no_argument_says_otherwise(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`METER_PLUGIN_DIR` and `METER_SYSROOT`, as on the command line; empty ones say nothing."""
+    monkeypatch.setenv("METER_PLUGIN_DIR", os.pathsep.join(["", str(world.plugins)]))
+    monkeypatch.setenv("METER_SYSROOT", str(tmp_path / "nothing"))
+
+    assert Backend("/tank").add("tank").add("collect").check().order == ("tank", "collect")
+    with pytest.raises(ContractError) as error:
+        Backend("/cpu").add("cpu").add("collect").check()
+    assert [each.code for each in error.value.diagnostics] == ["E-HOST"]
+    Backend("/cpu", sysroot="/").add("cpu").add("collect").check()
+    Backend("/tank", file="meter.toml").add("tank").add("collect").mounted()
+    assert Backend.load("/tank", file="meter.toml").plan.order == ("tank", "collect")
+    monkeypatch.setenv("METER_SYSROOT", "")
+    Backend("/cpu").add("cpu").add("collect").check()
+
+
 def test_the_wall_clock_of_readings_is_that_of_the_system(world: World) -> None:
     """Times are nanoseconds since the epoch: within what the files of the run say."""
     before = _stamp(world.folder / "before")

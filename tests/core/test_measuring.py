@@ -160,6 +160,20 @@ def test_the_machine_is_cut_at_begin_and_end(machine: Machine) -> None:
     assert m.problems == ()
 
 
+def test_the_variable_says_where_the_machine_is_read(
+    machine: Machine, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the command line; an argument goes before it."""
+    monkeypatch.setenv("METER_SYSROOT", str(machine.root))
+    with measure() as m:
+        machine.spend(7)
+    with measure(sysroot=bare) as other:
+        machine.spend(9)
+
+    assert machine.seen(m) == 7
+    assert other.energy.value is None
+
+
 def test_nested_blocks_have_numbers_of_their_own(machine: Machine) -> None:
     """The inner one has its part, the outer one the whole."""
     with measure(sysroot=machine.root) as outer:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from meter.contracts import keynames
-from meter.core import lock
+from meter.core import environment, lock
 from meter.core.own_check import EXPORT
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ class Backend:
     Args:
         mountpoint: its name, such as `/host`; taken as loosely as a path.
         file: a mount file, in which `mounted` records it; without one nothing is written.
-        plugin_dirs: folders with further plugins, or one such folder.
-        sysroot: read /proc and /sys below this folder.
+        plugin_dirs: folders with further plugins, or one such folder; else those of $METER_PLUGIN_DIR.
+        sysroot: read /proc and /sys below this folder; else below $METER_SYSROOT, where that is set.
         want, prefer, durability, order, recommends: as in `meter.toml`.
     """
 
@@ -144,8 +144,9 @@ class Backend:
         self.mountpoint: Final = keynames.tidy(mountpoint)
         self._file = None if file is None else os.path.abspath(file)
         self._folder = os.getcwd() if self._file is None else os.path.dirname(self._file)
-        self._plugin_dirs = [os.path.abspath(folder) for folder in _folders(plugin_dirs)]
-        self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
+        self._plugin_dirs = [os.path.abspath(folder) for folder in environment.plugin_dirs(plugin_dirs)]
+        root = environment.sysroot(sysroot)
+        self._sysroot = None if root is None else os.path.abspath(root)
         self._plugins: list[str] = []
         self._config: dict[str, dict[str, Any]] = {}
         asked = {"want": want, "prefer": prefer, "durability": durability, "order": order}
@@ -230,13 +231,13 @@ class Backend:
         """A backend of a mount file, ready to run: `meter run MOUNTPOINT` does the same.
 
         Args: `file` is found as on the command line where it is not given: $METER_FILE, ./meter.toml, then the user's
-            configuration folder. With `locked` only what the lock holds is run.
+            configuration folder. `plugin_dirs` and `sysroot` are as in `Backend`. With `locked` only what the lock
+            holds is run.
 
         Raises: ContractError.
         """
         path = lock.find_mount_file(None if file is None else os.fspath(file), dict(os.environ)) or "meter.toml"
-        root = None if sysroot is None else os.fspath(sysroot)
-        folders = _folders(plugin_dirs)
+        root, folders = environment.sysroot(sysroot), environment.plugin_dirs(plugin_dirs)
         backends = held(path, [mountpoint], sysroot=root)
         if backends is None:
             from meter.core.script import Script  # the contract language, which `held` does without
@@ -624,11 +625,6 @@ def load(
         Mounted(Plan(each.plan, [d.to_json() for d in each.diagnostics]), each.contracts, mounts.folder, sysroot)
         for each in mounts.ready(list(map(keynames.tidy, mountpoints)), locked=locked, spans=spans)
     ]
-
-
-def _folders(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
-    """One folder or several: a text is a folder, and not many of one letter."""
-    return [os.fspath(each) for each in ([given] if isinstance(given, str | os.PathLike) else given)]
 
 
 def _plain(plugin: str, name: str, value: Any) -> Any:

@@ -26,7 +26,7 @@ from typing import (
     overload,
 )
 
-from meter.core import attributing, energies, sharing, totals
+from meter.core import attributing, energies, environment, sharing, totals
 from meter.core.carbon import Carbon, grams
 from meter.core.quantity import Quantity
 from meter.core.spent import Spent, spent
@@ -89,7 +89,8 @@ class Measurement:
     ) -> None:
         self.name: Final = name
         self._interval = sharing.checked(interval)
-        self._sysroot = None if sysroot is None else os.path.abspath(sysroot)
+        root = environment.sysroot(sysroot)
+        self._sysroot = None if root is None else os.path.abspath(root)
         self._asked_carbon = sharing.checked_carbon(carbon)
         self._report = report
         self._machine: sharing.Machine | None = None
@@ -502,7 +503,7 @@ def measure(
         name: what is measured, shown in the table; the name of the function where there is one.
         interval: the time between two polls of the machine's sources, such as "100ms"; their own one is 1s. The begin
             and the end are exact whatever it is.
-        sysroot: read /proc and /sys of the machine below this folder.
+        sysroot: read /proc and /sys of the machine below this folder; else below $METER_SYSROOT, where that is set.
         carbon: grams of carbon dioxide of the energy, too: of a grid, such as "FRA", or by an intensity, such as
             "475 g/kWh".
         report: called with each measurement when it has ended.
