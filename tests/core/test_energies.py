@@ -230,6 +230,20 @@ def test_a_table_sums_only_what_may_be_summed() -> None:
     ]
 
 
+def test_a_table_has_a_line_for_the_power_of_each_thing() -> None:
+    """A sum would look the same whether or not one of several GPUs says its power."""
+    power = Metric("hw.power", "f64", "W", "gauge", additive=True)
+    series = [
+        Counted(Key(power, ("gpu", name), ("machine", ""), ()), watts, "mean") for name, watts in (("a", 1), ("b", 2))
+    ]
+    lines = totals.summary(map(totals.to_json, series)).lines
+
+    assert [(name, quantity.value) for name, quantity in lines] == [
+        ("hw.power gpu/a, mean", 1),
+        ("hw.power gpu/b, mean", 2),
+    ]
+
+
 def test_qualities_are_ranked_as_the_contract_language_ranks_them() -> None:
     """The light path does not read CONTRACT.ini; what it knows of it is what stands there."""
     declared = [word for word, says in language().words["quality"].items() if says.get("declared") != "no"]

@@ -266,9 +266,23 @@ def test_a_counter_that_stands_still_is_missing(tmp_path: Path, gpus: Any) -> No
     gpu.counts(1100)
     found += made.joules(1.7, 1.75)
 
-    assert found[:2] == [None, 0.0]
-    assert found[2] == "the counter of energy stands still, for 0.2 s now"
-    assert found[3:] == [100.0, 0.0]
+    assert found == [None, 0.0, "the counter of energy stands still", 100.0, 0.0]
+
+
+def test_a_cause_that_lasts_has_one_reason(tmp_path: Path, gpus: Any) -> None:
+    """However long a counter stands still, or by how much it is too fast: `exec` tells each reason once."""
+    Gpu(tmp_path, chip=amdgpu.MI300X).watts(200).counts(1000)
+    gpu = Gpu(tmp_path, 2, OTHER, amdgpu.MI300X).senses(power1_cap_max=750_000_000)
+    still, fast, made = set(), set(), None
+    for second in range(1, 6):
+        gpu.counts(2000 * second**2)
+        made = made or gpus()
+        found = made.poll(second)
+        still.add(found.get(energy()))
+        fast.add(found.get(energy(OTHER)))
+
+    assert still == {None, "the counter of energy stands still"}
+    assert fast == {None, "the counter of energy says more than 1500 W, which is 2 times the highest limit of power"}
 
 
 def test_a_counter_that_jumps_is_missing(tmp_path: Path, gpus: Any) -> None:
@@ -283,7 +297,7 @@ def test_a_counter_that_jumps_is_missing(tmp_path: Path, gpus: Any) -> None:
     jump = made.joules(3)
 
     assert fast == [1499.0]
-    assert jump == ["the counter of energy says 1501 J for 1.000 s: that is more than 2 times the limit of power"]
+    assert jump == ["the counter of energy says more than 1500 W, which is 2 times the highest limit of power"]
 
 
 def test_the_second_die_has_no_energy_of_its_own(tmp_path: Path, gpus: Any) -> None:

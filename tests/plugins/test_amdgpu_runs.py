@@ -78,6 +78,32 @@ def test_exec_counts_a_gpu_once(tmp_path: Path, root: Path) -> None:
     assert "the mean power (power1_average) was integrated" in energy["domains"][0]["reason"]
 
 
+def test_each_of_several_gpus_is_a_device_of_its_own(tmp_path: Path) -> None:
+    """Named, with the joules of its own power; one of which nothing is known is listed, and marks the total."""
+    root = tmp_path / "root"
+    Gpu(root).watts(150)
+    Gpu(root, 2, "0000:43:00.0").watts(50)
+    Gpu(root, 3, "0000:83:00.0")
+    gpus = [AMD, "gpu-0000:43:00.0", "gpu-0000:83:00.0"]
+
+    found, span_s = document(tmp_path, root)
+    lines = [" ".join(line.split()).removeprefix("machine ") for line in execute(tmp_path, root).stderr.splitlines()]
+
+    domains = found["energy"]["domains"]
+    assert [(each["name"], each["quality"]) for each in domains] == [
+        (name, quality) for name, quality in zip(gpus, ("derived", "derived", "missing"), strict=True)
+    ]
+    assert domains[0]["value"] == pytest.approx(150 * span_s, rel=1e-3)
+    assert domains[1]["value"] == pytest.approx(50 * span_s, rel=1e-3)
+    assert found["energy"]["total"]["value"] is None
+    assert f"energy is missing: that of {gpus[2]} is missing" in lines
+    assert f"energy of {gpus[2]} is missing: it has no counter of energy; it has no sensor of power" in lines
+    assert [line for line in lines if line.startswith("hw.power")] == [
+        "hw.power.average gpu/0000:03:00.0 vendor=AMD, mean 150 W measured",
+        "hw.power.average gpu/0000:43:00.0 vendor=AMD, mean 50 W measured",
+    ]
+
+
 def test_gpus_of_two_vendors_are_in_one_total(tmp_path: Path, root: Path, nvml_library: Path) -> None:
     """Each by its own source, in one chain: 150 W, and 100 W that a counter counts in steps of 20 ms."""
     nvml.machine(root)

@@ -19,6 +19,8 @@ ENERGY: Final = "hw.energy"
 """The metric that every source of energy gives: a delta in joules."""
 _APART: Final = (ENERGY, f"{ENERGY}.carbon")
 """What a table shows in lines of its own."""
+_POWER: Final = "W"
+"""The unit of what is told of each thing: a sum of powers would not say that one of several things has none."""
 QUALITIES: Final = ("measured", "derived", "estimated")
 """From best to worst."""
 
@@ -124,7 +126,8 @@ def summary(metrics: Iterable[dict[str, Any]]) -> Summary:
     groups: dict[str, list[dict[str, Any]]] = {}
     for metric in machine:
         words = [metric["metric"]]
-        if not metric["additive"] and metric["resource"] != MACHINE[0]:
+        apart = not metric["additive"] or metric["unit"] == _POWER
+        if apart and metric["resource"] != MACHINE[0]:
             words.append(metric["resource"])
         elif len(kinds[metric["metric"]]) > 1:  # one of them may be a part of another
             words.append(metric["resource"].partition("/")[0])

@@ -26,6 +26,8 @@ _TIMES: Final = 2
 """So many times the highest limit of its power are more than a GPU can take."""
 _PASSING: Final = frozenset({errno.EAGAIN, errno.EBUSY, errno.EINTR})
 _POWERS: Final = {"power1_average": "the mean power", "power1_input": "the power now"}
+_STANDS_STILL: Final = Missing("the counter of energy stands still")
+"""Without how long: a cause that lasts has one reason, or each poll would tell another one."""
 _SLEPT: Final = Missing("the GPU has slept since the reading before, and nobody says what it took")
 
 
@@ -140,11 +142,11 @@ class _Counter:
         if joules:
             self._moved = ts
         elif ts - self._moved >= _STILL_NS:
-            return Missing(f"the counter of energy stands still, for {(ts - self._moved) / _S:.1f} s now"), since
+            return _STANDS_STILL, since
         span = ts - since
         if self._most is not None and span >= _STILL_NS and joules > self._most * span / _S:
-            says = f"the counter of energy says {joules:.0f} J for {span / _S:.3f} s"
-            return Missing(f"{says}: that is more than {_TIMES} times the limit of power"), since
+            told = f"the counter of energy says more than {self._most:.0f} W"
+            return Missing(f"{told}, which is {_TIMES} times the highest limit of power"), since
         return joules, since
 
 
