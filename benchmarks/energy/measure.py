@@ -19,9 +19,8 @@ def window(seconds: float, kind: str) -> Told:
         wait(seconds)
     document = measured.to_json()["energy"]
     joules = {each["name"]: each["value"] for each in document["domains"]}
-    return told(
-        joules, measured.duration.value or 0.0, total=document["total"]["value"], note=document["total"]["reason"] or ""
-    )
+    window_s = measured.window.value or measured.duration.value or 0.0
+    return told(joules, window_s, total=document["total"]["value"], note=document["total"]["reason"] or "")
 
 
 def sample() -> Callable[[], object]:

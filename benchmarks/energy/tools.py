@@ -230,7 +230,7 @@ def of_exec(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "joules": {each["name"]: each["value"] for each in energy["domains"]},
         "total": energy["total"]["value"],
-        "window_s": document["duration"]["value"],
+        "window_s": energy["window"]["value"] or document["duration"]["value"],
         "note": energy["total"]["reason"] or "",
     }
 

@@ -19,7 +19,7 @@ import pytest
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.host import Recorded
-from meter.core import Backend, Measurement, Quantity, automatic, measure, measuring, sharing, totals
+from meter.core import Backend, Measurement, Quantity, automatic, energies, measure, measuring, sharing, totals
 from meter.core.cuts import CutError, Sources, Window
 
 if TYPE_CHECKING:
@@ -1128,9 +1128,73 @@ def test_energy_of_a_source_is_in_the_measurement(tmp_path: Path, monkeypatch: p
         domain.items()
     )
     assert domain["power"] == m.power.to_json()
-    assert m.power.value is not None
+    assert m.power.value == pytest.approx(2.5 / float(m.window))
+    assert float(m.window) >= float(m.duration)
     assert (m.attributed.value, m.unattributed) == (None, m.energy)
     assert "CPU time says nothing of it" in str(m.attributed)
+
+
+LATE = """\
+from pathlib import Path
+
+from meter.core.plugin import Source
+
+class Plugin(Source):
+    base = None
+
+    def poll(self, out):
+        joules = float(Path("{level}").read_text())
+        if self.base is not None:
+            out.emit("hw.energy", joules - self.base)
+        self.base = joules
+"""
+
+
+class Owned:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> int:
+        """Its time."""
+        return round(self.seconds * 1e9)
+
+    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> None:
+        """Nobody sleeps: what is due is polled when somebody asks."""
+        raise NotImplementedError
+
+
+def test_energy_is_told_with_the_time_that_it_is_of(tmp_path: Path) -> None:
+    """A machine of 100 W and a block of 3 s whose last reading is 0.1 s late: 310 J in 3.1 s, and not in the 3 s."""
+    plugin = tmp_path / "plugins" / "watts"
+    plugin.mkdir(parents=True)
+    head, metric = CONTRACT.split("[[provides.metrics]]")
+    metric = metric.format(kind="delta").replace("well.delta", "hw.energy").replace('"1"', '"J"')
+    metric = metric.replace('[config.path]\ntype = "path"\n', "")
+    (plugin / "contract.toml").write_text(f"{head}[[provides.metrics]]{metric}".replace("well", "watts"))
+    (plugin / "plugin.py").write_text(LATE.format(level=tmp_path / "level"))
+    mounted = Backend("/m", plugin_dirs=[plugin.parent]).add("watts").add("collect").mounted()
+    clock = Owned()
+    sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), clock=clock)
+
+    def passes(seconds: float) -> None:
+        clock.seconds += seconds
+        (tmp_path / "level").write_text(str(100 * clock.seconds))
+
+    window = Window()
+    passes(0)
+    sources.open(window)
+    passes(3)  # the block
+    passes(0.1)  # until its end is polled
+    sources.close(window)
+    found = energies.energy(window.totals(), "", energies.Structure.of(mounted.plan.document))
+
+    assert found.total.value == pytest.approx(310)
+    assert found.window.value == pytest.approx(3.1)
+    assert found.window.quality == "measured"
+    assert found.power.value == pytest.approx(100)
+    assert dict(energies.lines(found.to_json()))["time of the energy"] == found.window
 
 
 def _machine_of(sources: Sources) -> Callable[..., Any]:

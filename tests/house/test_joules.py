@@ -77,7 +77,9 @@ def test_what_exec_and_run_say_is_read_as_a_user_would() -> None:
     """The total of the document, or the sum of rows between the first and the last."""
     domains = [{"name": "package-0", "value": 7.0}, {"name": "dram-0", "value": None}]
     total = {"value": None, "reason": "dram-0: no permission"}
-    told = of_exec({"energy": {"domains": domains, "total": total}, "duration": {"value": 2.5}})
+    energy = {"domains": domains, "total": total, "window": {"value": None}}
+    told = of_exec({"energy": energy, "duration": {"value": 2.5}})
+    late = of_exec({"energy": {**energy, "window": {"value": 2.6}}, "duration": {"value": 2.5}})
     rows = [
         ("10", "system.cpu.logical.count", "2", ""),
         *(("11", "hw.energy", joules, f"domain={domain}") for domain, joules in (("package", "5"), ("core", "3"))),
@@ -93,6 +95,7 @@ def test_what_exec_and_run_say_is_read_as_a_user_would() -> None:
         "window_s": 2.5,
         "note": "dram-0: no permission",
     }
+    assert late["window_s"] == 2.6
     assert ran == {"joules": {"package": 11, "core": 3, "dram": 1}, "total": 12, "window_s": 2.0}
     assert of_run("time,metric\n") == {}
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.core import energies
+from meter.core.clock import Clock, MonotonicClock
 from meter.core.engine import Engine
 from meter.core.faults import described
 from meter.core.loading import load
@@ -125,8 +125,10 @@ class Sources:
         sysroot: Path | None = None,
         *,
         patience_s: float = 5.0,
+        clock: Clock | None = None,
     ) -> None:
-        self._engine = Engine(plan, contracts, folder=folder, sysroot=sysroot)
+        self._clock = clock or MonotonicClock()
+        self._engine = Engine(plan, contracts, folder=folder, sysroot=sysroot, clock=self._clock)
         self._entry = next(each for each in plan["plugins"] if each["instance"] == COLLECT)
         self._contract = contracts[self._entry["plugin"]]
         self._patience_s = patience_s
@@ -212,7 +214,7 @@ class Sources:
                     self._worker = None
                     return
             try:
-                job = self._jobs.get(timeout=max(0.0, (self._deadline - time.monotonic_ns()) / 1e9))
+                job = self._jobs.get(timeout=max(0.0, (self._deadline - self._clock.now()) / 1e9))
             except queue.Empty:
                 job = _Job(self._tick)
             try:
@@ -220,7 +222,7 @@ class Sources:
             except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
                 job.error = described(error)
                 self._engine.raised(COLLECT, "measure", error)
-                self._deadline = time.monotonic_ns() + 10**9
+                self._deadline = self._clock.now() + 10**9
             with self._lock:
                 self._hangs = False
                 job.done = True
@@ -233,8 +235,8 @@ class Sources:
             self._collect = partial(made, self._entry["config"])
 
     def _tick(self) -> None:
-        upcoming = self._engine.tick(time.monotonic_ns())
-        self._deadline = time.monotonic_ns() + 10**9 if upcoming is None else upcoming
+        upcoming = self._engine.tick(self._clock.now())
+        self._deadline = self._clock.now() + 10**9 if upcoming is None else upcoming
         self._pending.append((self._engine.taken(), tuple(self._open), None))
         # Importing numpy takes 0.1 s, and its threads then spin for a while: where the program has none, that waits for
         # the end of a measurement, as long as little is held back.
@@ -243,13 +245,11 @@ class Sources:
 
     def _poll(self) -> None:
         self._engine.poll_now()
-        self._deadline = time.monotonic_ns() + min(
-            (s.interval_ns for s in self._engine.sources if s.live), default=10**9
-        )
+        self._deadline = self._clock.now() + min((s.interval_ns for s in self._engine.sources if s.live), default=10**9)
 
     def _begin(self, window: Window) -> None:
         """Poll, and leave the rest for later: what follows is measured."""
-        window.begin(self._collect(), time.monotonic_ns(), self._engine.tally().missed)
+        window.begin(self._collect(), self._clock.now(), self._engine.tally().missed)
         self._poll()
         self._pending.append((self._engine.taken(), tuple(self._open), window))
         self._open.append(window)

@@ -65,11 +65,13 @@ class Domain(NamedTuple):
 class Energy(NamedTuple):
     """The energy of the machine, and the parts that are known.
 
-    `power` is the mean of the total. `attributed` and `unattributed` are the total, parted (see `attributing`).
+    `window` is the time that the total is of, and `power` its mean in that time. `attributed` and `unattributed` are
+    the total, parted (see `attributing`).
     """
 
     total: Quantity
     domains: tuple[Domain, ...]
+    window: Quantity = Quantity.missing("s", "the energy of the machine is missing")
     power: Quantity = Quantity.missing("W", "the energy of the machine is missing")
     attributed: Quantity = Quantity.missing("J", "nobody asked whose it is")
     unattributed: Quantity = Quantity.missing("J", "nobody asked whose it is")
@@ -78,6 +80,7 @@ class Energy(NamedTuple):
         """As a JSON value."""
         return {
             "total": self.total.to_json(),
+            "window": self.window.to_json(),
             "power": self.power.to_json(),
             "attributed": self.attributed.to_json(),
             "unattributed": self.unattributed.to_json(),
@@ -156,7 +159,11 @@ def energy(
     known = total.value is not None
     domains = [domain._replace(counted=domain.counted and known) for domain in domains]
     found = Energy(total, (*domains, *_absent(series, structure)))
-    return found._replace(power=_power([domain for domain in domains if domain.counted])) if known else found
+    if not known:
+        return found
+    longest = max(t.span_s for t, domain in zip(series, domains, strict=True) if domain.counted)
+    power = _power([domain for domain in domains if domain.counted])
+    return found._replace(window=Quantity(longest, "s"), power=power)
 
 
 def left_out(finished: Iterable[str], faults: Iterable[Fault]) -> dict[str, str]:
@@ -278,7 +285,7 @@ def lines(energy: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
 
     What is missing in the total is missing in all that follows from it, and not said again.
     """
-    total, power, rest = (_quantity(energy[name]) for name in ("total", "power", "unattributed"))
+    total, window, power, rest = (_quantity(energy[name]) for name in ("total", "window", "power", "unattributed"))
     missing = [(domain["name"], domain["reason"]) for domain in energy["domains"] if domain["value"] is None]
     gaps = {name: reason for name, reason in missing if _gaps([(name, reason)]) in (total.reason or "")}
     if gaps and total.reason == _gaps(gaps.items()):  # the lines of these domains have the reasons
@@ -286,6 +293,8 @@ def lines(energy: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
     yield "energy", total
     if rest.value is not None:
         yield "energy, not attributed", rest
+    if window.value is not None:
+        yield "time of the energy", window
     if power.value is not None:
         yield "power, mean", power
     for domain in energy["domains"]:

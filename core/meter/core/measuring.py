@@ -342,12 +342,21 @@ class Measurement:
 
     @property
     def energy(self) -> Quantity:
-        """The energy of the machine, in J; missing as long as no source gives it, or where it is not whole."""
+        """The energy of the machine in its `window`, in J; missing where no source gives it, or it is not whole."""
         return self._energy().total
 
     @property
+    def window(self) -> Quantity:
+        """The time that `energy` is of, in s: from the last reading before the block to the first one after it.
+
+        It is longer than `duration`, on a busy machine by as much as the thread that polls had to wait. What the
+        machine took in the block alone nobody has read, so energy and mean power are those of the window.
+        """
+        return self._energy().window
+
+    @property
     def power(self) -> Quantity:
-        """The mean power of the machine, in W; missing where its energy is."""
+        """The mean power of the machine in its window, in W; missing where its energy is."""
         return self._energy().power
 
     @property

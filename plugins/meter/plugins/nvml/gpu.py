@@ -162,8 +162,13 @@ class Gpu:
         """Whether it has an energy counter."""
         return not self.integrates and not self.reason
 
+    def count(self) -> None:
+        """Ask for the energy counter."""
+        if self.fault is None and self.counts:
+            self.counted = self._energy.read()[0]
+
     def read(self) -> bool:
-        """Ask the driver for everything; whether the series are others than at the last poll."""
+        """Ask the driver for everything else; whether the series are others than at the last poll."""
         if self.fault is not None:
             return False
         fields = list(self._fields.read())
@@ -173,8 +178,6 @@ class Gpu:
         self._cells = fields
         for probe in self._probes:
             self._cells += probe.read()
-        if self.counts:
-            self.counted = self._energy.read()[0]
         self.held = []
         self._cells += self._groups(self._processes, "gpu", self.id)
         changed = self._find_partitions() if self._mig.enabled else False

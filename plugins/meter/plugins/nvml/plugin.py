@@ -83,7 +83,9 @@ class Nvml(Source):
         self._previous: int | None = None
 
     def poll(self, out: Readings) -> None:
-        """Ask each GPU once."""
+        """Ask each GPU once; counters first, as each call may take milliseconds and the rows are of this instant."""
+        for gpu in self._gpus:
+            gpu.count()
         changed = [gpu.read() for gpu in self._gpus]
         if self._columns is None or any(changed):
             specs = [spec for gpu in self._gpus for spec in gpu.specs()]
