@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meter.contracts.editing.edits import applied
-from tests.contracts.build import at, codes, faults, head, metric, one, output, run, said, source
+from tests.contracts.build import at, codes, faults, head, metric, one, output, requests, run, said, source
 
 MODES = 'attributes = { mode = ["user", "system"], site = "str" }\n'
 PROBE = source(
@@ -90,6 +90,32 @@ def test_what_could_mean_two_things_is_left(more: str, code: str, word: str) -> 
     document = one(result, code)
     assert at(document, f'[mounts."/host"]\nplugins = ["probe", "sink"]\n{more}') == word
     assert document["edit"] is None
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('probe.interval = "2s"', 'config.probe.interval = "2s"'),
+        ('[mounts."/host".probe]\ninterval = "2s"', '[mounts."/host".config.probe]\ninterval = "2s"'),
+        ('"sink#a" = { path = "x" }', 'config.a = { path = "x" }'),
+        ("a.path = 'x'\na.mode = 'y'", "config.a.path = 'x'\nconfig.a.mode = 'y'"),
+    ],
+)
+def test_options_that_stand_beside_the_clauses(written: str, meant: str) -> None:
+    """A plugin's name where a clause should be: its options belong below `config`."""
+    head_ = '[mounts."/host"]\nplugins = ["probe", "sink#a"]\n'
+    _, (fault,) = requests(head_ + written)
+    assert (fault.code, fault.variant) == ("E-CLAUSE-UNKNOWN", "options")
+    assert fault.edit is not None
+    assert applied(head_ + written, fault.edit.changes) == head_ + meant
+    assert requests(head_ + meant)[1] == []
+
+
+def test_options_beside_the_clauses_where_others_are_below_config() -> None:
+    """Where the file has a `config` it is said where they belong, and the file is left as it is."""
+    _, (fault,) = requests('[mounts."/host"]\nplugins = ["probe"]\nprobe.interval = "2s"\nconfig = {}')
+    assert fault.edit is None
+    assert '`[mounts."/host".config.probe]`' in fault.help
 
 
 CONTRACT = head("x", "source") + '[config.a]\ntype = "enum"\nvalues = ["fast", "slow"]\ndefault = "fast"\n' + metric(

@@ -12,7 +12,7 @@ from meter.contracts import keynames, options, references
 from meter.contracts import words as words_
 from meter.contracts.diagnostics import MANY, Diagnostic, cut_short, nearest
 from meter.contracts.digests import canonical_bytes, digest
-from meter.contracts.editing.edits import Edit, clear, likely, renamed
+from meter.contracts.editing.edits import Edit, clear, dotted, instead, likely, renamed
 from meter.contracts.editing.writing import toml
 from meter.contracts.language import language
 from meter.contracts.model import Option, Source
@@ -297,6 +297,27 @@ def from_document(document: Mapping[str, Any], source: Source) -> tuple[dict[str
     return requests, diagnostics
 
 
+def _labels(body: Mapping[str, Any]) -> dict[str, str]:
+    """The label of each instance that a table of `mounts` names, by that and by what is written."""
+    found = {}
+    for word in ("plugins", "optional"):
+        for _, text in _places(body.get(word)):
+            if (named := words_.split_name(text, numbers=True)) is not None:
+                found[text] = found[named[1]] = named[1]
+    return found
+
+
+def _misplaced(mountpoint: str, name: str, label: str, source: Source, *, alone: bool) -> Diagnostic:
+    """Options of an instance that stand beside the clauses; they can be moved where there is no `config`."""
+    path: At = ("mounts", mountpoint, name)
+    place = dotted(("config", label))
+    facts = {"subject": f"`{mountpoint}`", "place": dotted((*path[:2], "config", label))}
+    fault = _fault("E-CLAUSE-UNKNOWN", source.key(*path), "options", **facts, clause=name)
+    changes = tuple(instead(span, place) for span in source.mentions(*path))
+    edit = Edit(kind="rename", changes=changes, facts={"old": name, "new": place})
+    return evolve(fault, edit=edit if alone else None)
+
+
 def _renamed(source: Source, path: At, new: str) -> Edit | None:
     """The edit that calls a key otherwise; none where there is no new name."""
     return renamed(source.mentions(*path), str(path[-1]), new) if new else None
@@ -338,7 +359,11 @@ def _faults(mountpoint: str, body: Any, source: Source) -> list[Diagnostic]:
     if not isinstance(body, dict):
         return [*found, _type(source, base, mountpoint, body, "table", f'[mounts."{mountpoint}"]')]
     explained: set[str] = set()
+    labels = _labels(body)
     for name in _strange(body):
+        if name in labels and isinstance(body[name], dict):
+            found.append(_misplaced(mountpoint, name, labels[name], source, alone="config" not in body))
+            continue
         facts = {"subject": f"`{mountpoint}`", "near": nearest(name, words)}
         fault = _fault("E-CLAUSE-UNKNOWN", source.key(*base, name), **facts, clause=name)
         meant = likely(name, [word for word in words if word not in body])
