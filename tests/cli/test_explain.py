@@ -221,6 +221,7 @@ def test_a_missing_plugin_does_not_hide_what_was_mounted(sandbox: Sandbox) -> No
         (["E-"], 2, "No such code 'E-'"),
         (["FLOW-KIND"], 2, "'FLOW-KIND' is neither a mountpoint nor a code. Did you mean 'E-FLOW-KIND'?"),
         (["flow-knid"], 2, "Did you mean 'E-FLOW-KIND'?"),
+        (["csv"], 2, "'csv' is a plugin: `meter plugin info csv` shows it. A mountpoint begins with `/`."),
         (["HOST"], 2, "Did you mean 'E-HOST'?"),
         (["E-FLOW-KIND", "cpu"], 2, "one word too many"),
         (["/host", "--file", "nofile.toml"], 5, "cannot read `nofile.toml`"),

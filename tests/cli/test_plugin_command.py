@@ -96,6 +96,7 @@ def test_info_tells_each_way_in_which_a_host_will_do(sandbox: Sandbox) -> None:
         (["info", "cpuu"], 1, "did you mean `cpu`?"),
         (["info", ""], 1, "no plugin or capability is called ``"),
         (["info"], 2, "Missing argument 'NAME'"),
+        (["cpu"], 2, "No such command 'cpu'. `meter plugin info cpu` shows that plugin."),
         (["lst"], 2, "Did you mean 'list'?"),
         (["check", "nowhere"], 5, "cannot read `nowhere`: no such file or folder"),
         (["check", "."], 1, "`.` holds no contract"),

@@ -12,7 +12,27 @@ if TYPE_CHECKING:
     from meter.contracts.model import Contract, Option
 
 
-@click.group()
+class _Plugins(click.Group):
+    """The commands; whoever names a plugin in the place of one is told which shows it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does. Raises: UsageError, there is no such command."""
+        name = args[0]
+        if name not in self.commands and not ctx.resilient_parsing and known(name):
+            raise click.UsageError(f"No such command {name!r}. `meter plugin info {name}` shows that plugin.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def known(name: str, plugin_dirs: tuple[str, ...] = ()) -> bool:
+    """Whether there is a plugin of that name."""
+    from meter.core.discovery import discover  # the contract language, which a help text does not need
+
+    return name in discover(plugin_dirs).catalogue.entries
+
+
+@click.group(cls=_Plugins)
 def plugin() -> None:
     """List and inspect plugins; no plugin is imported."""
 
