@@ -1,11 +1,13 @@
-"""What holds for all tests: signals as in a terminal, and properties that do not depend on the machine's speed.
+"""What holds for all tests: signals and bytecode as in a terminal, properties that do not depend on how busy it is.
 
-A shell starts background jobs with some signals ignored; the commands that tests start would inherit that. A property
+A shell starts background jobs with some signals ignored; the commands that tests start would inherit that. Where Python
+may keep no bytecode, each of these commands compiles all of meter anew, twice the work of what it has to do. A property
 that writes files may take long on a busy machine, which says nothing of what it claims.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 
 from hypothesis import settings
@@ -13,6 +15,8 @@ from hypothesis import settings
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("everywhere", deadline=None, derandomize=True)
 settings.load_profile("everywhere")
