@@ -24,9 +24,9 @@ from tests.processes import children
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meter.core.backend import Running
     from meter.core.engine import Engine
     from meter.core.faults import Fault
+    from meter.core.running import Running
 
 DEADLINE_S = 30.0
 ANCHOR = (1_000_000_000, 1_700_000_000_000_000_000)

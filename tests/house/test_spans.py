@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOR_WORDS = {
     "contracts/meter/contracts/resolution/optional.py": "the reason within another message",
-    "core/meter/core/backend.py": "the message of a fault of the engine",
-    "cli/meter/cli/common.py": "the document of a fault of the engine, which happens at no place of a text",
+    "core/meter/core/faults.py": "the words of a fault of the engine, which happens at no place of a text",
+    "core/meter/core/mounted.py": "why a second process cannot be had, which is asked for at no place of a text",
     "core/meter/core/completing.py": "what a plugin's code has said; `complete` puts the place in",
 }
 """Files that make diagnostics without a place, with the reason."""

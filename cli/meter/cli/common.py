@@ -6,11 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from meter.cli import render
+
+if TYPE_CHECKING:
+    from meter.core.faults import Fault
 
 OK: Final = 0
 CONTRACT: Final = 1
@@ -165,18 +168,16 @@ def silence() -> None:
                 os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def fault_json(fault: Any) -> dict[str, Any]:
+def fault_json(fault: Fault) -> dict[str, Any]:
     """A fault of the engine as a diagnostic."""
-    from meter.contracts.diagnostics import Diagnostic  # only faults need the contract language
-
-    document = Diagnostic(code=fault.code, facts=fault.facts, clause=fault.clause, variant=fault.variant).to_json()
+    document = fault.diagnostic.to_json()
     document["notes"] = list(_notes(fault.clause, fault.facts))
     return document
 
 
 def _notes(clause: str, facts: Mapping[str, str]) -> Iterator[str]:
     """Which clause was broken, of which metric, and where in the chain."""
-    from meter.contracts.language import language  # as in fault_json
+    from meter.contracts.language import language  # only faults need the contract language
 
     if clause:
         note = "clause-of" if facts.get("metric") else "clause"

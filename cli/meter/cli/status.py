@@ -22,7 +22,7 @@ from meter.core.shown import clip, quantity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from meter.core.backend import Running
+    from meter.core.running import Running
 
 EVERY_S: Final = 1.0
 _ERASE: Final = b"\r\x1b[K"

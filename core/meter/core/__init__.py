@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meter.contracts.diagnostics import ContractError, Diagnostic
     from meter.core.arrow import from_arrow, to_arrow
-    from meter.core.backend import Backend, Mounted, Plan, Reading, RunError, Running, RunWarning
+    from meter.core.backend import Backend
     from meter.core.batch import Batch, Block
     from meter.core.bind import Selection
     from meter.core.measuring import Measured, Measurement, measure
+    from meter.core.mounted import Mounted
+    from meter.core.planned import Plan
     from meter.core.plugin import Context, Control, Filter, Gone, Missing, Output, Retry, Source, SourceContext
     from meter.core.quantity import Quantity
     from meter.core.readings import Readings
+    from meter.core.running import Reading, RunError, Running, RunWarning
 
 __all__ = [
     "Backend",
@@ -52,12 +55,15 @@ __all__ = [
 _WHERE = {
     "meter.contracts.diagnostics": ("ContractError", "Diagnostic"),
     "meter.core.arrow": ("from_arrow", "to_arrow"),
-    "meter.core.backend": ("Backend", "Mounted", "Plan", "Reading", "RunError", "RunWarning", "Running"),
+    "meter.core.backend": ("Backend",),
     "meter.core.batch": ("Batch", "Block"),
     "meter.core.bind": ("Selection",),
     "meter.core.measuring": ("Measured", "Measurement", "measure"),
+    "meter.core.mounted": ("Mounted",),
+    "meter.core.planned": ("Plan",),
     "meter.core.quantity": ("Quantity",),
     "meter.core.readings": ("Readings",),
+    "meter.core.running": ("Reading", "RunError", "RunWarning", "Running"),
 }
 
 

@@ -12,8 +12,9 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core import carbon, lock
-from meter.core.backend import Mounted, Plan
 from meter.core.faults import described
+from meter.core.mounted import Mounted
+from meter.core.planned import COLLECT, Plan
 from meter.core.quantity import Quantity
 from meter.core.totals import ENERGY
 from meter.core.version import __version__
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from meter.contracts.model import Contract
     from meter.contracts.sent import Sent
 
-COLLECT: Final = "collect"
 PROCESS: Final = "process"
 _OF_TREE: Final = ("tree=0", "modes=false", "io=true")
 """What it is asked of the processes of a command."""

@@ -19,6 +19,7 @@ from meter.core.clock import Clock, MonotonicClock
 from meter.core.engine import Engine
 from meter.core.faults import described
 from meter.core.loading import load
+from meter.core.planned import COLLECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from meter.core.polling import Raw
     from meter.core.totals import Total
 
-COLLECT: Final = "collect"
 START_S: Final = 30.0
 """How long what is done once may take: numpy from a slow disk takes seconds."""
 HELD: Final = 256

@@ -170,9 +170,7 @@ def left_out(finished: Iterable[str], faults: Iterable[Fault]) -> dict[str, str]
     """Why each source that is finished gives nothing more."""
     told: dict[str, str] = {}
     for instance in finished:
-        from meter.core.backend import told as sentence  # the contract language; only a fault needs its words
-
-        why = dict.fromkeys(sentence(fault) for fault in faults if fault.instance == instance)
+        why = dict.fromkeys(fault.message for fault in faults if fault.instance == instance)
         told[instance] = "; ".join(why) or f"`{instance}` has ended"
     return told
 

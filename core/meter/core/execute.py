@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core import attributing, automatic, carbon, command, energies, totals
+from meter.core.planned import COLLECT
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
 def _document(
     argv: Sequence[str], asked: Asked, usage: Usage, chain: Automatic, engine: Engine, left: Leftovers
 ) -> dict[str, Any]:
-    collect: Any = next(output.output for output in engine.outputs if output.label == automatic.COLLECT)
+    collect: Any = next(output.output for output in engine.outputs if output.label == COLLECT)
     tally, table = engine.tally(), collect.table()
     structure = energies.Structure.of(chain.mounted.plan.document)
     left_out = energies.left_out(engine.finished, engine.faults)

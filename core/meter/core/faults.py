@@ -14,6 +14,7 @@ from meter.core.loading import ExportFault
 from meter.core.vault import SecretMissing
 
 if TYPE_CHECKING:
+    from meter.contracts.diagnostics import Diagnostic
     from meter.core.blame import Blame
     from meter.core.vault import Vault
 
@@ -26,6 +27,18 @@ class Fault(NamedTuple):
     facts: dict[str, str]
     clause: str = ""
     variant: str = ""
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The same with its words."""
+        from meter.contracts.diagnostics import Diagnostic  # the contract language; only a fault needs it
+
+        return Diagnostic(code=self.code, facts=self.facts, clause=self.clause, variant=self.variant)
+
+    @property
+    def message(self) -> str:
+        """What went wrong, in one sentence."""
+        return self.diagnostic.message
 
 
 def refusal(error: OSError) -> str:

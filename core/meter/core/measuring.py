@@ -398,10 +398,8 @@ class Measurement:
     def problems(self) -> tuple[str, ...]:
         """Why metrics of the machine are missing or not whole: what failed, each in one sentence; empty if nothing."""
         self._both()
-        from meter.core.backend import told  # light
-
         faults = () if self._window is None else self._window.faults
-        return (*([self._why] if self._why else []), *dict.fromkeys(told(fault) for fault in faults))
+        return (*([self._why] if self._why else []), *dict.fromkeys(fault.message for fault in faults))
 
     def _energy(self) -> Energy:
         self._both()

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from meter.cli.status import StatusLine
-    from meter.core.backend import Mounted, Running
     from meter.core.engine import Tally
     from meter.core.faults import Fault
+    from meter.core.mounted import Mounted
+    from meter.core.running import Running
     from meter.core.state import State
 
 
@@ -150,7 +151,7 @@ def _backends(
     path: str, mountpoints: tuple[str, ...], plugin_dirs: tuple[str, ...], sysroot: str | None, *, locked: bool
 ) -> list[Mounted] | int:
     """The backends to run, or an exit code."""
-    from meter.core.backend import held, load  # a help text needs none
+    from meter.core.mounted import held, load  # a help text needs none
 
     backends = held(path, mountpoints, sysroot=sysroot)
     if backends is not None:
