@@ -77,6 +77,23 @@ def test_two_instances_with_one_port() -> None:
 
     claims = "`b` claims `tcp:0.0.0.0:9100` and `server` claims `tcp:127.0.0.1:9100`"
     assert document["message"] == f"{claims}: only one can have it"
+    assert document["notes"] == [
+        "`0.0.0.0` stands for all addresses of IPv4 that this machine has, `127.0.0.1` among them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "notes"),
+    [
+        ("127.0.0.1:9100", []),
+        ("[::]:9100", ["`[::]` stands for all addresses of this machine, `127.0.0.1` among them"]),
+        (":9100", ["a port without an address is that of all addresses of this machine, `127.0.0.1` among them"]),
+    ],
+)
+def test_why_two_addresses_meet(listen: str, notes: list[str]) -> None:
+    """Where they are not the same, the note says which of them stands for several."""
+    more = f'config.b.listen = "{listen}"'
+    assert one(run("probe server server#b", source(), SERVER, more=more), "E-CLAIM")["notes"] == notes
 
 
 def test_two_instances_with_ports_of_their_own() -> None:

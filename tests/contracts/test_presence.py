@@ -1,5 +1,7 @@
 """Metrics that this host does not let a source give."""
 
+import pytest
+
 from meter.contracts.host import Recorded
 from tests.contracts.build import filter_, metric, one, output, rule, run, source
 
@@ -38,6 +40,55 @@ def test_a_source_of_which_nothing_is_left() -> None:
     assert one(run("two sink", TWO, SINK, host=gone), "W-HOST-DEGRADED")["help"] == (
         "nothing has to be done: the other metrics are given all the same"
     )
+
+
+NEEDS_NONE = '[[needs.host]]\nname = "x"\nreadable = ["/proc/none"]\n'
+BARE = Recorded({("readable", "/proc/none"): "denied /proc/none"})
+POWER = metric("power", unit="W")
+METER = source("meter", POWER, more=NEEDS_NONE)
+ESTIMATE = source("guess", POWER + 'quality = "estimated"\n', more="config.tdp.type = 'quantity(W)'")
+MENDS = 'run meter as root: `sudo "$(command -v meter)" run`'
+
+
+def test_another_source_of_the_same_is_named() -> None:
+    """The one that measures before the one that estimates, with its options; with what goes with the one that goes."""
+    other = source("twin", POWER)
+    found = run("meter sink", METER, ESTIMATE, other, SINK, more='config.meter.interval = "2s"\n', host=BARE)
+    assert one(found, "E-HOST")["help"] == (
+        f"{MENDS}; or put `twin` in the place of `meter` and `config.meter`: it gives `power` on this host"
+    )
+    assert one(run("meter sink", METER, ESTIMATE, SINK, host=BARE), "E-HOST")["help"] == (
+        f'{MENDS}; or put `guess` with `config.guess.tdp` (such as `"10 W"`) in the place of `meter`: it estimates '
+        "`power` on this host"
+    )
+    two = source("two", metric("m.a"))
+    assert one(run("two meter sink", two, METER, other, SINK, host=BARE), "E-HOST")["help"] == (
+        f"{MENDS}; or put `twin` in the place of `meter`: it gives `power` on this host; or leave `meter` out"
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(source("twin", POWER, more=NEEDS_NONE), id="it cannot work here either"),
+        pytest.param(source("twin", metric("power", unit="W", more='resource = ["gpu"]')), id="of something else"),
+        pytest.param(source("twin", metric("power", unit="1")), id="it is something else"),
+        pytest.param(source("twin", POWER, more='conflicts = { sink = "*" }'), id="a check refuses it"),
+    ],
+)
+def test_what_is_no_other_source_of_it(other: str) -> None:
+    """A source that does not work in its place, or gives something else, is not offered."""
+    found = one(run("meter sink", METER, other, SINK, host=BARE), "E-HOST")
+    last = "put another source in the place of `meter`, without which `/host` has none that works here"
+    assert found["help"] == f"{MENDS}; or {last}"
+
+
+def test_a_source_of_which_nothing_is_left_gives_way_to_another() -> None:
+    """What it would have given is what the other one has to give."""
+    only = source("two", metric("m.b", more=NEEDS_B))
+    twin = source("twin", metric("m.b"))
+    document = one(run("two sink", only, twin, SINK, host=HOST), "E-HOST")
+    assert document["help"].endswith("or put `twin` in the place of `two`: it gives `m.b` on this host")
 
 
 def test_a_part_of_a_metric() -> None:

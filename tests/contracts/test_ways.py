@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from meter.contracts.host import Assumed
+from meter.contracts.check import check
+from meter.contracts.host import Assumed, Recorded
+from meter.contracts.request import from_words
 from tests.contracts.build import (
     DIFFERENCE,
     RATE,
     SELECT,
+    catalogue,
     filter_,
     giving,
     metric,
+    needing,
     one,
     output,
     pointed,
@@ -287,6 +291,64 @@ def test_who_gives_what_is_not_there() -> None:
     assert document["help"] == "metrics there are `ticks.n`"
 
 
+NOBODY = Recorded({("readable", "/dev/none"): "missing /dev/none"})
+NEEDY = '[[needs.host]]\nname = "x"\nreadable = ["/dev/none"]\n'
+
+
+def test_who_gives_it_is_sorted_by_what_is_to_be_done() -> None:
+    """Who needs nothing comes first, then who needs options, with these; who cannot work on this host is told apart."""
+    power = metric("power", unit="W")
+    texts = [source("a-device", power, more=NEEDY), source("b-guess", power, more="config.tdp.type = 'quantity(W)'")]
+    texts += [source("z-plain", power), TICKS, SINK]
+    more = 'config.sink.metrics = ["ticks.*", "power"]\n'
+    document = one(run("ticks sink", *texts, more=more, host=NOBODY), "E-FLOW-EMPTY")
+    assert document["help"] == (
+        'put into `plugins` what gives it: `z-plain` or `b-guess` with `config.b-guess.tdp` (such as `"10 W"`); or, '
+        "once this host has what `meter doctor` names, `a-device`; metrics there are `ticks.n`"
+    )
+    document = one(run("ticks sink", *texts[:1], TICKS, SINK, more=more, host=NOBODY), "E-FLOW-EMPTY")
+    assert document["help"] == (
+        "put into `plugins` what gives it, once this host has what `meter doctor` names: `a-device`; metrics there are "
+        "`ticks.n`"
+    )
+
+
+def test_who_provides_what_is_needed_is_told_with_the_options_that_it_needs() -> None:
+    """A capability that several could provide, none of them by itself."""
+    guess = giving("b-guess", "heat", 'status = ["example"]\nconfig.tdp.type = "quantity(W)"\n')
+    plain = giving("z-plain", "heat", 'status = ["example"]\n')
+    document = one(run("needy sink", needing("needy", "heat"), guess, plain, SINK), "E-NEED-UNMET")
+    assert document["help"] == (
+        'add one of these to the plugins: `z-plain`, `b-guess` with `config.b-guess.tdp` (such as `"10 W"`)'
+    )
+
+
+def test_what_goes_with_an_instance_that_is_left_out() -> None:
+    """Its options as they are written, as those of an instance that is not there are refused."""
+    rate = filter_("rate", rule("*{kind=delta}", 'kind = ["delta"]\ngives = { name = "${metric}.r" }'), more=COLOUR)
+    more = 'config.rate.colour = "red"\nconfig.sink.metrics = ["ticks.n"]\n'
+    document = one(run("ticks rate sink", TICKS, rate, SINK, more=more), "E-FLOW-UNREAD")
+    assert document["help"].endswith("or leave `rate` and `config.rate` out")
+    document = one(run("ticks rate#own sink", TICKS, rate, SINK, more=more.replace(".rate", ".own")), "E-FLOW-UNREAD")
+    assert document["help"].endswith("or leave `rate#own` and `config.own` out")
+    plain = 'config.sink.metrics = ["ticks.n"]\n'
+    document = one(run("ticks rate sink", TICKS, rate, SINK, more=plain), "E-FLOW-UNREAD")
+    assert document["help"].endswith("or leave `rate` out")
+    rival = source("rival", more='conflicts = { ticks = "*" }\n' + COLOUR)
+    document = one(run("ticks rival sink", TICKS, rival, SINK, more='config.rival.colour = "red"\n'), "E-CONFLICT")
+    assert document["help"] == "leave `rival` and `config.rival` out, or `ticks`"
+
+
+def test_what_goes_with_a_word_of_a_command() -> None:
+    """Its options stand behind it; they are not repeated."""
+    rate = filter_("rate", rule("*{kind=delta}", 'kind = ["delta"]\ngives = { name = "${metric}.r" }'), more=COLOUR)
+    words = ["ticks", "rate", "colour=red", "sink", "metrics=ticks.n"]
+    request, _ = from_words("/host", words, ["meter", "mount", "/host"])
+    assert request is not None
+    found = check(request, catalogue(TICKS, rate, SINK), Assumed())
+    assert one(found, "E-FLOW-UNREAD")["help"].endswith("or leave `rate` and its options out")
+
+
 def test_who_lets_it_not_go_on() -> None:
     """Behind a filter that keeps it to itself nothing of it is left; that filter is named."""
     scrub = filter_("scrub", rule("ticks.*", "keeps = false"), placement="prefilter")
@@ -451,8 +513,12 @@ def test_one_name_in_two_shapes() -> None:
     more = 'config.a = { lines = ["a"], whole = true }\nconfig.b.lines = ["b"]\n'
     document = one(run("line#a line#b sink", text, SINK, more=more), CLASH)
     assert document["help"].startswith("a name has one type, unit and kind in a backend: ")
-    assert document["help"].endswith("; or configure both alike (`config.b.whole = true`), or leave one out")
+    assert document["help"].endswith(
+        "; or configure both alike (`config.b.whole = true`, or `whole = false` in the place of `whole` inside the "
+        "braces of `config.a`), or leave one out"
+    )
     assert run("line#a line#b sink", text, SINK, more=more + "config.b.whole = true\n").plan is not None
+    assert run("line#a line#b sink", text, SINK, more=more.replace("true", "false")).plan is not None
     other = source("other", metric("ticks.n", unit="W"))
     document = one(run("ticks other sink", TICKS, other, SINK), CLASH)
     assert document["help"].endswith("; or configure both alike, or leave one out")
@@ -664,8 +730,8 @@ def test_a_filter_of_no_use() -> None:
     more = 'config.rate.metrics = ["*{kind=delta}"]\n'
     document = one(run("meter rate sink", POWER, rate, SINK, more=more), "E-FLOW-EMPTY")
     assert document["help"] == (
-        "nothing that reaches `rate` is `delta` or `counter`: leave `rate` out, or add a source that gives what it "
-        "takes"
+        "nothing that reaches `rate` is `delta` or `counter`: leave `rate` and `config.rate` out, or add a source that "
+        "gives what it takes"
     )
     two = source("meter", metric("power", unit="W"), metric("steps", kind="counter"))
     document = one(run("meter rate sink", two, rate, SINK, more=more), "E-FLOW-EMPTY")

@@ -111,13 +111,13 @@ REFUSED: Final = {
         [("rapl", {}), ("integrate", {"metrics": ["hw.energy"]})],
         "E-FLOW-KIND",
         "`integrate` cannot take `hw.energy` as `delta`, it takes `gauge`",
-        "`hw.energy` is what `integrate` gives, `delta` in `J`, already: leave `integrate` out",
+        "`hw.energy` is what `integrate` gives, `delta` in `J`, already: leave `integrate` and its options out",
     ),
     "a count, integrated": (
         [("rapl", {}), ("integrate", {"metrics": ["meter.wrap.count"]})],
         "E-FLOW-KIND",
         "`integrate` cannot take `meter.wrap.count` as `delta`, it takes `gauge`",
-        "leave `integrate` out",
+        "leave `integrate` and its options out",
     ),
     "an estimate beside a measurement": (
         [("rapl", {}), ("estimate", {"tdp": "65W"})],

@@ -25,7 +25,7 @@ from meter.contracts.host import Host
 from meter.contracts.instances import Instance, configure
 from meter.contracts.order import order
 from meter.contracts.plan import Plan
-from meter.contracts.presence import degraded, presence
+from meter.contracts.presence import Surroundings, degraded, presence
 from meter.contracts.promises import promises
 from meter.contracts.remote import received
 from meter.contracts.request import Request
@@ -175,10 +175,11 @@ class _Stages:
 
     def _run(self) -> Callable[[], Plan] | None:
         """All stages; what makes the plan, where there is one."""
-        request, resolved, host, found = self.request, self.resolved, self.host, self.found
+        request, resolved, found = self.request, self.resolved, self.found
         doubt, sound = self._configured()
         if doubt.chain:
-            found += (each for instance in sound for each in presence(instance, resolved.instances, request, host))
+            around = self._around()
+            found += (each for instance in sound for each in presence(instance, around))
             return None
         request = evolve(request, order=_ordered(request, doubt.left))
         ordered = order([each for each in resolved.instances if each.label not in doubt.left], request, self._sound())
@@ -187,11 +188,12 @@ class _Stages:
             return None
         by_label = {instance.label: instance for instance in resolved.instances}
         chain = [by_label[label] for label in ordered.order]
-        flowed = flow(chain, self.catalogue, request, self._sound())
+        flowed = flow(chain, self.catalogue, request, self.host, self._sound())
         found += (each for each in flowed.diagnostics if doubt.ends or each.code != "E-FLOW-UNREAD")
+        around = self._around()
         for instance in chain:
             if instance in sound:
-                found += presence(instance, resolved.instances, request, host)
+                found += presence(instance, around)
         if len(sound) == len(resolved.instances):
             found += promises(chain, request, self.catalogue, self._sound())
         if not self.failed:
@@ -204,11 +206,16 @@ class _Stages:
         """Says of a request whether a check has nothing against it but what is known until now."""
         return never if self._tries is None else self._tries.sound(tuple(self.found))
 
+    def _around(self) -> Surroundings:
+        """Where each instance is."""
+        return Surroundings(self.request, self.catalogue, self.host, self.resolved.instances, self._sound())
+
     def _configured(self) -> tuple[Doubt, Collection[Instance]]:
         """Configure all instances: what is not known then, and the instances with which nothing is wrong."""
         request, resolved, host, found = self.request, self.resolved, self.host, self.found
         doubt = Doubt(request, resolved.instances, resolved.labels, found)
         found += doubt.strangers
+        around = self._around()
         errors = 0
         sound: dict[Instance, None] = {}
         for instance in resolved.instances:
@@ -217,7 +224,7 @@ class _Stages:
             given, hands = request.config.get(instance.label, {}), resolved.hands.get(instance.label, {})
             wrong = configure(instance, given, hands)
             wrong += received(instance, request, host)
-            wrong += degraded(instance, resolved.instances, request, host)
+            wrong += degraded(instance, around)
             told = doubt.causes(instance, wrong)
             errors += sum(each.level == "error" for each in told)
             found += told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from meter.contracts.claims import PORTS, Taken
+from meter.contracts.claims import PORTS, Taken, covers
 from meter.contracts.configured import RECOVERED, place
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.settings import setting
@@ -69,7 +69,17 @@ def clash(
     facts["way"] = language().phrase(
         "text", "claim", "text", "port" if settings else variant, second=second[0], settings=settings
     )
-    return Diagnostic(code="E-CLAIM", facts=facts, spans=(second[2], first[2]), clause="claims", variant=variant)
+    spans, notes = (second[2], first[2]), _covering(first[1], second[1])
+    return Diagnostic(code="E-CLAIM", facts=facts, spans=spans, clause="claims", notes=notes, variant=variant)
+
+
+def _covering(first: str, second: str) -> tuple[str, ...]:
+    """Which address of two claims stands for several, where their ports meet for that."""
+    found = covers(first, second)
+    if found is None:
+        return ()
+    variant = {"": "none", "0.0.0.0": "four"}.get(found[0], "")  # noqa: S104  compared, not bound
+    return (language().phrase("note", "covers", "text", variant, wide=found[0], narrow=found[1]),)
 
 
 def kept_twice(chain: Sequence[Instance], request: Request) -> Iterator[Diagnostic]:

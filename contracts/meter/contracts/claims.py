@@ -153,6 +153,16 @@ def _ports_meet(one: str, other: str) -> bool:
     return any(a == "0.0.0.0" and not b.startswith("[") for a, b in ((host, host2), (host2, host)))  # noqa: S104  compared, not bound
 
 
+def covers(one: str, other: str) -> tuple[str, str] | None:
+    """The addresses of two claims of one port that meet: the one that covers the other, and that; None where equal."""
+    (kind, name), (_, name2) = _split(one), _split(other)
+    if kind not in PORTS or _address(name) == _address(name2):
+        return None
+    hosts = [each.rpartition(":")[0] for each in (name, name2)]
+    wide = next((host for family in ({""}, _ANY, _WIDE) for host in hosts if host in family), None)
+    return None if wide is None else (wide, hosts[1 - hosts.index(wide)])
+
+
 def _address(name: str) -> tuple[str, str]:
     """Host and port; a text without a colon is a port of all interfaces."""
     host, _, port = name.rpartition(":")

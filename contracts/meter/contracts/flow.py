@@ -23,9 +23,11 @@ from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.elsewhere import elsewhere
 from meter.contracts.editing.emptied import Emptied
 from meter.contracts.editing.fitting import FEW, Mender, Trouble, some
-from meter.contracts.editing.settings import setting
-from meter.contracts.editing.trying import Sound, never
+from meter.contracts.editing.offers import offered
+from meter.contracts.editing.settings import entry, setting
+from meter.contracts.editing.trying import Sound
 from meter.contracts.editing.ways import filter_for, givers
+from meter.contracts.host import Host
 from meter.contracts.instances import CONFIG, Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
@@ -86,6 +88,7 @@ class _Walk:
     """The names of what sources give."""
     tried: Sound
     """What a help may offer."""
+    host: Host
     live: Live = field(factory=Live)
     """What reaches the next source or filter, and every output."""
     steps: dict[str, Step] = field(factory=dict)
@@ -599,7 +602,8 @@ class _Walk:
         notes += tuple(language().phrase("note", "absent", metric=name, why=self.absent[name]) for name in absent[:3])
         ended = sorted(name for name in gone if matches(selector.glob, name))
         notes += tuple(language().phrase("note", "ended", metric=name, instance=gone[name]) for name in ended[:3])
-        there = [] if named or absent or ended else list(givers(self.catalogue, selector))
+        giving = [] if named or absent or ended else list(givers(self.catalogue, selector))
+        able, unable = offered(giving, self.request, self.host)
         part, meant = corrected(selector, live, commensurable)
         near = language().phrase("text", "near", names=f"`{meant}`") + " " if meant else nearest(selector.glob, names)
         some = listed((fit or names)[:FEW]) + (" …" if len(fit or names) > FEW else "")
@@ -607,17 +611,20 @@ class _Walk:
         if compiled.asked:
             edit = self.rewritten(instance, compiled, item, meant) if meant else None
             span = span if part is None else within(span, selector.text, *part)
-        variant = "given" if there else "ended" if ended else "" if names else "none"
+        variant = "ended" if ended else "" if names else "none"
+        if giving:
+            variant = "given-nowhere" if not able else "given-lacking" if unable else "given"
         settings = ""
         emptied = Emptied(self.request, self.catalogue, self.instances, self.ranks, self.emitted, self.takers)
         if lacks is not None and not meant:
             settings = emptied.replaced(instance, compiled, item, with_condition(selector, *lacks))
-            variant, there = emptied.stranger(selector, lacks[0])
+            variant, strangers = emptied.stranger(selector, lacks[0])
+            able = " or ".join(f"`{name}`" for name in strangers)
         elif ended and (settings := " and ".join(filter(None, (emptied.kept(gone[name], name) for name in ended)))):
             later = emptied.later(instance, compiled, {gone[name] for name in ended})
             variant = "later" if later else "kept"
-        elif variant == "given" and (switched := emptied.switched(selector))[0]:
-            variant, there, settings = "option", [switched[0]], switched[1]
+        elif giving and (switched := emptied.switched(selector))[0]:
+            variant, able, settings = "option", f"`{switched[0]}`", switched[1]
         elif not variant and compiled.formula is None and not fit:
             variant = "useless"
         if compiled.formula is not None and selector.glob not in names and selector.glob.partition("-")[0] in names:
@@ -630,9 +637,11 @@ class _Walk:
             variant,
             edit,
             selector=selector.text,
-            givers=" or ".join(f"`{name}`" for name in there),
+            givers=able,
+            lacking=unable,
             ender=" and ".join(dict.fromkeys(f"`{gone[name]}`" for name in ended)),
             instance=instance.label,
+            entry=entry(self.request, instance.label),
             near=near,
             metrics=some,
             settings=settings,
@@ -701,7 +710,7 @@ class _Walk:
             instance = self.made[label, metrics[0]]
             ways = self.reading(instance, metrics)
             variant = "option" if ways else ""
-            facts = {"metric": listed(metrics), "instance": label, "ways": ways}
+            facts = {"metric": listed(metrics), "instance": label, "entry": entry(self.request, label), "ways": ways}
             self.say("E-FLOW-UNREAD", [instance.span], "needs.metrics", (), variant, **facts)
 
     def reading(self, instance: Instance, metrics: Sequence[str]) -> str:
@@ -773,11 +782,11 @@ def _lacks(selector: Selector, lacks: tuple[str, tuple[str, ...]]) -> str:
     return language().phrase("note", "lacks", "text", "" if selector.literal else "any", **facts)
 
 
-def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request, sound: Sound = never) -> Flow:
+def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request, host: Host, sound: Sound) -> Flow:
     """Follow every metric along an ordered chain. Args: `sound`, what a help may offer."""
     ranks = {each.label: language().rank("placement", each.contract.placement) for each in instances}
     emitted = frozenset(variant.metric for each in instances for variant in each.emits)
-    walk = _Walk(catalogue, request, frozenset(ranks), instances, ranks, emitted, sound)
+    walk = _Walk(catalogue, request, frozenset(ranks), instances, ranks, emitted, sound, host)
     for instance in instances:
         walk.enter(instance)
     for nothing in causes(walk.nothings, ranks):

@@ -167,13 +167,16 @@ def _none_of(reasons: Sequence[list[str]]) -> str:
     return language().phrase("text", "alternatives", "text", variant, count=str(len(ways)), ways=joined.join(ways))
 
 
-def mended_or_left(help_: str, answers: Iterable[str], plugin: str, mountpoint: str, *, last: bool) -> str:
-    """The help where a plugin cannot work: what mends it, or to leave it out.
+def mended_or_left(help_: str, answers: Iterable[str], entry: str, mountpoint: str, other: str, *, last: bool) -> str:
+    """The help where a plugin cannot work: what mends it, another source in its place, or to leave it out.
 
-    Args: `answers` stand in the way, `last`, whether the backend has no other source that works.
+    Args: `answers` stand in the way, `entry` is the instance with what goes with it, `other` tells the other source,
+    `last`, whether the backend has no source beside it that works.
     """
     say = language().phrase
-    leave = say("text", "leave-out", "text", "last" if last else "", plugin=plugin, mountpoint=mountpoint)
+    leave = say("text", "leave-out", "text", "last" if last else "", entry=entry, mountpoint=mountpoint)
+    if other:
+        leave = other if last else say("text", "leave-out", "text", "other", other=other, leave=leave)
     if any(map(lasting, answers)):
         return say("text", "leave-out", "text", "assume", leave=leave)
     return f"{help_}; or {leave}"

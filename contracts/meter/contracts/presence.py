@@ -5,14 +5,19 @@ A need of a plugin that does not hold is an error; one of a single metric makes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from attrs import evolve
+from attrs import evolve, frozen
 
+from meter.contracts.catalogue import Catalogue
 from meter.contracts.configured import missing_secrets
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.editing.settings import entry
+from meter.contracts.editing.substitutes import other_source
+from meter.contracts.editing.trying import Sound
 from meter.contracts.host import ENVIRONMENT, Host, reason, remedy
 from meter.contracts.host_needs import (
+    Told,
     alternative,
     carries,
     host_faults,
@@ -27,14 +32,37 @@ from meter.contracts.instances import Instance, degrade, emitted, holds_when
 from meter.contracts.model import Guard
 from meter.contracts.request import At, Request
 from meter.contracts.rules import PLACEHOLDER
-from meter.contracts.variants import MACHINE
+from meter.contracts.variants import MACHINE, Variant
 
 
-def presence(instance: Instance, there: Iterable[Instance], request: Request, host: Host) -> list[Diagnostic]:
-    """E-HOST and E-PATH; the alternative of the host's needs that holds is noted for the plugin.
+@frozen
+class Surroundings:
+    """Where an instance is: in a backend of a request, on a host, with what its help may offer."""
 
-    Args: `there` are the instances of the backend.
-    """
+    request: Request
+    catalogue: Catalogue
+    host: Host
+    there: Sequence[Instance]
+    """The instances of the backend."""
+    sound: Sound
+
+    def mended(self, instance: Instance, told: Told, answers: Sequence[str], emits: Sequence[Variant]) -> str:
+        """The help where an instance cannot work. Args: `answers` stand in the way, `emits` is what it would give."""
+        others = [each for each in self.there if each is not instance]
+        unable = [each.label for each in others if not carries(self.host, each.contract)]
+        asked = any(each.label == instance.label for each in self.request.plugins)
+        other = ""
+        if asked and instance.contract.role == "source":
+            other = other_source(self.request, self.catalogue, self.host, instance, emits, unable, self.sound)
+        works = any(each.contract.role == "source" and each.label not in unable for each in others)
+        last = instance.contract.role == "source" and not works
+        left = entry(self.request, instance.label)
+        return mended_or_left(told.help, answers, left, self.request.mountpoint, other, last=last)
+
+
+def presence(instance: Instance, around: Surroundings) -> list[Diagnostic]:
+    """E-HOST and E-PATH; the alternative of the host's needs that holds is noted for the plugin."""
+    request, host = around.request, around.host
     contract = instance.contract
 
     def holds(guard: Guard) -> bool:
@@ -47,11 +75,10 @@ def presence(instance: Instance, there: Iterable[Instance], request: Request, ho
         needs.append((told_of_alternatives(whole), nearest_alternative(whole), "host"))
     if faults := python_faults(contract, host):
         needs.append((told(faults), faults, "python"))
-    for (why, help_), answers, clause in needs:
+    for needed, answers, clause in needs:
         spans = (instance.span, contract.source.key("needs", clause))
-        facts = {"plugin": contract.name, "why": why}
-        last = _is_last(instance, there, host)
-        facts["help"] = mended_or_left(help_, answers, instance.label, request.mountpoint, last=last)
+        help_ = around.mended(instance, needed, answers, instance.emits)
+        facts = {"plugin": contract.name, "why": needed.why, "help": help_}
         found.append(Diagnostic(code="E-HOST", facts=facts, spans=spans, clause=f"needs.{clause}"))
     found += _environment(instance, host)
     found += missing_secrets(instance, request, host)
@@ -74,12 +101,6 @@ def presence(instance: Instance, there: Iterable[Instance], request: Request, ho
     return found
 
 
-def _is_last(instance: Instance, there: Iterable[Instance], host: Host) -> bool:
-    """Whether no source that works on the host is left without an instance."""
-    sources = [each for each in there if each.contract.role == "source" and each is not instance]
-    return instance.contract.role == "source" and not any(carries(host, each.contract) for each in sources)
-
-
 def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
     """E-HOST for a variable that the value of an added attribute needs."""
     found = []
@@ -95,11 +116,12 @@ def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
     return found
 
 
-def degraded(instance: Instance, there: Iterable[Instance], request: Request, host: Host) -> list[Diagnostic]:
+def degraded(instance: Instance, around: Surroundings) -> list[Diagnostic]:
     """W-HOST-DEGRADED for the metrics that this host does not let a source give; they are taken from it.
 
-    E-HOST where nothing is left: then the source has no use here. Args: as for `presence`.
+    E-HOST where nothing is left: then the source has no use here.
     """
+    host = around.host
     clauses = instance.contract.provides.metrics
     if not any(clause.host is not None for clause in clauses):
         return []
@@ -120,10 +142,9 @@ def degraded(instance: Instance, there: Iterable[Instance], request: Request, ho
         spans, variant = (instance.span, span), "of" if of else ""
         path = "provides.metrics.host"
         found.append(Diagnostic(code="W-HOST-DEGRADED", facts=facts, spans=spans, clause=path, variant=variant))
-    had = bool(instance.emits)
+    had = tuple(instance.emits)
     degrade(instance, without)
     if had and not instance.emits:
-        last = _is_last(instance, there, host)
-        help_ = mended_or_left(told(answers).help, answers, instance.label, request.mountpoint, last=last)
+        help_ = around.mended(instance, told(answers), answers, had)
         return [evolve(found[0], code="E-HOST", variant="", facts={**found[0].facts, "help": help_})]
     return found

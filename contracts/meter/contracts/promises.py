@@ -13,6 +13,7 @@ from meter.contracts.claiming import claims, kept_twice
 from meter.contracts.diagnostics import Diagnostic, listed
 from meter.contracts.editing.elsewhere import elsewhere
 from meter.contracts.editing.recovering import promised, recovered, recovering, suffices
+from meter.contracts.editing.settings import entry
 from meter.contracts.editing.trying import Sound, never
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
@@ -52,6 +53,7 @@ def _durability(
     for label, got in weak.items():
         instance = outputs[label]
         facts = {"instance": label, "got": got, "wanted": wanted, "mountpoint": request.mountpoint}
+        facts["entry"] = entry(request, label)
         facts["less"] = f"--durability {got}" if request.document is None else f'durability = "{got}"'
         facts["others"] = listed(itertools.islice(_stronger(instance, wanted, catalogue, chain), 3))
         others = outputs.keys() - {label}

@@ -102,14 +102,21 @@ def alike(request: Request, first: Instance, second: Instance, metrics: Sequence
     """How two instances of one plugin give metrics in one shape."""
     if first.contract.name != second.contract.name:
         return apart("alike")
-    clauses = [clause for clause in first.contract.provides.metrics if clause.name in metrics]
-    guards = sorted({name for clause in clauses for name in clause.when})
-    options = {name: first.config[name] for name in guards if first.config.get(name) != second.config.get(name)}
-    new = configured(second, request.config.get(second.label, {}), options) if options else None
-    shapes = {(each.type, each.unit, each.kind) for each in (*first.emits, *(new.emits if new else ()))}
-    if new is None or len(shapes) != 1:
+    ways = [_as(request, second, first, metrics), _as(request, first, second, metrics)]
+    settings, *others = [way for way in ways if way] or [""]
+    if not settings:
         return apart("alike")
-    return apart("alike-option", settings=setting(request, second.label, options))
+    return apart("alike-either" if others else "alike-option", settings=settings, reverse="".join(others))
+
+
+def _as(request: Request, instance: Instance, other: Instance, metrics: Sequence[str]) -> str:
+    """What to write so that an instance gives metrics in the shape that another one does; empty where nothing does."""
+    clauses = [clause for clause in instance.contract.provides.metrics if clause.name in metrics]
+    guards = sorted({name for clause in clauses for name in clause.when} & set(other.config))
+    options = {name: other.config[name] for name in guards if other.config[name] != instance.config.get(name)}
+    new = configured(instance, request.config.get(instance.label, {}), options) if options else None
+    shapes = {(each.type, each.unit, each.kind) for each in (*other.emits, *(new.emits if new else ()))}
+    return "" if new is None or len(shapes) != 1 else setting(request, instance.label, options)
 
 
 def renaming(request: Request, maker: Instance | None, metric: str) -> str:

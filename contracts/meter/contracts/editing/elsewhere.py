@@ -12,7 +12,7 @@ from attrs import evolve
 
 from meter.contracts.claiming import another, claims_of
 from meter.contracts.editing.edits import dotted
-from meter.contracts.editing.settings import words_of
+from meter.contracts.editing.settings import entry, words_of
 from meter.contracts.editing.trying import LONG, Sound, less, otherwise, raws
 from meter.contracts.editing.writing import toml
 from meter.contracts.instances import Instance
@@ -65,10 +65,9 @@ def _other(instance: Instance, claim: str, option: str) -> Any:
 
 def _with_options(request: Request, word: str, label: str) -> str:
     """An instance with its options, as they stand in a request."""
-    options = raws(request, label)
     if request.document is None:
-        return f"`{shlex.join([word, *words_of(options)])}`"
-    return f"`{word}`" + (f" and `{dotted(('config', label))}`" if options else "")
+        return f"`{shlex.join([word, *words_of(raws(request, label))])}`"
+    return entry(request, label)
 
 
 def _told(new: Request, word: str, mountpoint: str) -> str:

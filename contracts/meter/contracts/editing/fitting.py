@@ -20,7 +20,7 @@ from meter.contracts.diagnostics import listed
 from meter.contracts.editing.apart import configured, dropping
 from meter.contracts.editing.edits import Change, Edit, applied, rewritten
 from meter.contracts.editing.mending import edit_of
-from meter.contracts.editing.settings import setting
+from meter.contracts.editing.settings import entry, setting
 from meter.contracts.editing.substitutes import substitute
 from meter.contracts.editing.trying import Sound, never
 from meter.contracts.editing.ways import already, changes, filter_for
@@ -193,6 +193,7 @@ class Mender:
             facts, `metric` and `wanted` as the message has them.
         """
         facts["instance"] = trouble.instance.label
+        facts["entry"] = entry(self._request, trouble.instance.label)
         facts["where"] = "" if self._request.document is None else f" {_say('where')}"
         if trouble.clause == "kind" and all(already(trouble.compiled.rule, part, self._same) for part in trouble.whole):
             got = {"kind": trouble.whole[0].kind, "unit": trouble.whole[0].unit}

@@ -38,6 +38,15 @@ def setting(request: Request, label: str, options: Mapping[str, Any]) -> str:
     return " and ".join(pairs)
 
 
+def entry(request: Request, label: str) -> str:
+    """An instance as it stands in a request, and its options there, which go where it goes."""
+    asked = (each.text for each in (*request.plugins, *request.optional) if each.label == label)
+    options = request.config.get(label)
+    variant = "" if not options else "command" if request.document is None else "options"
+    facts = {"word": next(asked, label), "options": dotted(("config", label))}
+    return language().phrase("text", "entry", "text", variant, **facts)
+
+
 def words_of(options: Mapping[str, Any]) -> list[str]:
     """Options as words of a command, before a shell's quotes."""
     return [f"{name}={each}" for name, value in options.items() for each in _each(value)]

@@ -100,12 +100,12 @@ def droppers(catalogue: Catalogue) -> Iterator[tuple[Contract, str]]:
     yield from ((contract, option) for _, _, contract, option in sorted(found, key=lambda each: each[:2]))
 
 
-def givers(catalogue: Catalogue, selector: Selector) -> Iterator[str]:
+def givers(catalogue: Catalogue, selector: Selector) -> Iterator[Contract]:
     """Plugins that give a metric that a selector names, whatever its conditions; none where the name has wildcards."""
     if selector.literal:
         for contract in catalogue.mentioning(selector.glob):
             if is_listed(contract) and any(matches(selector.glob, name) for name in _names(contract)):
-                yield contract.name
+                yield contract
 
 
 def _names(contract: Contract) -> Iterator[str]:

@@ -18,6 +18,7 @@ from meter.contracts.catalogue import Catalogue, is_automatic, is_listed, score
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
 from meter.contracts.editing.edits import Edit
 from meter.contracts.editing.mending import added, cut
+from meter.contracts.editing.offers import by_effort, with_options
 from meter.contracts.host import Host
 from meter.contracts.host_needs import Lacking, carries, lacking, unmet
 from meter.contracts.instances import Instance
@@ -339,7 +340,7 @@ class Closure:
         if need.metric:  # those that may be chosen were not found
             fits = [each for each in self.catalogue.mentioning(name) if any(giving(each, name, literal=True))]
             fits = [each for each in fits if instance is None or each is not instance.contract]
-        named = listed(contract.name for contract in fits)
+        named = ", ".join(with_options(contract, self.request) for contract in by_effort(fits, self.host))
         others = [
             language().phrase("text", "provides", plugin=contract.name, version=str(version_of(contract, name)))
             for contract in automatic

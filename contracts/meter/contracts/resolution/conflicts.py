@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from meter.contracts.diagnostics import MANY, Diagnostic
+from meter.contracts.editing.settings import entry
 from meter.contracts.instances import Instance
 from meter.contracts.language import language
 from meter.contracts.model import Contract
+from meter.contracts.request import Request
 from meter.contracts.resolution.candidates import answers
 from meter.contracts.resolution.roster import Roster
 
@@ -26,7 +28,7 @@ def opponent(contract: Contract, roster: Roster) -> str:
     return min(found, default="")
 
 
-def conflicts(roster: Roster, among: frozenset[str] | None = None) -> Iterator[Diagnostic]:
+def conflicts(request: Request, roster: Roster, among: frozenset[str] | None = None) -> Iterator[Diagnostic]:
     """E-CONFLICT for each two instances that conflict, said once for the two.
 
     Args: with `among` only pairs of which at least one label is in it.
@@ -45,7 +47,7 @@ def conflicts(roster: Roster, among: frozenset[str] | None = None) -> Iterator[D
         if len(pairs) > MANY:  # who mends those has mended the others, as a rule
             break
     for instance, other, name in pairs.values():
-        yield _conflict(instance, other, name, roster)
+        yield _conflict(instance, other, name, request, roster)
 
 
 def _opponents(roster: Roster, stating: Iterable[Instance]) -> Iterator[tuple[Instance, Instance, str]]:
@@ -57,8 +59,9 @@ def _opponents(roster: Roster, stating: Iterable[Instance]) -> Iterator[tuple[In
                     yield instance, other, name
 
 
-def _conflict(instance: Instance, other: Instance, name: str, roster: Roster) -> Diagnostic:
+def _conflict(instance: Instance, other: Instance, name: str, request: Request, roster: Roster) -> Diagnostic:
     facts = {"first": instance.label, "second": other.label, "name": name}
+    facts |= {"entry": entry(request, instance.label), "other": entry(request, other.label)}
     provides = other.span._replace(label=language().phrase("text", "conflict", name=name))
     places = [instance.span, *([provides] if other.span != instance.span else [])]
     places.append(instance.contract.source.key("conflicts", name))

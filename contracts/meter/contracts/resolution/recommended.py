@@ -145,7 +145,7 @@ def _tried(closure: Closure, pending: Pending, contract: Contract) -> Iterator[D
     closure.close(mark.instances)
     closure.settle(mark)
     new = closure.roster.since(mark.instances)
-    for diagnostic in conflicts(closure.roster, frozenset(instance.label for instance in new)):
+    for diagnostic in conflicts(closure.request, closure.roster, frozenset(instance.label for instance in new)):
         closure.say(diagnostic)
     yield from closure.errors(mark)
     for instance in new:

@@ -8,10 +8,11 @@ from attrs import evolve, frozen
 
 from meter.contracts.catalogue import Catalogue, is_automatic
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.editing.offers import needed
 from meter.contracts.editing.writing import toml
 from meter.contracts.host import Host
 from meter.contracts.instances import Instance
-from meter.contracts.language import ABSENT, language
+from meter.contracts.language import language
 from meter.contracts.model import Contract
 from meter.contracts.options import example, example_word
 from meter.contracts.request import Request
@@ -57,7 +58,7 @@ class Resolution:
             out |= lost
         for each in out.values():
             closure.say(each.diagnostic)
-        for diagnostic in conflicts(closure.roster):
+        for diagnostic in conflicts(closure.request, closure.roster):
             closure.say(diagnostic)
         _roles(closure)
         for diagnostic in handed(closure.roster, closure.roster)[1]:
@@ -121,11 +122,11 @@ def _closed(request: Request, catalogue: Catalogue, host: Host, without: Collect
 
 def _told(contract: Contract, *, words: bool) -> str:
     """A plugin with the options that it has to be given. Args: words, as a command has them."""
-    needed = {name: option for name, option in sorted(contract.config.items()) if option.default is ABSENT}
+    options = needed(contract)
     if words:
-        given = [example_word(option, name, contract.name) for name, option in needed.items()]
+        given = [example_word(option, name, contract.name) for name, option in options.items()]
         return f"`{' '.join([contract.name, *given])}`"
-    examples = {name: toml(example(option, contract.name)) for name, option in needed.items()}
+    examples = {name: toml(example(option, contract.name)) for name, option in options.items()}
     pairs = [f"`config.{contract.name}.{name} = {value}`" for name, value in examples.items()]
     if not pairs:
         return f"`{contract.name}`"
