@@ -10,8 +10,9 @@ from meter.contracts.configured import RECOVERED, place
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.settings import setting
 from meter.contracts.host import FILL, WRITE
-from meter.contracts.instances import CONFIG, Instance
+from meter.contracts.instances import Instance
 from meter.contracts.language import language
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Request
 from meter.contracts.spans import Span
 

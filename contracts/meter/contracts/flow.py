@@ -28,11 +28,12 @@ from meter.contracts.editing.settings import entry, setting
 from meter.contracts.editing.trying import Sound
 from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.host import Host
-from meter.contracts.instances import CONFIG, Compiled, Instance
+from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
 from meter.contracts.nothings import Nothing, causes, lacking
 from meter.contracts.order import commensurable, worst_quality
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
 from meter.contracts.seen import Crowd

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -17,9 +16,10 @@ from meter.contracts.editing.writing import toml
 from meter.contracts.formula.formula_clauses import ITEM
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, GivesClause, MetricClause, Option, RuleClause
+from meter.contracts.placeholders import AT_START, CONFIG
 from meter.contracts.quantities import parse_duration
 from meter.contracts.request import Given, Request
-from meter.contracts.rules import PLACEHOLDER, Computes, Gives, Rule
+from meter.contracts.rules import Computes, Gives, Rule
 from meter.contracts.selectors import ATTRIBUTE, METRIC, RESERVED
 from meter.contracts.spans import Span
 from meter.contracts.unkept import unkept
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 """No configuration."""
-CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
-"""The placeholder of an option's value."""
 
 
 @frozen(kw_only=True)
@@ -420,9 +418,7 @@ def _names_of(instance: Instance, compiled: Compiled, given: Mapping[str, Given]
         for name, _ in gives.attributes
         if name in RESERVED or not ATTRIBUTE.fullmatch(name)
     ]
-    wrong += [
-        ("attributes", "placeholder", name) for name, text in gives.attributes if "${" in PLACEHOLDER.sub("", text)
-    ]
+    wrong += [("attributes", "placeholder", name) for name, text in gives.attributes if "${" in AT_START.sub("", text)]
     wrong += [("tells", "attribute", name) for name in gives.tells if name in RESERVED or not ATTRIBUTE.fullmatch(name)]
     for field_, variant, name in wrong:
         path = f"needs.metrics.gives.{field_}"

@@ -30,8 +30,8 @@ from meter.contracts.host_needs import (
 )
 from meter.contracts.instances import Instance, degrade, emitted, holds_when
 from meter.contracts.model import Guard
+from meter.contracts.placeholders import AT_START
 from meter.contracts.request import At, Request
-from meter.contracts.rules import PLACEHOLDER
 from meter.contracts.variants import MACHINE, Variant
 
 
@@ -107,7 +107,7 @@ def _environment(instance: Instance, host: Host) -> list[Diagnostic]:
     for compiled in instance.rules:
         gives = compiled.rule.gives
         texts = [text for _, text in gives.attributes] if gives is not None else []
-        for name in sorted({name for text in texts for name in PLACEHOLDER.findall(text) if name}):
+        for name in sorted({name for text in texts for name in AT_START.findall(text) if name}):
             if answer := host.answer(ENVIRONMENT, name):
                 facts = {"plugin": instance.label, "why": reason(answer), "help": remedy(answer)}
                 span = instance.contract.source.key("needs", "metrics", compiled.place, "gives", "attributes")

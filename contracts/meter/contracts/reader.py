@@ -27,6 +27,7 @@ from meter.contracts.editing.repeated import repeated
 from meter.contracts.formula.formula_clauses import ITEM, misfits
 from meter.contracts.language import ABSENT, Clause, language
 from meter.contracts.model import Contract, MetricClause, Option, RuleClause, Source
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.quantities import parse_duration
 from meter.contracts.spans import Span
 from meter.contracts.structure import build
@@ -49,7 +50,7 @@ _PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)")
 _PAIR: Final = re.compile(r"[ \t]*([^=\[{#\s][^=\[{#]*?)[ \t]*=")
 _LONG: Final = re.compile(r"[0-9][0-9_]{18}|0[xob]")
 """What a whole number that no i64 holds has in it."""
-_CONFIG: Final = re.compile(r"\$\{config\.([^}]+)\}")
+
 _CLAIM: Final = re.compile(r"[a-z][a-z0-9-]*:\S+")
 
 SHOWN: Final = 12
@@ -355,7 +356,7 @@ class _Reader:
     def value(self, clause: Clause, path: Path, raw: Any) -> Any:
         """One value along its clause's type; an option's placeholder where the type lets it stand in."""
         container, item, option = tables.shape(clause.type)
-        if option and isinstance(raw, str) and _CONFIG.fullmatch(raw):
+        if option and isinstance(raw, str) and CONFIG.fullmatch(raw):
             return raw
         if container:
             return self.many(clause, container, item, path, raw)
@@ -663,7 +664,7 @@ def _put_in(base: Path, rule: RuleClause) -> Iterator[Use]:
     gives = rule.gives
     for path, types in _PUT_IN.items():
         value = getattr(gives, path[1], None) if len(path) > 1 else getattr(rule, path[0])
-        for name in _CONFIG.findall(value) if isinstance(value, str) else ():
+        for name in CONFIG.findall(value) if isinstance(value, str) else ():
             yield Use((*base, *path), ".".join(("needs", "metrics", *path)), name, types)
 
 
@@ -672,7 +673,7 @@ def _named_options(contract: Contract) -> Iterator[Use]:
     filters = contract.role == "filter"
     yield from _constrained(("require",), "require", contract.require)
     for place, claim in enumerate(contract.claims):
-        for name in _CONFIG.findall(claim):
+        for name in CONFIG.findall(claim):
             yield Use(("claims", place), "claims", name, _CLAIMED)
     entries: list[tuple[str, int, MetricClause | RuleClause]] = [
         ("provides", place, clause) for place, clause in enumerate(contract.provides.metrics)
@@ -687,7 +688,7 @@ def _named_options(contract: Contract) -> Iterator[Use]:
         template = entry.name if isinstance(entry, MetricClause) else entry.metric
         for name, guard in entry.when.items():
             yield Use((*base, "when", name), f"{family}.metrics.when", name, _SCALAR, guard)
-        for name in _CONFIG.findall(template):
+        for name in CONFIG.findall(template):
             types = _WORDS if isinstance(entry, MetricClause) else _COMPUTED if filters else _METRICS
             yield Use((*base, named), f"{family}.metrics.{named}", name, types)
         if not isinstance(entry, MetricClause):
@@ -696,10 +697,10 @@ def _named_options(contract: Contract) -> Iterator[Use]:
             continue
         for field in ("schema", "interval"):
             text = getattr(entry, field)
-            for name in _CONFIG.findall(text) if isinstance(text, str) else ():
+            for name in CONFIG.findall(text) if isinstance(text, str) else ():
                 yield Use((*base, field), f"provides.metrics.{field}", name, _OF_METRIC[field])
         for attribute, domain in entry.attributes.items():
-            for name in _CONFIG.findall(domain) if isinstance(domain, str) else ():
+            for name in CONFIG.findall(domain) if isinstance(domain, str) else ():
                 path = (*base, "attributes", attribute)
                 yield Use(path, "provides.metrics.attributes", name, ("list<*>",))
 
@@ -760,7 +761,7 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         return not raw or units.parse(raw) is not None
 
     def named(raw: str) -> bool:
-        plain = _CONFIG.sub("x", raw).replace("${metric}", "x").replace(ITEM, "x")
+        plain = CONFIG.sub("x", raw).replace("${metric}", "x").replace(ITEM, "x")
         return selectors.METRIC.fullmatch(plain) is not None
 
     def texts(raw: Any) -> bool:
@@ -768,11 +769,11 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
 
     def domain(raw: Any) -> bool:
         listed = isinstance(raw, list) and bool(raw) and all(isinstance(word, str) for word in raw)
-        named = isinstance(raw, str) and (raw == "str" or _CONFIG.fullmatch(raw) is not None)
+        named = isinstance(raw, str) and (raw == "str" or CONFIG.fullmatch(raw) is not None)
         return listed or named
 
     def selector(raw: str) -> bool:
-        if not _CONFIG.fullmatch(raw):
+        if not CONFIG.fullmatch(raw):
             options.check_selector(raw)
         return True
 
@@ -798,21 +799,21 @@ def _scalar_types() -> dict[str, Callable[[Any], str | None]]:
         "version-short": text("version-short", lambda raw: parse_version(raw, short=True)),
         "range": text("range", lambda raw: satisfies(parse_version("1.0.0"), raw) or True),
         "unit": text("unit", unit),
-        "template": text("template", lambda raw: bool(selectors.METRIC.fullmatch(_CONFIG.sub("x", raw, count=1)))),
+        "template": text("template", lambda raw: bool(selectors.METRIC.fullmatch(CONFIG.sub("x", raw, count=1)))),
         "metric-template": text("metric-template", named),
-        "unit-template": text("unit-template", lambda raw: units.parse(_CONFIG.sub("1", raw).replace("${unit}", "1"))),
+        "unit-template": text("unit-template", lambda raw: units.parse(CONFIG.sub("1", raw).replace("${unit}", "1"))),
         "duration": text("duration", parse_duration),
         "selector": text("selector", selector),
         "guard": plain("guard", lambda raw: isinstance(raw, dict)),
         "domain": plain("domain", domain),
         "constraint": constraint,
-        "schema": text("schema", lambda raw: bool(_CONFIG.fullmatch(raw))),
+        "schema": text("schema", lambda raw: bool(CONFIG.fullmatch(raw))),
         "parts": plain("parts", texts),
         "values": plain("values", lambda raw: isinstance(raw, dict)),
         "capability": text("capability", lambda raw: raw in CAPABILITIES),
         "setting": text("setting", is_name),
         "numbers": text("numbers", intervals),
-        "claim": text("claim", lambda raw: bool(_CLAIM.fullmatch(_CONFIG.sub("x", raw)))),
+        "claim": text("claim", lambda raw: bool(_CLAIM.fullmatch(CONFIG.sub("x", raw)))),
         "entry": text("entry", lambda raw: bool(_ENTRY.fullmatch(raw))),
         "option-type": text("option-type", options.parse_type, options=kinds),
     }

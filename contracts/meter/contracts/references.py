@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from meter.contracts.placeholders import ENV
+
 LARGEST: Final = 1 << 16
 """Bytes of the largest file that is taken for a secret."""
 
 _REFERENCE: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)|file:([^\0]+)")
-_PLACEHOLDER: Final = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@/?#\\]+")
 _REFERS: Final = re.compile(r"(?:(?:list|map)<)?(secret|url)>?")
@@ -59,11 +60,11 @@ def check_url(text: str) -> None:
     scheme, colon, rest = text.partition("://")
     if not colon or not _SCHEME.fullmatch(scheme) or re.search(r"[\s\0-\x20\x7f\\]", text):
         raise UrlError
-    authority = re.split(r"[/?#]", _PLACEHOLDER.sub("x", rest), maxsplit=1)[0]
+    authority = re.split(r"[/?#]", ENV.sub("x", rest), maxsplit=1)[0]
     user, at, place = authority.rpartition("@")
     if at and ":" in user:
         password = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[0].partition(":")[2]
-        if password and not _PLACEHOLDER.fullmatch(password):
+        if password and not ENV.fullmatch(password):
             raise UrlError("password")
     found = _HOST.match(place)
     port = place[found.end() :] if found else ""
@@ -83,7 +84,7 @@ def references(type_: str, value: Any) -> Iterator[tuple[tuple[str | int, ...], 
         return
     for at, text in _texts(value):
         if found[1] == "url":
-            yield from ((at, Reference(variable=name)) for name in _PLACEHOLDER.findall(text))
+            yield from ((at, Reference(variable=name)) for name in ENV.findall(text))
         elif (reference := parse_secret(text)) is not None:
             yield at, reference
 
@@ -103,7 +104,7 @@ def filled(type_: str, value: Any, look: Callable[[Reference], str]) -> Any:
     if found[1] == "url":
         from urllib.parse import quote  # only a URL with a placeholder needs it
 
-        url = _PLACEHOLDER.sub(lambda name: quote(look(Reference(variable=name[1])), safe=""), value)
+        url = ENV.sub(lambda name: quote(look(Reference(variable=name[1])), safe=""), value)
         return value if url == value else Secret(url)
     reference = parse_secret(value)
     assert reference is not None  # the check takes no other text

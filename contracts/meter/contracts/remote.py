@@ -12,10 +12,11 @@ from typing import Any, Final
 from meter.contracts.configured import place as place_of
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import DIGEST, SCHEMA, Host, reason, remedy
-from meter.contracts.instances import CONFIG, Instance, domain_of, holds_when, interval_of, reemit
+from meter.contracts.instances import Instance, domain_of, holds_when, interval_of, reemit
 from meter.contracts.language import language
 from meter.contracts.model import MetricClause
 from meter.contracts.order import commensurable, worst_quality
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Request
 from meter.contracts.rules import Rule, apply
 from meter.contracts.sent import Sent

@@ -7,7 +7,6 @@ that selects it applies, so the answer for a key never depends on its neighbours
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,10 +14,6 @@ from meter.contracts import selectors
 from meter.contracts.seen import Seen
 from meter.contracts.selectors import Commensurable, Selector
 from meter.contracts.variants import Variant
-
-PLACEHOLDER: Final = re.compile(r"\$\{(?:host\.name|env\.([A-Za-z_][A-Za-z0-9_]*))\}")
-"""What the value of an added attribute may hold; filled when the chain starts."""
-
 
 _LISTS: Final = ("drop", "resource", "consumer", "tells")
 

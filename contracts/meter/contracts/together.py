@@ -5,20 +5,17 @@ The check of a mount says the same of what it asks for; this is for folders of p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
-from typing import Final
 
 from meter.contracts import selectors
 from meter.contracts.catalogue import Catalogue, Entry
 from meter.contracts.diagnostics import MANY, Diagnostic, nearest
 from meter.contracts.language import language
 from meter.contracts.model import Contract
+from meter.contracts.placeholders import ANY
 from meter.contracts.resolution.candidates import Templates
 from meter.contracts.spans import Span
 from meter.contracts.versions import Version, parse_version, satisfies
-
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
 
 
 def together(catalogue: Catalogue, paths: Collection[str]) -> list[Diagnostic]:
@@ -63,7 +60,7 @@ class _Offers:
             for name in (*given, *(metric.name for metric in contract.provides.metrics)):
                 (templates if "${" in name else self.metrics).add(name)
         self.made = Templates()
-        self.made.add(name for name in templates if _PLACEHOLDER.fullmatch(name) is None)
+        self.made.add(name for name in templates if ANY.fullmatch(name) is None)
         self.all_metrics = tuple(sorted(self.metrics))
         self._sought = 0
 

@@ -17,6 +17,7 @@ from meter.contracts.editing.trying import otherwise
 from meter.contracts.editing.writing import toml
 from meter.contracts.editing.written import written
 from meter.contracts.language import language
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.quantities import QuantityError, format_duration, format_size, parse_duration
 
 if TYPE_CHECKING:
@@ -84,8 +85,6 @@ def _otherwise(request: Request, pace: Pace, raw: str) -> Request:
 
 def _paces(chain: Sequence[Instance], part: Variant) -> Iterator[Pace]:
     """Whose option says the interval of a part: the last filter's that it had a new one from, else the sources'."""
-    from meter.contracts.instances import CONFIG  # which say what is unkept themselves
-
     there = [instance for instance in chain if instance.label in part.via]
     for instance in reversed(there):
         for compiled in instance.rules:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from meter.contracts.rules import PLACEHOLDER
+from meter.contracts.placeholders import AT_START
 from meter.core.breach import ContractBreach
 from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
@@ -104,7 +104,7 @@ def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:
                 raise ContractBreach(label, "needs.metrics.gives.attributes", "no-variable", **facts)
             return environ[found[1]]
 
-        return PLACEHOLDER.sub(known, text)
+        return AT_START.sub(known, text)
 
     attributes = tuple((name, value(name, text)) for name, text in rule.gives.attributes)
     return rule._replace(gives=rule.gives._replace(attributes=attributes))

@@ -12,8 +12,9 @@ from typing import Any
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import droppers
-from meter.contracts.instances import CONFIG, Instance, configure
+from meter.contracts.instances import Instance, configure
 from meter.contracts.language import language
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Given, Request
 from meter.contracts.variants import Variant
 

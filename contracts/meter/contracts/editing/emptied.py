@@ -11,8 +11,9 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.editing.apart import configured
 from meter.contracts.editing.settings import setting
 from meter.contracts.editing.ways import droppers
-from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
+from meter.contracts.instances import Compiled, Instance, holds_when
 from meter.contracts.language import language
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Request
 from meter.contracts.selectors import Selector
 

@@ -24,9 +24,10 @@ from meter.contracts.editing.settings import entry, setting
 from meter.contracts.editing.substitutes import substitute
 from meter.contracts.editing.trying import Sound, never
 from meter.contracts.editing.ways import already, changes, filter_for
-from meter.contracts.instances import CONFIG, Compiled, Instance, holds_when
+from meter.contracts.instances import Compiled, Instance, holds_when
 from meter.contracts.language import language
 from meter.contracts.model import Contract, MetricClause, RuleClause
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Given, Request
 from meter.contracts.rules import Rule, WorstQuality, apply, give
 from meter.contracts.selectors import Commensurable

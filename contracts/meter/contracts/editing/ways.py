@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from meter.contracts.catalogue import Catalogue, is_listed
-from meter.contracts.instances import CONFIG
 from meter.contracts.language import language
 from meter.contracts.model import Contract, RuleClause
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.rules import Rule
 from meter.contracts.selectors import Commensurable, Selector, matches
 from meter.contracts.variants import Variant

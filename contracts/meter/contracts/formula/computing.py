@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.formula.formulas import Formula
 from meter.contracts.formula.inference import Derived, FormulaFault, Refused, anything, infer, possible
-from meter.contracts.instances import CONFIG, Compiled, Instance
+from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.options import At, inside
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Given
 from meter.contracts.rules import Applied, Computes, Fault, Way
 from meter.contracts.spans import Span

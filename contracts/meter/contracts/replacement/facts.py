@@ -18,9 +18,10 @@ from meter.contracts.host_needs import host_faults, setting
 from meter.contracts.instances import holds_when
 from meter.contracts.language import ABSENT
 from meter.contracts.model import Contract
+from meter.contracts.placeholders import CONFIG
 from meter.contracts.quantities import QuantityError, parse_duration
 from meter.contracts.replacement.lattices import Outcome, Path
-from meter.contracts.replacement.views import PLACEHOLDER, Known, keeps
+from meter.contracts.replacement.views import Known, keeps
 from meter.contracts.versions import parse_version, satisfies
 
 
@@ -116,7 +117,7 @@ def _claims(case: Case) -> bool:
     if case.mount.claims is None or case.mount.config is None:
         return False
     known = Known.of(case.new, case.mount.config).raw
-    claim = PLACEHOLDER.sub(lambda found: str(known.get(found[1], found[0])), str(case.outcome.new))
+    claim = CONFIG.sub(lambda found: str(known.get(found[1], found[0])), str(case.outcome.new))
     return not any(meet(claim, other) for other in case.mount.claims)
 
 

@@ -7,17 +7,14 @@ configuration of one mount is known, all that it decides is put in, on both side
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from meter.contracts import options
 from meter.contracts.constraints import holds, parse_constraint
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, Option
-
-PLACEHOLDER: Final = re.compile(r"\$\{config\.([^}]+)\}")
-_WHOLE: Final = re.compile(r"\$\{config\.[^}]+\}")
+from meter.contracts.placeholders import CONFIG
 
 Body = Mapping[str, Any]
 Guard = dict[str, tuple[Any, ...]]
@@ -100,9 +97,9 @@ class _Put:
             return [self.value(entry) for entry in value]
         if not isinstance(value, str) or "${" not in value:
             return value
-        if _WHOLE.fullmatch(value):
-            return self.known.raw.get(value[len("${config.") : -1], value)
-        return PLACEHOLDER.sub(lambda found: str(self.known.raw.get(found[1], found[0])), value)
+        if whole := CONFIG.fullmatch(value):
+            return self.known.raw.get(whole[1], value)
+        return CONFIG.sub(lambda found: str(self.known.raw.get(found[1], found[0])), value)
 
     def constraints(self, texts: list[str]) -> list[str]:
         """The constraints that what is known does not keep already."""
@@ -161,7 +158,7 @@ class _Put:
     def named(self, body: Body) -> Iterator[Body]:
         """A table for each name, where the name holds a list that is known."""
         name = body.get("name", "")
-        found = PLACEHOLDER.search(name)
+        found = CONFIG.search(name)
         items = self.known.raw.get(found[1]) if found else None
         if found is None or not isinstance(items, list):
             yield body

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from meter.contracts import options
 from meter.contracts.catalogue import Catalogue, is_automatic, score
@@ -18,10 +18,9 @@ from meter.contracts.host_needs import carries, host_fault
 from meter.contracts.instances import holds_when
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Contract, Guard, MetricClause, MetricHost, RuleClause, is_template
+from meter.contracts.placeholders import ANY
 from meter.contracts.request import Given
 from meter.contracts.versions import Version, parse_version, satisfies
-
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
 
 
 class Need(NamedTuple):
@@ -121,7 +120,7 @@ class Templates:
         for template in templates:
             if is_template(template) and template not in self._known:
                 self._known.add(template)
-                parts = _PLACEHOLDER.split(template)
+                parts = ANY.split(template)
                 by, text = (self._ends, parts[-1]) if parts[-1] else (self._begins, parts[0])
                 by.setdefault(text, []).append(template)
 
@@ -134,7 +133,7 @@ class Templates:
 
 @lru_cache(maxsize=1 << 14)
 def _form(template: str) -> re.Pattern[str]:
-    return re.compile(".+".join(map(re.escape, _PLACEHOLDER.split(template))))
+    return re.compile(".+".join(map(re.escape, ANY.split(template))))
 
 
 def settings(contract: Contract, given: Mapping[str, Given], names: Iterable[str]) -> dict[str, Any]:
