@@ -25,9 +25,10 @@ from benchmarks.inputs import CONTRACT, MOUNTS, Input, builtin, made, mount_of
 from meter.contracts.catalogue import Catalogue, Entry
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.language import language
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import from_document
 
 if TYPE_CHECKING:

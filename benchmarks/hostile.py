@@ -133,8 +133,8 @@ def mounts(name: str, large: int, small: int, make: Callable[[int], str], *codes
 
     def run(size: int) -> Sequence[Diagnostic]:
         from meter.contracts.diagnostics import Diagnostic
+        from meter.contracts.documents import parse_toml
         from meter.contracts.model import Source
-        from meter.contracts.reader import parse_toml
         from meter.contracts.request import from_document
 
         parsed = parse_toml(make(size).encode(), "meter.toml")

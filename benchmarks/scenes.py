@@ -12,9 +12,9 @@ from benchmarks import toml
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
 from meter.contracts.request import from_document
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from meter.cli.render import diagnostics_text
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Recorded
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import from_document
 from tests.contracts.build import filter_, metric, name_of, output, rule, source
 

@@ -8,9 +8,10 @@ from typing import Any
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed, Host
 from meter.contracts.model import Contract, Source
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import Request, from_document
 
 FILE = "meter.toml"

@@ -6,9 +6,9 @@ import pytest
 
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
 from meter.contracts.request import remains
 from tests.contracts.build import FILE, SELECT, catalogue, codes, filter_, metric, output, rule, run, source
 

@@ -13,8 +13,9 @@ from benchmarks.inputs import CONTRACT, Input
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import from_document
 from meter.contracts.spans import Span
 

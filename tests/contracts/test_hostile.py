@@ -10,14 +10,12 @@ import pytest
 from benchmarks import hostile
 from meter.contracts import order
 from meter.contracts.diagnostics import MANY, Diagnostic
-from meter.contracts.dotted import longest_key
+from meter.contracts.documents import parse_toml
 from meter.contracts.model import Source
-from meter.contracts.reader import DEEPEST, parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import from_document
 from meter.contracts.spans import Span
 from tests.contracts.build import shown
-
-PARTS = ".".join("a" * 40)
 
 
 @pytest.fixture(autouse=True)
@@ -33,52 +31,6 @@ def test_each_case_is_answered(case: hostile.Case) -> None:
     documents = [shown(diagnostic) for diagnostic in case.run(case.small)]
     assert {document["code"] for document in documents} == case.codes
     assert json.loads(json.dumps(documents)) == documents
-
-
-def refused(text: str) -> Diagnostic:
-    """Why a text is no TOML document for meter."""
-    found = parse_toml(text.encode(), "contract.toml")
-    assert isinstance(found, Diagnostic)
-    return found
-
-
-class TestKeysOfManyParts:
-    """A parser that would need hours for them is not asked."""
-
-    @pytest.mark.parametrize(
-        ("text", "line", "column"),
-        [
-            (f"{PARTS} = 1", 1, 1),
-            (f"a = 1\n  [{PARTS}]\n", 2, 4),
-            (f"a = 1\n[[ {PARTS} ]]\n", 2, 4),
-            (f"a = {{ b = 1, {PARTS} = 1 }}", 1, 14),
-            ('"a" . ' * 40 + "a = 1", 1, 1),
-            (f"a = '''\n'''\n{PARTS} = 1", 3, 1),
-        ],
-    )
-    def test_they_are_found(self, text: str, line: int, column: int) -> None:
-        """Wherever a key can stand; the place is its own."""
-        found = refused(text)
-        assert (found.code, found.variant, found.spans[0][1:3]) == ("E-FILE", "too-deep", (line, column))
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            f'a = "{PARTS}"',
-            f"a = '{PARTS}'",
-            f'a = """\n{PARTS}\n"""',
-            f"a = '''\n{PARTS} = 1\n'''",
-            f"# {PARTS}",
-            f'"{PARTS}" = 1',
-            f"'{PARTS}' = 1",
-            ".".join("a" * (DEEPEST - 1)) + " = 1",
-            f'a = "\\"{PARTS}"',
-        ],
-    )
-    def test_texts_and_comments_are_none(self, text: str) -> None:
-        """Dots mean nothing in them."""
-        assert longest_key(text, DEEPEST) == -1
-        assert not isinstance(parse_toml(text.encode(), "contract.toml"), Diagnostic)
 
 
 class TestManyErrors:
@@ -108,13 +60,6 @@ def test_a_mountpoint_leads_nowhere_else(name: str) -> None:
     requests, found = from_document(document, Source("meter.toml", ""))
     assert requests == {}
     assert [each.code for each in found] == ["E-MOUNT-NAME"]
-
-
-def test_a_byte_order_mark_is_named() -> None:
-    """Nobody sees it in an editor."""
-    document = shown(refused("\ufeffname = 1"))
-    assert "byte order mark" in document["message"]
-    assert "UTF-8" in document["help"]
 
 
 def test_a_long_fact_is_cut() -> None:

@@ -216,7 +216,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/command.py", "no folder of PATH has it"): "`meter: …`, as above",
     ("core/command.py", "there is no such file"): "as above",
     ("core/appending.py", "is being written by"): "what an output raises; E-PLUGIN-RAISED has the words around it",
-    ("contracts/reader.py", "end of"): "the text of tomllib, read better",
+    ("contracts/documents.py", "end of"): "the text of tomllib, read better",
 }
 """File and words of a sentence that may stand in the code, with the reason."""
 

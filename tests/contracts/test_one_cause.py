@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meter.contracts.editing.edits import applied
-from meter.contracts.reader import SHOWN
+from meter.contracts.findings import SHOWN
 from tests.contracts.build import (
     SELECT,
     at,

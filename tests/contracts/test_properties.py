@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from benchmarks import permutations
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.language import language
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
 from meter.contracts.request import from_document
 from tests import strategies
 from tests.contracts.build import catalogue, head, metric, request, shown

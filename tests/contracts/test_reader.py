@@ -1,7 +1,6 @@
 """The reader: whatever the bytes, the answer is a contract or diagnostics that point at the place."""
 
 import re
-import tomllib
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from meter.contracts.editing.edits import applied
 from meter.contracts.language import language
-from meter.contracts.reader import LIMIT, Script, parse_toml, read, script_block
+from meter.contracts.reader import read
 from tests.contracts.build import at, contract, faults, head, metric, output, rule, shown, source
 
 FILE = "contract.toml"
@@ -283,124 +282,6 @@ def test_interval_of_a_source_is_a_duration() -> None:
     assert at(only(text, "E-CLAUSE-TYPE"), text, file=FILE) == '"int"'
 
 
-SCRIPT = """#!/usr/bin/env python
-# a first plugin
-import os
-
-# /// meter
-# name = "first"
-# version = "1.0.0"
-# placement = "source"
-#
-# [[provides.metrics]]
-# name = "first.value"
-# summary = "a\u2028line\u0085end"
-# type = "f64"
-# unit = "1"
-# kind = "gauge"
-# resource = ["machine"]
-# ///
-
-class Plugin: ...
-"""
-
-
-class TestScript:
-    """Contracts in the comments of a Python file."""
-
-    def test_a_contract_in_comments(self) -> None:
-        """A single file is a plugin: the module is the file."""
-        result = read(SCRIPT.encode(), "first.py", stem="first")
-        assert result.contract is not None
-        assert result.contract.exports == {"plugin": "first:Plugin"}
-        assert result.contract.provides.metrics[0].summary == "a\u2028line\u0085end"
-
-    @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-    def test_spans_are_places_of_the_real_file(self, ending: str) -> None:
-        """An editor jumps to the comment's line and column."""
-        text = SCRIPT.replace('unit = "1"', 'unit = "one"')
-        (error,) = [d for d in read(text.replace("\n", ending).encode(), "first.py").diagnostics if d.level == "error"]
-        assert at(shown(error), text, file="first.py") == '"one"'
-
-    def test_malformed_comments_point_too(self) -> None:
-        """Also where the text is no TOML at all."""
-        text = SCRIPT.replace('unit = "1"', "unit = = 1")
-        (error,) = read(text.encode(), "first.py").diagnostics
-        span = error.spans[0]
-        assert error.code == "E-FILE"
-        assert text.split("\n")[span.line - 1][span.column - 1 :].startswith("= 1")
-
-    def test_a_script_without_contract(self) -> None:
-        """A Python file that states nothing is no plugin."""
-        (error,) = read(b"print(1)\n", "first.py").diagnostics
-        assert shown(error)["code"] == "E-CONTRACT-MISSING"
-
-    def test_bytes_that_are_no_text(self) -> None:
-        """A script's block is as strict on its encoding as a file, at the right place."""
-        data = SCRIPT.encode().replace(b'"first.value"', b'"\xc3\xa9\xff"')
-        (error,) = read(data, "first.py").diagnostics
-        assert error.code == "E-FILE"
-        assert (error.spans[0].line, error.spans[0].column) == (11, len('# name = "e') + 1)
-
-    def test_a_block_that_does_not_end(self) -> None:
-        """Without its last line a block is none."""
-        assert script_block("# /// meter\n# name = 1\n") is None
-        block = script_block("# /// meter\n# a = 1\n#\n# b = 2\n# ///\n")
-        assert block == Script("a = 1\n\nb = 2\n", 2, "  a = 1\n \n  b = 2\n")
-
-
-class TestFiles:
-    """Bytes that are no document."""
-
-    @pytest.mark.parametrize(
-        ("data", "line", "column"),
-        [
-            (b"name = \n", 1, 8),
-            (b'name = "a"\nname = "b"\n', 2, 1),
-            (b'name = "a\n', 1, 10),
-            (b"[a]\n[a]\n", 2, 1),
-            (b"x = 2024-02-30\n", 1, 5),
-            (b"x = 1\ny = [1,\n", 3, 1),
-            (b"x = 1\n# \xc3\xa9 \xff\n", 2, 5),
-            (b"\xff", 1, 1),
-            (b"x = 1\r\ny = =\r\n", 2, 5),
-            (b"x = 1\ny = 9223372036854775808\n", 2, 5),
-            (b"[a]\nb = [1, { c = -9223372036854775809 }]\n", 2, 15),
-        ],
-    )
-    def test_what_is_not_toml_says_where(self, data: bytes, line: int, column: int) -> None:
-        """Line and column are those of the text, in characters."""
-        (error,) = read(data, FILE).diagnostics
-        assert error.code == "E-FILE"
-        assert (error.spans[0].line, error.spans[0].column) == (line, column)
-        assert shown(error)["message"].startswith("cannot read `contract.toml`: ")
-
-    @pytest.mark.parametrize(
-        "data",
-        [
-            b"x = " + b"[" * 100_000,
-            b"x = " + b"[" * 400 + b"]" * 400,
-            b"x = " + b"{a=" * 300 + b"1" + b"}" * 300,
-            b"[" + b".".join([b"a"] * 300) + b"]\n",
-            b".".join([b"a"] * 300) + b" = 1\n",
-            b"x = " + b"1" * 5000,
-            b"x = 0x" + b"f" * 5000,
-            b"x" * (LIMIT + 1),
-        ],
-        ids=["open", "lists", "tables", "header", "dotted", "digits", "hexadecimal", "huge"],
-    )
-    def test_deep_and_huge_documents(self, data: bytes) -> None:
-        """Size and depth are bounded where the text is read, so nothing behind has to fear for its stack."""
-        (error,) = read(data, FILE).diagnostics
-        assert shown(error)["code"] == "E-FILE"
-
-    @pytest.mark.parametrize("depth", range(1, 64))
-    def test_any_depth_in_a_free_value(self, depth: int) -> None:
-        """There is no depth at which the parser is content and what follows is not."""
-        value = "[" * depth + "]" * depth
-        read((source("p") + f'[config.x]\ntype = "str"\ndefault = {value}\nx-y = {value}\n').encode(), FILE)
-
-
 class TestDigest:
     """What a digest covers."""
 
@@ -518,15 +399,3 @@ class TestFuzz:
         text = str(value).replace("'", '"').replace("None", "{}").replace("True", "true").replace("False", "false")
         for type_ in ("int", "list<int>", "str", "map<duration>", "unit", "metric"):
             judged((source("p") + f'[config.x]\ntype = "{type_}"\ndefault = {text}\n').encode(), FILE)
-
-    @given(st.text(max_size=60))
-    @steady
-    def test_parsing_gives_a_document_exactly_for_toml(self, text: str) -> None:
-        """Nothing that is TOML within the bounds is refused."""
-        parsed = parse_toml(text.encode("utf-8", errors="replace"), FILE)
-        try:
-            tomllib.loads(text)
-        except ValueError:
-            assert not isinstance(parsed, tuple)
-        else:
-            assert isinstance(parsed, tuple)

@@ -7,8 +7,8 @@ import tomllib
 import pytest
 
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.editing.edits import applied
-from meter.contracts.reader import parse_toml
 from tests.contracts.build import FILE
 
 HEAD = '[mounts."/host"]\nplugins = ["cpu"]\n'

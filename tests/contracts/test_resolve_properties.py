@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Recorded
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
 from meter.contracts.request import from_document
 from tests import strategies
 from tests.contracts.build import catalogue, request, shown

@@ -10,7 +10,7 @@ import tomlkit
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from meter.contracts.reader import script_block
+from meter.contracts.script_block import script_block
 from meter.contracts.spans import COMMAND_LINE, Locator, Span, Words
 
 Path = tuple[str | int, ...]

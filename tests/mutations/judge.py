@@ -13,11 +13,12 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.digests import canonical_bytes
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.instances import holds_when
 from meter.contracts.model import Contract, Source
 from meter.contracts.placeholders import CONFIG
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import Request, from_document, remains
 from meter.contracts.shelf import Entry
 from tests.misconfig.cases import Answers, cases, shelf

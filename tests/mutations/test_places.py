@@ -11,9 +11,9 @@ import pytest
 
 from meter.contracts.check import check
 from meter.contracts.diagnostics import ContractError, Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
 from meter.contracts.request import from_document
 from meter.contracts.spans import Span
 from tests import snapshots

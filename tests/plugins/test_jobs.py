@@ -9,9 +9,9 @@ import pytest
 
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml
 from meter.contracts.request import from_document
 from meter.core.discovery import discover
 from meter.core.engine import Engine

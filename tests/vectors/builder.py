@@ -8,9 +8,10 @@ from typing import Any
 from meter.contracts.catalogue import Catalogue, score
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import ContractError
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import Request, from_document, from_words
 from meter.core.completed import ORIGIN
 from tests.vectors import checkconf, plugins

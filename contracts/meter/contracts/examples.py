@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import parse_toml
 from meter.contracts.host import Recorded
 from meter.contracts.language import Clause, language
 from meter.contracts.model import Source
-from meter.contracts.reader import parse_toml, read
+from meter.contracts.reader import read
 from meter.contracts.request import from_document
 
 _FILE: Final = "contract.toml"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.reader import LIMIT, ReadContract, read
+from meter.contracts.documents import LIMIT
+from meter.contracts.reader import ReadContract, read
 from meter.contracts.spans import Span
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from meter.contracts.diagnostics import ContractError
 from meter.contracts.editing import masked
 from meter.contracts.editing.edits import Change, applied
-from meter.contracts.reader import script_block
+from meter.contracts.script_block import script_block
 from meter.core import lock
 from meter.core.discovery import contract_files
 from meter.core.mounts import Mounts, io_fault

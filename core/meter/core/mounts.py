@@ -21,11 +21,11 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.claiming import another, clash
 from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, listed, nearest
+from meter.contracts.documents import LIMIT, parse_toml
 from meter.contracts.editing.edits import clear, renamed
 from meter.contracts.editing.settings import setting
 from meter.contracts.host import DIGEST, SCHEMA, Host
 from meter.contracts.model import Contract, Source
-from meter.contracts.reader import LIMIT, parse_toml
 from meter.contracts.replacement.records import record
 from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words, rest_of_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words

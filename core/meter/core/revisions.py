@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.documents import LIMIT
 from meter.contracts.language import language
 from meter.contracts.model import Contract
-from meter.contracts.reader import LIMIT, read
+from meter.contracts.reader import read
 from meter.contracts.spans import Span
 from meter.core.discovery import CONTRACT, MARK, in_folder, suggested
 

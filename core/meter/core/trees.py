@@ -13,7 +13,7 @@ import re
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.reader import LIMIT
+from meter.contracts.documents import LIMIT
 from meter.contracts.spans import Span
 from meter.core.discovery import CONTRACT, MARK, unread
 
