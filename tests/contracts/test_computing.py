@@ -130,7 +130,7 @@ class TestPlan:
         ]
         row = adds(result)[0]
         assert (row["resource"], row["consumer"], row["attributes"]) == (["cpu_package"], ["process"], {})
-        assert (row["quality"], row["additive"], row["interval"]) == ("derived", True, 5 * 10**9)
+        assert (row["quality"], row["additive"], row["interval"]) == ("estimated", True, 5 * 10**9)
         assert result.plan is not None
         names = {each["metric"] for each in result.plan.document["schema"]["sink"]}
         assert {"x", "y", "hw.energy", "gpu.energy", "process.cpu.time", "system.cpu.time"} <= names

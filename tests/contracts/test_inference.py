@@ -208,6 +208,26 @@ class TestGives:
         assert gives("errors").variants[0].quality == "measured"
         assert gives("sum(errors)").variants[0].quality == "derived"
 
+    @pytest.mark.parametrize(
+        ("text", "quality"),
+        [
+            ("hw.energy{domain=package} * sum(process.cpu.time) / sum(system.cpu.time)", "estimated"),
+            ("sum(process.cpu.time) / (sum(system.cpu.time) / hw.energy{domain=package})", "estimated"),
+            ("(sum(process.cpu.time) / sum(system.cpu.time)) * (2 * hw.energy{domain=package})", "estimated"),
+            ("hw.energy{domain=package} * core.time / package.time", "estimated"),
+            ("hw.energy{domain=package} * share(share.of.process)", "estimated"),
+            ("hw.power * sum(process.cpu.time) / sum(system.cpu.time)", "estimated"),  # of a gauge that adds up, too
+            ("sum(process.cpu.time) / sum(system.cpu.time)", "derived"),  # both are measured
+            ("task.time * share(share.of.process)", "derived"),  # among those that it is of
+            ("2 * hw.energy{domain=package|core}", "derived"),
+            ("1 - utilization", "derived"),
+            ("(task.time + task.time * 0.5) / sum(system.cpu.time)", "derived"),
+        ],
+    )
+    def test_an_amount_that_is_divided_is_an_estimate(self, text: str, quality: str) -> None:
+        """Nobody has measured whose it is; `exec` and `measure()` say the same of it."""
+        assert {variant.quality for variant in gives(text).variants} == {quality}
+
     def test_parts_stay_with_their_attribute(self) -> None:
         """Who sums the result later must not count a part with its whole."""
         assert gives("2 * hw.energy{domain=package|core}").variants[0].parts == DOMAINS

@@ -6,6 +6,9 @@ joules of a package times seconds of a process by seconds of the machine have de
 processes: their sum over all processes is what the packages used. Joules times seconds of a mode by seconds of a mode
 have the right unit, yet degree 0 in the mode: summed over modes, the joules are counted once for each.
 
+A formula that divides an amount among what it was not measured of, as the joules of a package among processes, says by
+what it is divided, and nobody has measured that it is so: the result is an estimate, whatever its inputs are.
+
 Of a resource, and of a consumer, each kind below the root is a dimension: the value of a package is the same for each
 of its cores. A share has degree 1 in the dimensions that it alone has, so that it divides among them what it is
 multiplied with, and degree 0 in the others.
@@ -118,6 +121,7 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
     if isinstance(ways, Unjoined):
         return Refused((_unjoined(formula, ways),), derived)
     additive = True
+    divided: list[bool] = []
     time = 0
     for way in ways:
         degrees = _Degrees(formula, hits, way.pieces)
@@ -126,12 +130,12 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
             return Refused((found,), derived)
         time = found.time
         additive &= bool(found.degrees) and all(found.degrees.values())
+        divided.append(degrees.divides(formula.root))
     kind = _kind(time)
     every = sorted((hit for each in hits for hit in each), key=lambda hit: str(hit.to_json()))
     qualities = [hit.quality for hit in every]
     if not isinstance(formula.root, Reading) or formula.root.function:
-        computed_one = (word for word in language().values("quality") if language().says("quality", word, "computed"))
-        qualities.append(next(computed_one))
+        qualities.append(_quality("computed"))
     operands = tuple(_operands(formula, hits, computed))
     lead = _lead(formula, operands)
     variants = tuple(
@@ -144,12 +148,12 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
             resource=frozenset({resource}),
             consumer=frozenset({consumer}),
             attributes=attributes,
-            quality=language().worst_quality(*qualities),
+            quality=language().worst_quality(*qualities, *([_quality("divided")] if is_divided else ())),
             interval=operands[lead].interval,
             via=frozenset().union(*(hit.via for hit in every)),
             parts=_parts_of(every, {name for name, _ in attributes}),
         )
-        for _, resource, consumer, attributes in ways
+        for (_, resource, consumer, attributes), is_divided in zip(ways, divided, strict=True)
     )
     ratio = Fraction(1) if computed.mixed else unit.ratio
     takes = tuple(
@@ -185,6 +189,11 @@ def _lead(formula: Formula, operands: Sequence[Operand]) -> int:
 
 def _fault(code: str, variant: str, nodes: Sequence[Node], **facts: str) -> FormulaFault:
     return FormulaFault(code, variant, tuple((node.start, node.end) for node in nodes), facts)
+
+
+def _quality(word: str) -> str:
+    """The first quality that has a word of the language, such as `computed`."""
+    return next(each for each in language().values("quality") if language().says("quality", each, word))
 
 
 def _kind(time: int) -> str:
@@ -386,6 +395,30 @@ class _Degrees:
         found = self.of(self.formula.root).settled()
         return self.fault or self._wrong(found) or found
 
+    def divides(self, node: Node) -> bool:
+        """Whether an amount is divided among what tells the values of the result apart, and not its own."""
+        match node:
+            case Number() | Reading():
+                return False
+            case Sum():
+                return any(self.divides(term) for _, term in node.terms)
+        whole = {dimension for dimension, degree in self.of(node).settled().degrees.items() if degree > 0}
+        return any(
+            self.divides(factor) or (sign > 0 and self._is_amount(factor) and whole - self.of(factor).degrees.keys())
+            for sign, factor in _factors(node, 1)
+        )
+
+    def _is_amount(self, node: Node) -> bool:
+        """Whether values of a node add up to a whole that can be divided, other than those of a ratio or a price."""
+        match node:
+            case Number():
+                return False
+            case Reading():
+                return self.chosen[node.place].additive and not _shares(node)
+            case Sum():
+                return any(self._is_amount(term) for _, term in node.terms)
+        return sum(sign for sign, factor in _factors(node, 1) if self._is_amount(factor)) > 0
+
     def of(self, node: Node) -> _Degree:
         """The degrees of a node; those of a sum are its first term's where its terms have not the same."""
         match node:
@@ -452,6 +485,15 @@ class _Degrees:
             others = [reading for reading in carrying if reading is not named]
             return _fault("E-FLOW-DOUBLE", "degree", [named, *others], **facts)
         return None
+
+
+def _factors(node: Node, sign: int) -> Iterator[tuple[int, Number | Reading | Sum]]:
+    """The factors of a product and of those in it, with -1 for one that divides."""
+    if isinstance(node, Product):
+        for inner, factor in node.factors:
+            yield from _factors(factor, sign * inner)
+    else:
+        yield sign, node
 
 
 def _dimensions(piece: Piece) -> Iterator[Dimension]:
