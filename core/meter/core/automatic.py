@@ -87,13 +87,15 @@ def chain(asked: Asked, *, apart: bool = False) -> Automatic:
 
     Raises: PlanRefused; with `apart` RuntimeError, the process has ended without an answer.
     """
-    material = json.dumps([__version__, *asked, _builtin_mark()])
+    roots = _builtin_folders()
+    marks = _marks(roots)
+    material = json.dumps([__version__, *asked, roots])
     path = os.path.join(cache_folder(), f"{asked.mountpoint.strip('/')}-{lock.digest(material.encode())[:32]}.json")
     # A cache that is not there or not sound.
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         with open(path, "rb") as file:
             made = json.loads(file.read())
-        if not lock.stale(made["entry"], folder=asked.folder, sysroot=asked.sysroot):
+        if made["contracts"] == marks and not lock.stale(made["entry"], folder=asked.folder, sysroot=asked.sysroot):
             return _automatic(made, asked)
     made = _make_apart(asked) if apart else _answer(asked)
     if "refused" in made:
@@ -102,7 +104,7 @@ def chain(asked: Asked, *, apart: bool = False) -> Automatic:
         raise RuntimeError(made["raised"])
     with contextlib.suppress(OSError):  # without a cache it is only slower
         os.makedirs(cache_folder(), mode=0o700, exist_ok=True)
-        lock.write_together({path: json.dumps(made).encode()})
+        lock.write_together({path: json.dumps({**made, "contracts": marks}).encode()})
     return _automatic(made, asked)
 
 
@@ -119,13 +121,18 @@ def _automatic(made: dict[str, Any], asked: Asked) -> Automatic:
     return Automatic(mounted, made["no_energy"], made["slower"])
 
 
-def _builtin_mark() -> list[int]:
-    """Changes when a plugin is added to the built-in ones."""
+def _builtin_folders() -> list[str]:
+    """Where the built-in plugins are."""
     from importlib.util import find_spec  # 1 ms; the folder is not otherwise known without importing a plugin
 
     spec = find_spec("meter.plugins")
-    roots = (spec.submodule_search_locations or ()) if spec is not None else ()
-    return [os.stat(root).st_mtime_ns for root in roots]
+    return list((spec.submodule_search_locations or ()) if spec is not None else ())
+
+
+def _marks(roots: Sequence[str]) -> list[list[Any]]:
+    """Stamps of all built-in contracts: which plugins a plan has not, and why, is said by theirs."""
+    folders = sorted(entry.path for root in roots for entry in os.scandir(root) if entry.is_dir())
+    return [lock.stamp(f"{folder}/contract.toml") for folder in folders]
 
 
 def _make_apart(asked: Asked) -> dict[str, Any]:
