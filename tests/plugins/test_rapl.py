@@ -319,13 +319,29 @@ def test_a_wrap_is_that_of_one_counter(tmp_path: Path) -> None:
     assert measured(Powercap(tmp_path, dies), [1, 2, 10]) == {key("package"): 1000, WRAPS: 1}
 
 
-def test_a_counter_that_stands_still_for_less_than_a_second_gives_0(tmp_path: Path) -> None:
-    """Other tools leave such a reading out, and its time with it."""
-    machine = one(tmp_path)
+@pytest.mark.parametrize("after_s", [0.0005, 0.02, 0.999])
+def test_a_counter_that_has_not_moved_yet_is_missing_in_the_shortest_run(tmp_path: Path, after_s: float) -> None:
+    """Nothing says that somebody feeds it; what it counted comes with its first step."""
+    machine = Powercap(tmp_path, {"intel-rapl:0": Zone("package-0", 100)})
     source = mounted(machine)
-    cell = source.cells(SECOND - 1)[key("package")]
+    still = source.cells(round(after_s * SECOND))[key("package")]
+    machine.at(1)
+    moved = source.cells(SECOND)[key("package")]
     source.source.stop()
-    assert (cell.value, cell.since, cell.ts) == (0, 0, SECOND - 1)
+    assert isinstance(still.value, Missing)
+    assert still.value.reason == "/sys/class/powercap/intel-rapl:0/energy_uj has not moved since it was first read"
+    assert (moved.value, moved.since) == (100, 0)
+
+
+def test_a_counter_that_moved_less_than_a_second_ago_gives_0(tmp_path: Path) -> None:
+    """Other tools leave such a reading out, and its time with it."""
+    machine = Powercap(tmp_path, {"intel-rapl:0": Zone("package-0", 100)})
+    source = mounted(machine)
+    machine.at(1)
+    source.rows(SECOND)
+    cell = source.cells(2 * SECOND - 1)[key("package")]
+    source.source.stop()
+    assert (cell.value, cell.since, cell.ts) == (0, SECOND, 2 * SECOND - 1)
 
 
 def test_what_is_no_counter_of_energy_is_left_alone(tmp_path: Path) -> None:

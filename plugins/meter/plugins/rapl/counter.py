@@ -39,7 +39,7 @@ class Counter:
     """
 
     __slots__ = (
-        *("_counted", "_gap", "_last", "_moved", "_round", "_ts"),
+        *("_alive", "_counted", "_gap", "_last", "_moved", "_round", "_ts"),
         *("close", "name", "per_joule", "range", "read", "watts", "wraps"),
     )
 
@@ -60,6 +60,7 @@ class Counter:
         self.range = range_
         self.watts = watts
         self.wraps = 0
+        self._alive = False
         self._round = math.inf if range_ is None else range_ + 1
         self._counted = 0
         self._gap: Missing | None = None
@@ -74,8 +75,8 @@ class Counter:
 
     @property
     def still_s(self) -> float:
-        """For how long it had not moved when it was last read; a first reading counts as a move."""
-        return 0.0 if self._ts is None else (self._ts - self._moved) / 1e9
+        """For how long it had not moved when it was last read; infinite where it never has since a first reading."""
+        return (self._ts - self._moved) / 1e9 if self._alive and self._ts is not None else math.inf
 
     def look(self, ts: int) -> None:
         """Read it at a time, in monotonic nanoseconds."""
@@ -134,12 +135,12 @@ class Counter:
         self._counted += delta
         self._last, self._ts = now, ts
         if delta:
-            self._moved = ts
+            self._alive, self._moved = True, ts
 
     def _lose(self, why: Missing, ts: int, now: int | None) -> None:
         """What was counted since the last call is not known; counting goes on from `now`."""
         self._gap = self._gap or why
-        self._last, self._ts, self._moved = now, ts, ts
+        self._last, self._ts, self._moved, self._alive = now, ts, ts, False
 
 
 def guard_s(range_j: float, watts: float) -> float:

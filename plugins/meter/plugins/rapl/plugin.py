@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from operator import attrgetter
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from meter.plugins.rapl.found import Series
 
 STILL_S: Final = 1.0
-"""A counter that has not moved for so long stands still: those of a machine that is on move about each 1 ms."""
+"""A counter that has not moved for so long stands still: those of a machine that is on move about each 1 ms.
+
+One that has not moved since its first reading may be of a driver that feeds none, however short that time is.
+"""
+_NEVER: Final = "since it was first read"
 _RESOURCES: Final = {"dram": "dram", "psys": "machine"}
 _WRAPS: Final = ColumnSpec("meter.wrap.count")
 
@@ -29,7 +34,8 @@ class Rapl(Source):
     Emits `hw.energy` (J, f64, delta) for each domain that this host has, and `meter.wrap.count` ({wrap}, u64, delta);
     the first poll is their base. A counter that wraps is corrected. One that could not be read, began anew, or jumped
     by more than a processor can take is missing with the reason, and goes on from its next reading. One that stands
-    still is missing, too, unless it is of `uncore`; when it moves again a row of its own has what it counted meanwhile.
+    still, or has not moved yet, is missing, too, unless it is of `uncore`; when it moves a row of its own has what it
+    counted meanwhile.
 
     Where the interval is so long that a counter could wrap twice in it, a thread reads them in between.
 
@@ -168,6 +174,7 @@ class _Energy:
         if domain == "uncore":
             return None
         counter = (min if domain == "core" else max)(counters, key=attrgetter("still_s"))
-        return (
-            Missing(f"{counter.name} has not moved for {STILL_S:g} s or more") if counter.still_s >= STILL_S else None
-        )
+        if counter.still_s < STILL_S:
+            return None
+        ever = math.isfinite(counter.still_s)
+        return Missing(f"{counter.name} has not moved {f'for {STILL_S:g} s or more' if ever else _NEVER}")
