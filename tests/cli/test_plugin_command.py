@@ -196,6 +196,27 @@ def test_a_terminal_without_utf_8(sandbox: Sandbox) -> None:
     assert "Ω, a source of a test" in {plugin["summary"] for plugin in document["plugins"]}
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("words", ["info process", "info aggregate", "list"])
+def test_no_name_is_cut(sandbox: Sandbox, words: str, columns: int) -> None:
+    """Neither of a plugin nor of a metric or an option: they are what one asks for."""
+    wide, narrow = (
+        sandbox.meter("plugin", *words.split(), env={"COLUMNS": str(width)}).ok().out for width in (500, columns)
+    )
+    names = {line.split()[0] for line in wide.splitlines()[3:] if "  " in line.strip()}
+    names -= {"metric", "option", "takes"}
+    assert names
+    assert [name for name in sorted(names) if name not in narrow.replace("\n    ", "")] == []
+
+
+def test_a_narrow_list_of_mounts(sandbox: Sandbox) -> None:
+    """Every plugin is there."""
+    sandbox.mount("/host", *["cpu", "memory", "disk", "network", "load", "kernel", "paging", "csv", "path=host.csv"])
+    assert sandbox.meter("mount", env={"COLUMNS": "40"}).ok().out.splitlines() == [
+        *("/host", "    state checked", "    cpu memory disk network load kernel", "    paging csv"),
+    ]
+
+
 def test_a_narrow_terminal(sandbox: Sandbox) -> None:
     """No line of a table is wider than a terminal of 60 columns."""
     terminal = f'script -qec "stty cols 60; {sys.executable} -m meter plugin list" /dev/null'

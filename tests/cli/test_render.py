@@ -22,6 +22,7 @@ from meter.cli.render import (
     columns,
     diagnostics_text,
     github,
+    listing,
     quantity,
     sarif,
     table,
@@ -613,6 +614,42 @@ cpu…  /sy…  440.123456789 J
         assert table([["1"]], [""]) == "1"
         assert not table([], [])
         assert table([["1\x1b"]], ["a"], colour=True) == "\x1b[1ma\x1b[0m\n1\\x1b"
+
+
+class TestListing:
+    """`listing`: rows of which nothing is cut, whatever the width."""
+
+    ROWS = (
+        ["system.cpu.time", "f64", "", "time of each core"],
+        ["system.cpu.logical.count", "u64", "{cpu}", "how many"],
+    )
+    HEADERS = ("metric", "type", "unit", "summary")
+
+    def test_where_it_has_room_it_is_a_table(self) -> None:
+        """As every other."""
+        assert listing(self.ROWS, self.HEADERS, width=80) == table(self.ROWS, self.HEADERS, width=80)
+
+    def test_where_it_has_none_each_row_has_lines_of_its_own(self) -> None:
+        """Each cell behind its header, but the first; what is empty is left out."""
+        assert listing(self.ROWS, self.HEADERS, width=40).splitlines() == [
+            *("system.cpu.time", "    type f64, summary time of each core"),
+            *("system.cpu.logical.count", "    type u64, unit {cpu}, summary how", "    many"),
+        ]
+
+    def test_a_text_about_a_row_can_be_cut_and_has_lines_of_its_own(self) -> None:
+        """It is cut while there is room to say what it is about."""
+        rows = [["cpu", "source", "What each CPU core spent its time on since the last poll"]]
+        headers = ["plugin", "placement", "summary"]
+        assert listing(rows, headers, width=44, prose=True) == table(rows, headers, width=44)
+        assert listing(rows, headers, width=30, prose=True).splitlines() == [
+            *(
+                "cpu",
+                "    placement source",
+                "    What each CPU core spent",
+                "    its time on since the last",
+                "    poll",
+            ),
+        ]
 
 
 class TestColourWanted:

@@ -76,14 +76,39 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = ()) -> None:
-    """Print diagnostics to stderr. `words` is the command line that spans count in."""
+def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = (), *, here: bool = True) -> None:
+    """Print diagnostics to stderr.
+
+    Args: `words` is the command line that spans count in; `here`, what mends them is done on this host.
+    """
     if not diagnostics:
         return
+    if here:
+        diagnostics = for_here(diagnostics)
     colour = render.colour_wanted(sys.stderr)
     shown = [{**d, "message": _shortened(d["message"]), "help": _shortened(d["help"] or "")} for d in diagnostics]
     text = render.diagnostics_text(shown, colour=colour, width=width(), read=source(words))
     say(text, colour=colour)
+
+
+def for_here(diagnostics: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Diagnostics whose commands call meter as it was called."""
+    return [{**each, "help": called(each["help"])} if each["help"] else each for each in diagnostics]
+
+
+def called(text: str) -> str:
+    """A text whose commands call this meter as it was called: nothing says that the path of a shell has it."""
+    if "$(" not in text:
+        return text
+    import shlex  # only what lacks rights has such commands
+
+    from meter.contracts.language import language  # as for shlex
+
+    script = os.path.abspath(sys.argv[0])
+    own = [sys.executable, "-m", "meter"] if os.path.basename(script) == "__main__.py" else [script]
+    program = language().words["text"]["program"]
+    text = text.replace(program["python"], shlex.quote(os.path.realpath(sys.executable)))
+    return text.replace(program["program"], shlex.join(own))
 
 
 def source(words: Sequence[str]) -> Callable[[str], str | None]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from meter.cli.help import Group, folded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,7 +31,7 @@ class Entry(NamedTuple):
     hidden: bool = False
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A click group with a table of commands, listed in the table's order; those added as usual come after them.
 
     Args: lazy, the table, by name of the command; all others are those of `click.Group`.
@@ -51,7 +53,7 @@ class LazyGroup(click.Group):
         module, _, attribute = entry.target.partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), f"{entry.target} is no command"
-        return command
+        return folded(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -53,8 +53,10 @@ def main() -> None:
         raise SystemExit(130) from None
     except click.ClickException as error:
         hint = ""
-        if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.info_name == "mount":
-            hint = f"An option of a plugin is written {error.option_name.lstrip('-')}=VALUE, behind the plugin."
+        if isinstance(error, click.NoSuchOption):
+            error = _near(error)
+            if error.ctx is not None and error.ctx.info_name == "mount" and not error.possibilities:
+                hint = f"An option of a plugin is written {error.option_name.lstrip('-')}=VALUE, behind the plugin."
         with contextlib.suppress(OSError):  # nobody reads it
             error.show()
             if hint:
@@ -68,6 +70,15 @@ def main() -> None:
     except OSError as error:
         raise SystemExit(_failed(error)) from None
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _near(error: click.NoSuchOption) -> click.NoSuchOption:
+    """The same with those suggestions alone that are near without the dashes, which all options have."""
+    from difflib import get_close_matches  # for an error only
+
+    names = {name.lstrip("-"): name for name in error.possibilities or ()}
+    near = get_close_matches(error.option_name.lstrip("-"), names)
+    return click.NoSuchOption(error.option_name, error.message, [names[name] for name in near], error.ctx)
 
 
 def _open_streams() -> None:

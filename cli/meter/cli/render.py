@@ -27,6 +27,7 @@ __all__ = [
     "columns",
     "diagnostics_text",
     "github",
+    "listing",
     "quantity",
     "sarif",
     "table",
@@ -38,6 +39,7 @@ _COMMAND_LINE: Final = "<command line>"  # as `meter.contracts.spans` calls it, 
 _NARROWEST: Final = 20
 _HANGING: Final = 4
 """Columns by which the further lines of a remark below a table are moved in."""
+_PROSE: Final = 24  # columns of a text behind a row that say what it is about
 _NAME: Final = 24  # columns that a name of a table can be cut to and still be known by
 
 WARNINGS: Final = 100
@@ -372,6 +374,26 @@ def table(
         rest = [""] * (names + 1) + row[names + 1 :] if alone else row
         found.append("  ".join(map(_justified, rest, widths, align)).rstrip())
         lines += [_painted(line, _BOLD, colour=colour and head) for line in found]
+    return "\n".join(lines)
+
+
+def listing(rows: Sequence[Sequence[str]], headers: Sequence[str], *, width: int, prose: bool = False) -> str:
+    """A table in which nothing is cut; where that has no room, row by row: the first cell, the others below it.
+
+    Args: prose, the last cell is a text: of a table it may be cut, and below a row it has lines of its own.
+    """
+    whole = [max(columns(visible(cell)) for cell in column) for column in zip(headers, *rows, strict=True)]
+    if prose:
+        whole[-1] = min(whole[-1], _PROSE)
+    if sum(whole) + 2 * (len(whole) - 1) <= width:
+        return table(rows, headers, width=width)
+    room = width - _HANGING
+    lines: list[str] = []
+    for first, *others in rows:
+        text = [others.pop()] if prose else []
+        said = [f"{header} {cell}" for header, cell in zip(headers[1:], others, strict=False) if cell]
+        lines += wrapped(first, width)
+        lines += [line for part in [", ".join(said), *text] if part for line in wrapped(part, room, _HANGING)]
     return "\n".join(lines)
 
 

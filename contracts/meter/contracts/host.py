@@ -155,7 +155,8 @@ def _parts(answer: str) -> tuple[str, dict[str, str]]:
         setting = _setting(wanted, got)
     elif key == "unknown-output":
         wanted, choices = words[0], words[1:]
-    facts = {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower(), **setting}
+    facts = dict(language().words["text"]["program"])
+    facts |= {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower(), **setting}
     facts["lower"] = path.lower()
     return key, {**facts, "choices": listed(choices), "near": nearest(wanted, choices)}
 

@@ -104,7 +104,8 @@ def _found(asked: Targets, plugin_dirs: Sequence[str], sysroot: str | None, *, l
     beside = [each for each in beside if not any(_same_cause(each, other) for other in mounted)]
     broken = {span["file"] for each in (*alone, *beside) if each["severity"] == "error" for span in each["spans"][:1]}
     sound = sum(path not in broken for path in asked.contracts)
-    return Found(backends, _unique([*asked.problems, *alone, *beside, *mounted]), sound)
+    shown = _unique([*asked.problems, *alone, *beside, *mounted])
+    return Found(backends, common.for_here(shown) if host == "probe" else shown, sound)
 
 
 def _host(asked: str) -> Host | None:
@@ -219,7 +220,7 @@ def _show(found: Found, asked: Targets, format_: str, *, strict: bool, mended: M
         return status
     for line in _lines(found, asked):
         click.echo(line)
-    common.show(diagnostics, asked.words)
+    common.show(diagnostics, asked.words, here=False)
     if mended is None and (certain := sum(map(_is_certain, diagnostics))):
         hint = f"`meter check --fix` mends {certain} of these"
         common.say(hint)

@@ -32,7 +32,7 @@ def doctor(format_: str, file: str | None, plugin_dirs: tuple[str, ...], sysroot
     from meter.contracts.doctor import examine  # the contract language, which a help text does not need
 
     catalogue, probe, problems = _asked(common.mount_file(file), plugin_dirs, sysroot, explicit=file is not None)
-    findings = examine(catalogue, probe)
+    findings = [_for_here(finding) for finding in examine(catalogue, probe)]
     shown = [diagnostic.to_json() for diagnostic in problems]
     for entries in catalogue.entries.values():
         for entry in entries:
@@ -70,6 +70,20 @@ def _asked(
         except ContractError as error:
             problems += error.diagnostics
     return catalogue, probe, problems
+
+
+def _for_here(finding: Finding) -> Finding:
+    """A finding whose commands call meter as it was called."""
+    from attrs import evolve  # loaded with the contract language
+
+    def own(lines: Sequence[str]) -> tuple[str, ...]:
+        return tuple(map(common.called, lines))
+
+    lacks = [
+        evolve(each, help=common.called(each.help), commands=own(each.commands), permanent=own(each.permanent))
+        for each in finding.lacks
+    ]
+    return evolve(finding, lacks=tuple(lacks))
 
 
 def _state(finding: Finding) -> str:

@@ -500,7 +500,13 @@ def _explain_code(code: str, format_: str) -> int:
     if code not in known.codes:
         from difflib import get_close_matches  # for an error only
 
-        near = get_close_matches(code, known.codes, cutoff=0.5)
+        words = [name.partition("-")[2] for name in known.codes]
+        near = [
+            name
+            for word in get_close_matches(code.partition("-")[2], dict.fromkeys(words))
+            for name in known.codes
+            if name.partition("-")[2] == word
+        ]
         meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise click.UsageError(f"No such code {code!r}.{meant} They are in the contract reference.")
     entry = known.codes[code]

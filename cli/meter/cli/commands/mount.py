@@ -114,7 +114,7 @@ def _list(rows: list[dict[str, Any]], format_: str) -> int:
         click.echo("nothing is mounted; `meter mount /host cpu csv path=host.csv` does", err=True)
     else:
         table = [[row["mountpoint"], row["state"], " ".join(row["plugins"])] for row in rows]
-        click.echo(render.table(table, ["mountpoint", "state", "plugins"], width=common.width()))
+        click.echo(render.listing(table, ["mountpoint", "state", "plugins"], width=common.width(), prose=True))
     return common.OK
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meter.cli import common, render
+from meter.cli.help import Group
 
 if TYPE_CHECKING:
     from meter.contracts.model import Contract, Option
 
 
-class _Plugins(click.Group):
+class _Plugins(Group):
     """The commands; whoever names a plugin in the place of one is told which shows it."""
 
     def resolve_command(
@@ -65,7 +66,8 @@ def list_(capability: str | None, format_: str, plugin_dirs: tuple[str, ...]) ->
         common.dump_json({"format": "meter-plugins/1", "plugins": rows, "broken": [entry.path for entry in broken]})
     elif contracts:
         table = [[c.name, c.placement, c.version, c.summary] for c in contracts]
-        click.echo(render.table(table, ["plugin", "placement", "version", "summary"], width=common.width()))
+        headers = ["plugin", "placement", "version", "summary"]
+        click.echo(render.listing(table, headers, width=common.width(), prose=True))
     shown = [d.to_json() for d in problems]
     if capability is not None and not contracts:
         words = ["meter", "plugin", "list", capability]
@@ -192,19 +194,19 @@ def _text(contract: Contract, path: str) -> str:
     ]
     if metrics:
         headers = ["metric", "type", "unit", "kind", "resource", "consumer", "attributes"]
-        lines += ["", render.table(metrics, headers, width=width)]
+        lines += ["", render.listing(metrics, headers, width=width)]
     rules = [
         [r.metric, "|".join(r.kind) or "any", r.unit or "any", r.gives.name if r.gives else "-", _goes_on(r.keeps)]
         for r in contract.needs.metrics
     ]
     if rules:
-        lines += ["", render.table(rules, ["takes", "kind", "unit", "gives", "what it took"], width=width)]
+        lines += ["", render.listing(rules, ["takes", "kind", "unit", "gives", "what it took"], width=width)]
     options = [
         [name, option.type, "-" if _default(option) is None else _shown(_default(option)), option.summary]
         for name, option in sorted(contract.config.items())
     ]
     if options:
-        lines += ["", render.table(options, ["option", "type", "default", "meaning"], width=width)]
+        lines += ["", render.listing(options, ["option", "type", "default", "meaning"], width=width, prose=True)]
     return "\n".join(lines)
 
 
