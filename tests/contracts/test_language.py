@@ -200,7 +200,6 @@ SAYERS = {
     "_wrong",
     "evolve",
     "fault",
-    "io_fault",
     "problem",
     "say",
 }

@@ -126,6 +126,16 @@ def test_a_file_that_cannot_be_written_is_said(file: Path, monkeypatch: pytest.M
     assert file.read_bytes() == TEXT.encode()
 
 
+def test_other_meters_wait_for_the_folder_of_a_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that `meter mount` keeps to itself, too: of a mount at the same time neither change is lost."""
+    held: list[str] = []
+    monkeypatch.setattr("fcntl.flock", lambda descriptor, _: held.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    Fixer([str(file)]).round([wrong(change(file, 2, 13, 4, "cpu"))])
+
+    assert held == [str(file.parent)]
+
+
 def test_a_link_stays_a_link(file: Path, tmp_path: Path) -> None:
     """The file behind it is changed."""
     link = tmp_path / "link.toml"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from meter.cli import recorded
 from meter.contracts.claims import Held, meetings
 from meter.contracts.diagnostics import ContractError
-from meter.core import discovery, lock
+from meter.core import discovery, files, lock
 from meter.core.moment import Once
 from meter.core.mounts import Mounts
 from tests import strategies
@@ -45,7 +45,7 @@ def counted(do: Callable[[], object]) -> dict[str, int]:
         mock.patch.object(Mounts, "read", autospec=True, side_effect=Mounts.read) as read,
         mock.patch("meter.core.mounts.discover", wraps=discovery.discover) as found,
         mock.patch.object(lock, "read", wraps=lock.read) as locks,
-        mock.patch.object(lock, "write_together", wraps=lock.write_together) as written,
+        mock.patch.object(files, "write_together", wraps=files.write_together) as written,
     ):
         do()
     calls = {"file": read, "catalogue": found, "lock": locks, "written": written}

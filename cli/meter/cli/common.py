@@ -59,9 +59,9 @@ format_option = click.option(
 
 def mount_file(explicit: str | None) -> str:
     """The mount file that is meant; `./meter.toml` where there is none yet."""
-    from meter.core.lock import find_mount_file  # a help text needs none
+    from meter.core import environment  # a help text needs none
 
-    return find_mount_file(explicit, dict(os.environ)) or "meter.toml"
+    return environment.mount_file(explicit)
 
 
 def width() -> int:

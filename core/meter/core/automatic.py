@@ -11,7 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from meter.core import carbon, lock
+from meter.core import carbon, files, lock
 from meter.core.faults import described
 from meter.core.mounted import Mounted
 from meter.core.planned import COLLECT, Plan
@@ -104,7 +104,7 @@ def chain(asked: Asked, *, apart: bool = False) -> Automatic:
         raise RuntimeError(made["raised"])
     with contextlib.suppress(OSError):  # without a cache it is only slower
         os.makedirs(cache_folder(), mode=0o700, exist_ok=True)
-        lock.write_together({path: json.dumps({**made, "contracts": marks}).encode()})
+        files.write_together({path: json.dumps({**made, "contracts": marks}).encode()})
     return _automatic(made, asked)
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from meter.contracts import keynames
-from meter.core import environment, lock
+from meter.core import environment
 from meter.core.mounted import Mounted, held, load
 from meter.core.own_check import EXPORT
 from meter.core.planned import Plan
@@ -168,7 +168,7 @@ class Backend:
 
         Raises: ContractError.
         """
-        path = lock.find_mount_file(None if file is None else os.fspath(file), dict(os.environ)) or "meter.toml"
+        path = environment.mount_file(file)
         root, folders = environment.sysroot(sysroot), environment.plugin_dirs(plugin_dirs)
         backends = held(path, [mountpoint], sysroot=root)
         if backends is None:

@@ -13,6 +13,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import LIMIT
 from meter.contracts.reader import ReadContract, read
 from meter.contracts.spans import Span
+from meter.core import files
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -49,7 +50,7 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
         try:
             inside = list(in_folder(folder))
         except OSError as error:
-            problems.append(unread(folder, error, "plugin-folder"))
+            problems.append(files.fault(folder, error, "plugin-folder"))
             continue
         paths += inside
     if installed:
@@ -63,7 +64,7 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
             with open(path, "rb") as file:
                 found[real] = (stem, path, file.read(LIMIT + 1))
         except OSError as error:
-            problems.append(unread(path, error))
+            problems.append(files.fault(path, error))
     return Discovered(Catalogue.of(found.values()), tuple(problems))
 
 
@@ -86,18 +87,12 @@ class Shelf:
         return discover(self.plugin_dirs, [*self.contracts, *others]) if others else self._read
 
 
-def unread(path: str, error: OSError, variant: str = "") -> Diagnostic:
-    """E-FILE for what the system does not give."""
-    facts = {"path": path, "why": error.strerror or str(error)}
-    return Diagnostic(code="E-FILE", variant=variant, facts=facts, spans=(Span(path, 1, 1),))
-
-
 def read_folder(target: str) -> list[Diagnostic]:
     """Every diagnostic of a contract file, or of all contracts in a folder and its subfolders."""
     try:
         paths = contract_files(target)
     except OSError as error:
-        return [unread(target, error, "plugin")]
+        return [files.fault(target, error, "plugin")]
     if not paths:
         return [Diagnostic(code="E-CONTRACT-MISSING", facts={"path": target}, spans=(Span(target, 1, 1),))]
     return read_files(paths)
@@ -117,7 +112,7 @@ def read_file(path: str) -> ReadContract:
         spans = (Span(path, 1, 1),)
         return ReadContract(None, (Diagnostic(code="E-FILE", variant="no-plugin", facts={"path": path}, spans=spans),))
     except OSError as error:
-        return ReadContract(None, (unread(path, error, "plugin"),))
+        return ReadContract(None, (files.fault(path, error, "plugin"),))
 
 
 def read_together(shelf: Shelf) -> list[Diagnostic]:

@@ -21,3 +21,15 @@ def plugin_dirs(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     """
     folders = [os.fspath(each) for each in ([given] if isinstance(given, str | os.PathLike) else given)]
     return folders or list(filter(None, os.environ.get("METER_PLUGIN_DIR", "").split(os.pathsep)))
+
+
+def mount_file(given: str | os.PathLike[str] | None) -> str:
+    """The mount file: the one that is given, $METER_FILE, ./meter.toml, then that of the user's configuration folder.
+
+    `meter.toml` where there is none yet.
+    """
+    named = os.environ.get("METER_FILE") if given is None else os.fspath(given)
+    if named:
+        return named
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return next(filter(os.path.exists, ("meter.toml", os.path.join(home, "meter", "meter.toml"))), "meter.toml")

@@ -19,9 +19,8 @@ from meter.contracts.diagnostics import ContractError
 from meter.contracts.editing import masked
 from meter.contracts.editing.edits import Change, applied
 from meter.contracts.script_block import script_block
-from meter.core import lock
+from meter.core import files, lock
 from meter.core.discovery import contract_files
-from meter.core.mounts import Mounts, io_fault
 
 ROUNDS: Final = 200
 """Each round mends something and costs a check; what is left after so many is left to a person."""
@@ -197,7 +196,7 @@ def _text(path: str) -> str:
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()
     except OSError as error:
-        raise ContractError([io_fault(path, error, "")]) from error
+        raise ContractError([files.fault(path, error)]) from error
 
 
 @contextlib.contextmanager
@@ -205,7 +204,7 @@ def _guarded(paths: Iterable[str]) -> Iterator[None]:
     """Keep other meters from changing these files at the same time."""
     with contextlib.ExitStack() as stack:
         for folder in sorted({os.path.dirname(path) for path in paths}):
-            stack.enter_context(Mounts(os.path.join(folder, "")).guarded())
+            stack.enter_context(files.guarded(folder or "."))
         yield
 
 
@@ -214,10 +213,10 @@ def _write(texts: Texts) -> None:
         for path in texts:
             if not os.access(path, os.W_OK):  # a file can be replaced in its folder though it is read-only itself
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        lock.write_together({path: text.encode() for path, text in texts.items()})
+        files.write_together({path: text.encode() for path, text in texts.items()})
     except OSError as error:
         path = error.filename if error.filename in texts else next(iter(texts))
-        raise ContractError([io_fault(path, error, "unwritable")]) from error
+        raise ContractError([files.fault(path, error, "unwritable")]) from error
 
 
 def contracts_in(folders: Iterable[str]) -> list[str]:

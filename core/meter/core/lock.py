@@ -7,8 +7,6 @@ size and time of change, the answers of the host, meter's version.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -35,17 +33,6 @@ def lock_path(mount_file: str) -> str:
     """Where the lock of a mount file lies: beside it."""
     stem, suffix = os.path.splitext(mount_file)
     return f"{mount_file}.lock" if suffix == ".lock" else f"{stem}.lock"
-
-
-def find_mount_file(explicit: str | None, environ: dict[str, str]) -> str | None:
-    """The mount file: `--file`, $METER_FILE, ./meter.toml, then the user's configuration folder."""
-    if explicit or environ.get("METER_FILE"):
-        return explicit or environ["METER_FILE"]
-    home = environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    for path in ("meter.toml", os.path.join(home, "meter", "meter.toml")):
-        if os.path.exists(path):
-            return path
-    return None
 
 
 def read(path: str) -> dict[str, Any]:
@@ -89,57 +76,6 @@ def _seal(entry: dict[str, Any]) -> str:
 def is_sealed(entry: Any) -> bool:
     """Whether an entry is as it was made."""
     return isinstance(entry, dict) and entry.get("seal") == _seal(entry)
-
-
-def write_together(files: dict[str, bytes]) -> None:
-    """Write files so that each is old or new, never torn; all are on disk before the first one is renamed.
-
-    Raises: OSError, nothing was changed; what was renamed before the fault is renamed back.
-    """
-    made: list[tuple[str, str]] = []
-    kept: list[tuple[str, str]] = []
-    try:
-        for path, data in files.items():
-            real = os.path.realpath(path)
-            temporary = f"{real}.{os.getpid()}.tmp"
-            made.append((temporary, real))
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, os.stat(real).st_mode & 0o7777)
-        for _, real in made:
-            if os.path.isdir(real):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), real)
-        _rename(made, kept)
-    finally:
-        for temporary, _ in (*made, *kept):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-
-
-def _rename(made: list[tuple[str, str]], kept: list[tuple[str, str]]) -> None:
-    """Put new files in the place of old ones, or none of them; `kept` gets copies of old ones."""
-    done: list[str] = []
-    try:
-        for temporary, real in made:
-            if real != made[-1][1] and os.path.exists(real):
-                old = f"{temporary}.old"
-                kept.append((old, real))
-                with open(real, "rb") as before, open(old, "wb") as after:
-                    after.write(before.read())
-                os.chmod(old, os.stat(real).st_mode & 0o7777)
-            os.replace(temporary, real)
-            done.append(real)
-    except OSError:
-        copies = {real: old for old, real in kept}
-        for real in done:
-            if real in copies:
-                os.replace(copies[real], real)
-            else:
-                os.unlink(real)
-        raise
 
 
 def stamp(path: str) -> list[Any]:

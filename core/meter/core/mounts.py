@@ -7,7 +7,6 @@ none of it needs a mounted plugin to be there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from meter.contracts.model import Contract, Source
 from meter.contracts.replacement.records import record
 from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words, rest_of_words
 from meter.contracts.spans import COMMAND_LINE, Span, Words
-from meter.core import drift, lock
+from meter.core import drift, files, lock
 from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
@@ -52,12 +51,6 @@ class Ready(NamedTuple):
 
 def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
     return Diagnostic(code=code, facts=facts, spans=(span,), variant=variant)
-
-
-def io_fault(path: str, error: OSError, variant: str) -> Diagnostic:
-    """E-FILE for a file that the system does not give."""
-    why = (error.strerror or str(error)).lower()
-    return _fault("E-FILE", Span(path, 1, 1), variant, path=path, why=why)
 
 
 class Mounts:
@@ -96,9 +89,9 @@ class Mounts:
         except FileNotFoundError as error:
             if missing_is_empty:
                 return "", {}, []
-            raise ContractError([io_fault(self.path, error, "missing")]) from error
+            raise ContractError([files.fault(self.path, error, "missing")]) from error
         except OSError as error:
-            raise ContractError([io_fault(self.path, error, "mounts")]) from error
+            raise ContractError([files.fault(self.path, error, "mounts")]) from error
         parsed = parse_toml(data, self.path)
         if isinstance(parsed, Diagnostic):
             raise ContractError([parsed])
@@ -360,8 +353,8 @@ class Mounts:
     def record(self, made: Sequence[Made], *, locked: bool = False) -> None:
         """Put plans into the lock; one that cannot be written is no fault, it is only made anew each time."""
         if made and not locked and self.host is None:
-            with contextlib.suppress(OSError), self.guard():
-                lock.write_together(self._lock_files(made, self._data()))
+            with contextlib.suppress(OSError), files.guard(self.folder):
+                files.write_together(self._lock_files(made, self._data()))
 
     def _data(self) -> bytes:
         with open(self.path, "rb") as file:
@@ -393,16 +386,6 @@ class Mounts:
 
     # ------------------------------------------------------------------------------------------------------ changing
 
-    @contextlib.contextmanager
-    def guard(self) -> Iterator[None]:
-        """Keep other meters from changing the mount file at the same time."""
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
     def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks = NONE) -> Ready:
         """Build and record the backend that some words of a command line ask for.
 
@@ -411,7 +394,7 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         mountpoint = keynames.tidy(mountpoint)
-        with self.guarded():
+        with files.guarded(self.folder):
             text, requests = self._readable()
             line = Words([*before, *words])
             if mountpoint in requests or mountpoint in _mounted(text):
@@ -430,7 +413,7 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         mountpoint = request.mountpoint
-        with self.guarded():
+        with files.guarded(self.folder):
             text, requests = self._readable()
             known = requests.get(mountpoint)
             if known is None and mountpoint not in _mounted(text):
@@ -472,13 +455,13 @@ class Mounts:
         _, again, _ = self._parsed(changed)
         if clashes := self.clashes(request, checked.plan.document, again):
             raise ContractError([*problems, *checked.diagnostics, *clashes])
-        files = {self.path: changed}
+        texts = {self.path: changed}
         if self.host is None:
             mounted = again[request.mountpoint]
             # What is to be said of it from now on stands in the file, and not in a command line or script.
             shown = self.check(mounted, catalogue)[0] if checked.diagnostics else checked
-            files |= self._lock_files([Made(mounted, shown, catalogue, probe)], changed)
-        self._write(files)
+            texts |= self._lock_files([Made(mounted, shown, catalogue, probe)], changed)
+        self._write(texts)
         contracts = paths_of(checked, catalogue)
         return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
 
@@ -514,7 +497,7 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         mountpoint = keynames.tidy(mountpoint)
-        with self.guarded():
+        with files.guarded(self.folder):
             text, requests, found = self.read()
             request = requests.get(mountpoint)
             if request is None:
@@ -532,12 +515,12 @@ class Mounts:
                 remembered(checked.plan.document, before)
             lost = [] if known is None else drift.forgotten(known, checked.plan.document)
             data = self._data()
-            files: dict[str, bytes] = {}
+            texts: dict[str, bytes] = {}
             if values:
                 data = with_options(data.decode(), mountpoint, values).encode()
-                files = {self.path: data}
+                texts = {self.path: data}
                 request = self._parsed(data)[1][mountpoint]
-            self._write(files | self._lock_files([Made(request, checked, catalogue, probe)], data))
+            self._write(texts | self._lock_files([Made(request, checked, catalogue, probe)], data))
             told = (*problems, *checked.diagnostics, *lost)
             return Ready(checked.plan.document, paths_of(checked, catalogue), told, completed=_told(values))
 
@@ -549,40 +532,28 @@ class Mounts:
         Raises: ContractError; nothing was changed then.
         """
         mountpoint = keynames.tidy(mountpoint)
-        with self.guarded():
+        with files.guarded(self.folder):
             text, _, _ = self.read()
             if mountpoint not in _mounted(text):
                 raise ContractError([self.unknown(mountpoint, sorted(_mounted(text)), span)])
             changed = without_mount(text, mountpoint).encode()
             document = self.lock()
             document["mounts"].pop(mountpoint, None)
-            files = {self.path: changed}
+            texts = {self.path: changed}
             if os.path.exists(lock.lock_path(self.path)):
-                files[lock.lock_path(self.path)] = lock.dump(self._whole(document, changed))
-            self._write(files)
-
-    @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
-        """As `guard`, with a diagnostic where the folder is not there."""
-        try:
-            guard = self.guard()
-            guard.__enter__()
-        except OSError as error:
-            raise ContractError([io_fault(self.folder, error, "no-folder")]) from error
-        with contextlib.ExitStack() as stack:
-            stack.push(guard)
-            yield
+                texts[lock.lock_path(self.path)] = lock.dump(self._whole(document, changed))
+            self._write(texts)
 
     def _parsed(self, data: bytes) -> tuple[str, dict[str, Request], list[Diagnostic]]:
         text = data.decode()
         requests, found = from_document(tomllib.loads(text), Source(self.path, text))
         return text, requests, found
 
-    def _write(self, files: dict[str, bytes]) -> None:
+    def _write(self, texts: dict[str, bytes]) -> None:
         try:
-            lock.write_together(files)
+            files.write_together(texts)
         except OSError as error:
-            raise ContractError([io_fault(self.path, error, "unwritable")]) from error
+            raise ContractError([files.fault(self.path, error, "unwritable")]) from error
 
 
 def _clashes(

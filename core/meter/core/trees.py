@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import LIMIT
 from meter.contracts.spans import Span
-from meter.core.discovery import CONTRACT, MARK, unread
+from meter.core import files
+from meter.core.discovery import CONTRACT, MARK
 
 MOST: Final = 200_000
 """Files and folders that are looked at; who names a whole disk is told instead of kept waiting."""
@@ -56,7 +57,7 @@ class _Walk:
                 with os.scandir(path) as listing:
                     entries = list(listing)
             except OSError as error:
-                self.found.append(unread(path, error, "plugin-folder"))
+                self.found.append(files.fault(path, error, "plugin-folder"))
                 continue
             self.left -= len(entries)
             if self.left < 0:
@@ -85,7 +86,7 @@ class _Walk:
             with open(path, "rb") as file:
                 data = file.read(LIMIT)
         except OSError as error:
-            self.found.append(unread(path, error, "plugin"))
+            self.found.append(files.fault(path, error, "plugin"))
             return
         if name.endswith(".py"):
             if has_block(data):
