@@ -16,7 +16,8 @@ from meter.contracts.diagnostics import ContractError
 from meter.contracts.host import Assumed
 from meter.contracts.spans import Span, Words
 from meter.core import lock, mounts
-from meter.core.mounts import Mounts, Ready
+from meter.core.mounting import Mounting
+from meter.core.mounts import Ready
 from tests.core.test_host import folder, nobody
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ class World:
         (self.plugins / name / "contract.toml").write_text(text)
         (self.plugins / name / "plugin.py").write_text("raise SystemExit('a plugin was imported')")
 
-    def mounts(self, **options: Any) -> Mounts:
+    def mounts(self, **options: Any) -> Mounting:
         """The mount file as a new process sees it."""
-        return Mounts(str(self.file), plugin_dirs=[str(self.plugins)], **options)
+        return Mounting(str(self.file), plugin_dirs=[str(self.plugins)], **options)
 
     def mount(self, mountpoint: str, *words: str) -> Ready:
         """`meter mount`."""
@@ -520,7 +521,7 @@ class TestResolve:
         assert [diagnostic.code for diagnostic in before.diagnostics] == ["W-HOST-DEGRADED"]
         assert before.plan["order"] == ["probe", "sink"]
         device.touch()
-        (ready,) = Mounts(str(world.file)).ready(["/host"])
+        (ready,) = Mounting(str(world.file)).ready(["/host"])
 
         assert ready.plan["order"] == ["probe", "gpu", "driver", "sink"]
         assert ready.rewritten == "/host"
@@ -636,12 +637,12 @@ class TestOverview:
 
 SUBJECT = """
 import sys
-from meter.core.mounts import Mounts
+from meter.core.mounting import Mounting
 sys.stdin.readline()
 file, plugins, first, count = sys.argv[1:]
 for number in range(int(first), int(first) + int(count)):
     name = f"/m{number}"
-    Mounts(file, plugin_dirs=[plugins]).mount(name, ["probe", "sink"], ["meter", "mount", name])
+    Mounting(file, plugin_dirs=[plugins]).mount(name, ["probe", "sink"], ["meter", "mount", name])
 """
 
 
@@ -779,7 +780,7 @@ class TestClaimsAcrossMounts:
     def test_a_file_with_two_that_meet(self, tmp_path: Path) -> None:
         """Said once, at the second one; the first may stand."""
         (tmp_path / "meter.toml").write_text(self.TWO, encoding="utf-8")
-        plans, found = Mounts(str(tmp_path / "meter.toml")).check_all(None)
+        plans, found = Mounting(str(tmp_path / "meter.toml")).check_all(None)
 
         assert [each["code"] for each in found] == ["E-CLAIM"]
         assert [plan["mountpoint"] for plan in plans] == ["/a"]
@@ -787,7 +788,7 @@ class TestClaimsAcrossMounts:
 
     def test_run_records_none_that_meets(self, tmp_path: Path) -> None:
         """A hand edit does not slip into the lock."""
-        mounts = Mounts(str(tmp_path / "meter.toml"))
+        mounts = Mounting(str(tmp_path / "meter.toml"))
         (tmp_path / "meter.toml").write_text(self.TWO, encoding="utf-8")
 
         for _ in range(2):
@@ -798,7 +799,7 @@ class TestClaimsAcrossMounts:
 
     def test_mount_refuses_the_second(self, tmp_path: Path) -> None:
         """Nothing is written then; another path is fine."""
-        mounts = Mounts(str(tmp_path / "meter.toml"))
+        mounts = Mounting(str(tmp_path / "meter.toml"))
         mounts.mount("/a", ["random", "csv", "path=x.csv"], ["meter", "mount", "/a"])
         before = (tmp_path / "meter.toml").read_bytes()
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import tomlkit
 
 from meter.contracts.diagnostics import ContractError
-from meter.core.mounts import Mounts
+from meter.core.mounting import Mounting
 from tests.vectors import builder, code, plugins
 
 FUNCTIONS: Final = {
@@ -43,7 +43,7 @@ def run(case: Mapping[str, Any]) -> dict[str, Any]:
             line += words_of(step[1], builder.options(step))
         line += words_of(plugins.OUTPUT, shared)
         try:
-            ready = Mounts(str(file)).mount("/m", line, ["meter", "mount", "/m"])
+            ready = Mounting(str(file)).mount("/m", line, ["meter", "mount", "/m"])
         except ContractError as error:
             return {"error": ", ".join(dict.fromkeys(each.code for each in error.diagnostics if each.level == "error"))}
         config = tomllib.loads(file.read_text(encoding="utf-8"))["mounts"]["/m"].get("config", {})

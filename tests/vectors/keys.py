@@ -12,7 +12,7 @@ from meter.contracts.diagnostics import ContractError
 from meter.contracts.keynames import KeyNameError
 from meter.contracts.spans import Words
 from meter.core.keys import Key, KeySet, Metric
-from meter.core.mounts import Mounts
+from meter.core.mounting import Mounting
 from meter.core.names import Name, NameSet
 from tests.vectors import plugins
 
@@ -38,7 +38,7 @@ def mounts(steps: Sequence[Sequence[str]]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         plugins.write(folder, {name: {"contract": text} for name, text in plugins.ends().items()})
         file = Path(folder) / "meter.toml"
-        mounts = Mounts(str(file), plugin_dirs=[folder])
+        mounts = Mounting(str(file), plugin_dirs=[folder])
         for word, mountpoint in steps:
             before = ["meter", word, mountpoint]
             try:

@@ -99,6 +99,15 @@ class Request:
         index = path[1] if len(path) > 1 and isinstance(path[1], int) else 0
         return spans[index] if index < len(spans) else self.span
 
+    def asked_at(self, label: str) -> Span:
+        """Where an instance was asked for; the request, where it was pulled in."""
+        return next((each.span for each in self.plugins if each.label == label), self.span)
+
+    def given_at(self, label: str, option: str) -> Span:
+        """Where an option was given, else where its instance was asked for."""
+        given = self.config.get(label, {}).get(option)
+        return self.asked_at(label) if given is None else given.locate(())
+
     def digest(self) -> str:
         """The same for equal requests, wherever they were written."""
         config = {

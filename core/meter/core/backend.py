@@ -137,14 +137,14 @@ class Backend:
         """
         if self._file is None:
             checked, catalogue = self._checked(complete=True)
-            from meter.core.mounts import paths_of  # as in _checked
+            from meter.core.recording import paths_of  # as in _checked
 
             shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
             plan = Plan(checked.require().document, shown)
             return Mounted(plan, paths_of(checked, catalogue), self._folder, self._sysroot)
-        from meter.core.mounts import Mounts
+        from meter.core.mounting import Mounting
 
-        mounts = Mounts(self._file, plugin_dirs=self._plugin_dirs, sysroot=self._sysroot)
+        mounts = Mounting(self._file, plugin_dirs=self._plugin_dirs, sysroot=self._sysroot)
         request = self._request(lambda rest: mounts.check(rest, mounts.catalogue()[0])[0])
         ready = mounts.record_request(request, self._body())
         shown = [diagnostic.to_json() for diagnostic in ready.diagnostics]

@@ -124,9 +124,7 @@ def _wanted(plugin: Mapping[str, Any], contract: Contract, path: str) -> dict[st
 
 def _place(request: Request, label: str) -> Span:
     """Where the configuration of an instance stands, else where it was asked for, else the request."""
-    tables = request.labels.get(label, ())
-    asked = [each.span for each in request.plugins if each.label == label]
-    return next(iter((*tables, *asked)), request.span)
+    return next(iter(request.labels.get(label, ())), request.asked_at(label))
 
 
 def _changed(request: Request, changes: Values) -> Request:

@@ -16,7 +16,7 @@ from meter.contracts import options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.host import Host
+from meter.contracts.host import DIGEST, SCHEMA, Host
 from meter.contracts.language import language
 from meter.contracts.model import Contract, Source
 from meter.contracts.reader import recall
@@ -185,7 +185,7 @@ def _each(
         if order.index(each.level) > order.index(known.level):
             by_plugin[each.plugin] = each
     for plugin, each in by_plugin.items():
-        asked = next((a.span for a in mounted.request.plugins if a.label == each.label), mounted.request.span)
+        asked = mounted.request.asked_at(each.label)
         facts = {"plugin": plugin, "mountpoint": mounted.request.mountpoint, "class": each.level}
         spans: tuple[Span, ...] = (asked,)
         notes = tuple(why)
@@ -209,6 +209,28 @@ def _rules(comparison: Comparison) -> Iterator[str]:
         yield rule_note(comparison, change)
     if len(comparison.changes) > SHOWN:
         yield language().phrase("note", "more-rules", count=str(len(comparison.changes) - SHOWN))
+
+
+def sent_otherwise(mounted: Mounted, facts: Mapping[tuple[str, str], str]) -> list[Diagnostic]:
+    """E-DRIFT for each plan file of another meter that says something else than at the mount.
+
+    Args: `facts`, what the host has answered now.
+    """
+    before = {(kind, argument): answer for kind, argument, answer in mounted.entry["facts"]}
+    changed = {
+        argument
+        for (kind, argument), answer in sorted(facts.items())
+        if kind == SCHEMA and answer.startswith(DIGEST) and before.get((kind, argument), answer) != answer
+    }
+    found = []
+    for plugin in mounted.plan["plugins"]:
+        for name, type_ in plugin["types"].items():
+            reference = plugin["config"][name]
+            if type_ == "schema" and reference in changed:
+                spans = (mounted.request.given_at(plugin["instance"], name),)
+                told = {"plugin": plugin["plugin"], "mountpoint": mounted.request.mountpoint, "path": reference}
+                found.append(Diagnostic(code="E-DRIFT", facts=told, spans=spans, variant="schema"))
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------- what is run
@@ -260,7 +282,7 @@ def forgotten(mounted: Mounted, plan: Mapping[str, Any]) -> list[Diagnostic]:
         what = "contract" if old["contract"] != plugin["contract"] else "config" if _reset(old, plugin) else ""
         state = mounted.document["contracts"].get(old["contract"], {}).get("state", "")
         if what and state and language().says("state", state, "forgets"):
-            asked = next((a.span for a in mounted.request.plugins if a.label == label), mounted.request.span)
+            asked = mounted.request.asked_at(label)
             facts = {"instance": label, "what": language().phrase("text", f"new-{what}")}
             facts["state"] = language().words["state"][state]["description"]
             found.append(Diagnostic(code="W-STATE-LOST", facts=facts, spans=(asked,), clause="state"))

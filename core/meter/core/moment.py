@@ -5,27 +5,20 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
+from meter.contracts.claiming import another, clash
 from meter.contracts.claims import Held
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.editing.settings import setting
 from meter.contracts.model import Source
 from meter.contracts.request import Request, remains
-from meter.core.host import Probe
+from meter.core.recording import Made
 
 Found = tuple[Catalogue, tuple[Diagnostic, ...]]
 """A catalogue, and what is wrong with folders of it."""
-
-
-class Made(NamedTuple):
-    """A plan that was made anew, with all that its entry in the lock says."""
-
-    request: Request
-    checked: Checked
-    catalogue: Catalogue
-    probe: Probe
 
 
 class Moment:
@@ -86,6 +79,20 @@ class Moment:
         if self._held is None:
             self._held = Held({**self._unchanged, **self._plans})
         return self._held
+
+    def clashes(self, request: Request, plan: dict[str, Any]) -> list[Diagnostic]:
+        """E-CLAIM for what a plan claims and another mount, too."""
+        requests = self.requests
+        met = self.held.first(request.mountpoint, plan)
+        if met is None:
+            return []
+        first, second = met
+        places = [requests.get(each[0], request).given_at(each[1], each[3]) for each in (first, second)]
+        shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
+        given = requests.get(second[0], request).config.get(second[1], {}).get(second[3])
+        other = another(given.raw[0] if given is not None and given.words else given and given.raw, second[2])
+        settings = setting(requests.get(second[0], request), second[1], {second[3]: other}) if other is not None else ""
+        return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts", settings)]
 
     def note(self, mountpoint: str, plan: dict[str, Any]) -> None:
         """Note the plan of a mount that gets along with the others."""

@@ -1,7 +1,7 @@
-"""Mounts: `meter.toml` with its requests, `meter.lock` with their plans, and what may change either.
+"""Mounts: what `meter.toml` asks for and `meter.lock` has plans of, and which plan may run.
 
-The cold path: whoever only reads a valid lock uses `meter.core.lock`. Every change is written whole or not at all, and
-none of it needs a mounted plugin to be there.
+The cold path: whoever only reads a valid lock uses `meter.core.lock`. The mount file stays as it is; `mounting` changes
+it.
 """
 
 from __future__ import annotations
@@ -9,32 +9,27 @@ from __future__ import annotations
 import contextlib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from attrs import evolve
 
-from meter.contracts import claims, keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
-from meter.contracts.claiming import another, clash
 from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, listed, nearest
 from meter.contracts.documents import LIMIT, parse_toml
 from meter.contracts.editing.edits import clear, renamed
-from meter.contracts.editing.settings import setting
-from meter.contracts.host import DIGEST, SCHEMA, Host
-from meter.contracts.model import Contract, Source
-from meter.contracts.replacement.records import record
-from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words, rest_of_words
-from meter.contracts.spans import COMMAND_LINE, Span, Words
-from meter.core import drift, files, lock
+from meter.contracts.host import Host
+from meter.contracts.model import Source
+from meter.contracts.request import Request, from_document
+from meter.contracts.spans import COMMAND_LINE, Span
+from meter.core import drift, files, lock, recording
 from meter.core.completed import remembered
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
-from meter.core.moment import Found, Made, Moment, Once, all_wrong
-from meter.core.mount_text import over, with_mount, with_options, without_mount
-from meter.core.own_check import EXPORT
+from meter.core.moment import Found, Moment, Once
+from meter.core.recording import Made
 
 
 class Ready(NamedTuple):
@@ -49,7 +44,8 @@ class Ready(NamedTuple):
     """What the own code of plugins has completed, in a sentence for each option."""
 
 
-def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
+def fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
+    """A diagnostic at one place."""
     return Diagnostic(code=code, facts=facts, spans=(span,), variant=variant)
 
 
@@ -70,6 +66,7 @@ class Mounts:
         shelf: Shelf | None = None,
     ) -> None:
         self.path = path
+        self.lock_path = lock.lock_path(path)
         self.folder = os.path.dirname(os.path.abspath(path))
         self.plugin_dirs = tuple(plugin_dirs)
         self.shelf = shelf
@@ -102,7 +99,7 @@ class Mounts:
     def lock(self) -> dict[str, Any]:
         """The lock's document; an empty one where it is missing or broken, since it can be made anew."""
         try:
-            return lock.read(lock.lock_path(self.path))
+            return lock.read(self.lock_path)
         except lock.LockError:
             return lock.empty()
 
@@ -114,9 +111,9 @@ class Mounts:
     def unknown(self, mountpoint: str, mounted: Sequence[str], span: Span) -> Diagnostic:
         """E-MOUNT-UNKNOWN."""
         facts = {"near": nearest(mountpoint, mounted), "mounted": listed(mounted), "path": self.path}
-        fault = _fault("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
+        unknown = fault("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
         meant = clear(mountpoint, mounted) if span.file == COMMAND_LINE else ""
-        return evolve(fault, edit=renamed(span, mountpoint, meant)) if meant else fault
+        return evolve(unknown, edit=renamed(span, mountpoint, meant)) if meant else unknown
 
     # ------------------------------------------------------------------------------------------------------ checking
 
@@ -184,32 +181,32 @@ class Mounts:
         if entry is not None and same_request and self.host is None:
             why = lock.stale(entry, folder=self.folder, sysroot=self.sysroot)
             if not why:
-                clashes = _clashes(request, entry["plan"], now.requests, now.held)
+                clashes = now.clashes(request, entry["plan"])
                 return (None, clashes) if clashes else (Ready(entry["plan"], lock.contracts_of(entry), ()), [])
         if locked:
             variant = "" if entry is None else "changed"
             if not same_request:
-                path = lock.lock_path(self.path)
-                return None, [_fault("E-LOCK-STALE", request.span, variant, mountpoint=mountpoint, lock=path)]
+                path = self.lock_path
+                return None, [fault("E-LOCK-STALE", request.span, variant, mountpoint=mountpoint, lock=path)]
         catalogue, problems = now.catalogue
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
             catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
-        known = None if entry is None else drift.Mounted(request, entry, now.document, lock.lock_path(self.path))
+        known = None if entry is None else drift.Mounted(request, entry, now.document, self.lock_path)
         checked, probe, notes = self.anew(request, known if same_request else None, catalogue)
-        if entry is not None and same_request and (drifted := self.sent_otherwise(request, entry, probe)):
+        if known is not None and same_request and (drifted := drift.sent_otherwise(known, probe.facts)):
             return None, drifted
         found = [*problems, *([] if checked is None else checked.diagnostics), *notes]
         if checked is None or checked.plan is None:
             return None, found if checked else notes
-        if clashes := _clashes(request, checked.plan.document, now.requests, now.held):
+        if clashes := now.clashes(request, checked.plan.document):
             return None, [*found, *clashes]
         if known is not None and same_request:
             remembered(checked.plan.document, known.plan)
         elif known is not None:
             notes += drift.forgotten(known, checked.plan.document)
         told = (*checked.diagnostics, *notes)
-        ready = Ready(checked.plan.document, paths_of(checked, catalogue), told, rewritten=mountpoint)
+        ready = Ready(checked.plan.document, recording.paths_of(checked, catalogue), told, rewritten=mountpoint)
         now.made.append(Made(request, checked, catalogue, probe))
         return ready, [*problems, *told]
 
@@ -242,14 +239,9 @@ class Mounts:
             return None, probe, drift.said(known, differing, "check", why)
         return None, probe, drift.said(known, differing, "order")
 
-    def clashes(self, request: Request, plan: dict[str, Any], requests: Mapping[str, Request]) -> list[Diagnostic]:
-        """E-CLAIM for what a plan claims and another mount claims too, as the lock has it of unchanged requests."""
-        now = Moment(("", requests, []), self.path, self.lock(), self.catalogue, whole=False)
-        return _clashes(request, plan, requests, now.held)
-
     def refused(self, mountpoint: str, text: str, found: list[Diagnostic], span: Span) -> list[Diagnostic]:
         """Why there is no request of that mountpoint: what is wrong with it, else E-MOUNT-UNKNOWN."""
-        mounted = _mounted(text)
+        mounted = mounted_in(text)
         if mountpoint not in mounted:
             broken = [diagnostic for diagnostic in found if diagnostic.clause == "mounts"]
             return broken or [self.unknown(mountpoint, sorted(mounted), span)]
@@ -273,7 +265,7 @@ class Mounts:
             wrong.add(self.besides(name, now))
         names = list(mountpoints) or sorted(now.requests)
         if not names and not wrong.found:
-            wrong.add([_fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)])
+            wrong.add([fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)])
         out: list[Ready] = []
         places = dict(zip(mountpoints, spans, strict=False))
         for name in names:
@@ -316,7 +308,7 @@ class Mounts:
             raise ContractError(found)
         rows = []
         entries = self.lock()["mounts"]
-        for mountpoint, body in sorted(_mounted(text).items()):
+        for mountpoint, body in sorted(mounted_in(text).items()):
             request, entry = requests.get(mountpoint), entries.get(mountpoint)
             if request is None:
                 state = "malformed"
@@ -331,305 +323,21 @@ class Mounts:
             rows.append({"mountpoint": mountpoint, "state": state, "plugins": [str(word) for word in plugins]})
         return rows
 
-    @staticmethod
-    def sent_otherwise(request: Request, entry: dict[str, Any], probe: Probe) -> list[Diagnostic]:
-        """E-DRIFT for each plan file of another meter that says something else than at the mount."""
-        before = {(kind, argument): answer for kind, argument, answer in entry["facts"]}
-        changed = {
-            argument
-            for (kind, argument), answer in sorted(probe.facts.items())
-            if kind == SCHEMA and answer.startswith(DIGEST) and before.get((kind, argument), answer) != answer
-        }
-        found = []
-        for plugin in entry["plan"]["plugins"]:
-            for name, type_ in plugin["types"].items():
-                reference = plugin["config"][name]
-                if type_ == "schema" and reference in changed:
-                    span = _place_of(request, plugin["instance"], name)
-                    facts = {"plugin": plugin["plugin"], "mountpoint": request.mountpoint, "path": reference}
-                    found.append(_fault("E-DRIFT", span, "schema", **facts))
-        return found
-
     def record(self, made: Sequence[Made], *, locked: bool = False) -> None:
         """Put plans into the lock; one that cannot be written is no fault, it is only made anew each time."""
         if made and not locked and self.host is None:
             with contextlib.suppress(OSError), files.guard(self.folder):
-                files.write_together(self._lock_files(made, self._data()))
+                files.write_together(self._recorded(made, self._data()))
+
+    def _recorded(self, made: Iterable[Made], data: bytes) -> dict[str, bytes]:
+        return {self.lock_path: recording.recorded(self.lock(), made, data)}
 
     def _data(self) -> bytes:
         with open(self.path, "rb") as file:
             return file.read()
 
-    def _lock_files(self, made: Iterable[Made], data: bytes) -> dict[str, bytes]:
-        document = self.lock()
-        for request, checked, catalogue, probe in made:
-            assert checked.plan is not None
-            shown = [d.to_json() for d in checked.diagnostics]
-            paths = paths_of(checked, catalogue)
-            entry = lock.make_entry(checked.plan.document, request.digest(), paths, probe, shown)
-            document["mounts"][request.mountpoint] = entry
-            document["contracts"] |= {contract.digest: record(contract) for contract in _used(paths, catalogue)}
-        return {lock.lock_path(self.path): lock.dump(self._whole(document, data))}
 
-    @staticmethod
-    def _whole(document: dict[str, Any], data: bytes) -> dict[str, Any]:
-        """The lock names the bytes of the file only when each of the file's mounts is in it as it is written there."""
-        parsed = tomllib.loads(data.decode())
-        requests, found = from_document(parsed, Source("", data.decode()))
-        mounts = {name: e for name, e in document["mounts"].items() if name in parsed.get("mounts", {})}
-        current = not found and all(
-            name in mounts and mounts[name]["request"] == request.digest() for name, request in requests.items()
-        )
-        said = lock.digest(data) if current else ""
-        kept = lock.used(mounts, document["contracts"])
-        return {"format": lock.FORMAT, "file": said, "mounts": mounts, "contracts": kept}
-
-    # ------------------------------------------------------------------------------------------------------ changing
-
-    def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks = NONE) -> Ready:
-        """Build and record the backend that some words of a command line ask for.
-
-        Args: `mountpoint` as typed: `//a/./b/` is `/a/b`; `asks` as for `meter.contracts.request.from_words`.
-
-        Raises: ContractError; nothing was changed then.
-        """
-        mountpoint = keynames.tidy(mountpoint)
-        with files.guarded(self.folder):
-            text, requests = self._readable()
-            line = Words([*before, *words])
-            if mountpoint in requests or mountpoint in _mounted(text):
-                raise ContractError([_fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
-            request, found = from_words(mountpoint, words, before, asks)
-            if request is None:
-                rest = rest_of_words(mountpoint, words, before, asks)
-                raise ContractError(all_wrong(found, rest, lambda rest: self.check(rest, self.catalogue()[0])[0]))
-            return self._add(text, request, None)
-
-    def record_request(self, request: Request, body: Mapping[str, Any]) -> Ready:
-        """Build and record the backend of a request; one that is mounted just so is made ready as by `resolve`.
-
-        Args: `body` is the request as the mount file will have it.
-
-        Raises: ContractError; nothing was changed then.
-        """
-        mountpoint = request.mountpoint
-        with files.guarded(self.folder):
-            text, requests = self._readable()
-            known = requests.get(mountpoint)
-            if known is None and mountpoint not in _mounted(text):
-                return self._add(text, request, body)
-            if known is not None and known.digest() != request.digest():
-                catalogue, problems = self.catalogue()
-                request = self.completed(request, catalogue, problems)[0]  # as it was when it was mounted
-        if known is None or known.digest() != request.digest():
-            raise ContractError([_fault("E-MOUNT-TAKEN", request.span, mountpoint=mountpoint)])
-        ready, found = self.resolve(mountpoint)
-        if ready is None:
-            raise ContractError(found)
-        return ready
-
-    def _readable(self) -> tuple[str, dict[str, Request]]:
-        """Text and requests of the mount file; both are empty where there is none.
-
-        Raises: ContractError, it cannot be read, or nothing can be added to what stands there.
-        """
-        text, requests, found = self.read(missing_is_empty=True)
-        if [d for d in found if d.code == "E-CLAUSE-TYPE" and d.clause == "mounts"]:
-            raise ContractError(found)
-        return text, requests
-
-    def _add(self, text: str, request: Request, body: Mapping[str, Any] | None) -> Ready:
-        """Check a request and write it behind a mount file's text; without `body` as its words say.
-
-        Raises: ContractError; nothing was changed then.
-        """
-        catalogue, problems = self.catalogue()
-        request, checked, probe, values = self.completed(request, catalogue, problems)
-        assert checked.plan is not None
-        written = _body(request, catalogue, checked) if body is None else over(body, values)
-        try:
-            changed = with_mount(text, request.mountpoint, written, values).encode()
-        except UnicodeEncodeError as error:
-            facts = {"word": str(error.object)[error.start : error.end]}
-            raise ContractError([_fault("E-OPTION", request.span, "not-utf8", **facts)]) from None
-        _, again, _ = self._parsed(changed)
-        if clashes := self.clashes(request, checked.plan.document, again):
-            raise ContractError([*problems, *checked.diagnostics, *clashes])
-        texts = {self.path: changed}
-        if self.host is None:
-            mounted = again[request.mountpoint]
-            # What is to be said of it from now on stands in the file, and not in a command line or script.
-            shown = self.check(mounted, catalogue)[0] if checked.diagnostics else checked
-            texts |= self._lock_files([Made(mounted, shown, catalogue, probe)], changed)
-        self._write(texts)
-        contracts = paths_of(checked, catalogue)
-        return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
-
-    def completed(
-        self, request: Request, catalogue: Catalogue, problems: Sequence[Diagnostic]
-    ) -> tuple[Request, Checked, Probe, Mapping[str, Mapping[str, Any]]]:
-        """Check a request, and let the own code of trusted plugins complete it; with what was completed.
-
-        Raises: ContractError, the check or a plugin's own code refuses it; `problems` are said then, too.
-        """
-        checked, probe = self.check(request, catalogue)
-        if checked.plan is None:
-            raise ContractError([*problems, *checked.diagnostics])
-        if not any(EXPORT in plugin["exports"] for plugin in checked.plan.document["plugins"]):
-            return request, checked, probe, {}
-        from meter.core.completing import complete  # the engine, which few mounts need
-
-        probes = [probe]
-
-        def again(request: Request) -> Checked:
-            checked, probe = self.check(request, catalogue)
-            probes.append(probe)
-            return checked
-
-        found = complete(request, catalogue, checked, again)
-        return found.request, found.checked, probes[-1], found.values
-
-    def refresh(self, mountpoint: str, span: Span) -> Ready:
-        """Check a mounted backend anew and record its plan: a new contract is accepted.
-
-        Args: `mountpoint` as typed.
-
-        Raises: ContractError; nothing was changed then.
-        """
-        mountpoint = keynames.tidy(mountpoint)
-        with files.guarded(self.folder):
-            text, requests, found = self.read()
-            request = requests.get(mountpoint)
-            if request is None:
-                fault = check_mountpoint(mountpoint, span)
-                raise ContractError([fault] if fault else self.refused(mountpoint, text, found, span))
-            catalogue, problems = self.catalogue()
-            entry = self.entry(mountpoint)
-            known = None if entry is None else drift.Mounted(request, entry, self.lock(), lock.lock_path(self.path))
-            before = entry["plan"] if entry is not None and entry["request"] == request.digest() else None
-            request, checked, probe, values = self.completed(request, catalogue, problems)
-            assert checked.plan is not None
-            if clashes := self.clashes(request, checked.plan.document, requests):
-                raise ContractError([*problems, *checked.diagnostics, *clashes])
-            if before is not None:
-                remembered(checked.plan.document, before)
-            lost = [] if known is None else drift.forgotten(known, checked.plan.document)
-            data = self._data()
-            texts: dict[str, bytes] = {}
-            if values:
-                data = with_options(data.decode(), mountpoint, values).encode()
-                texts = {self.path: data}
-                request = self._parsed(data)[1][mountpoint]
-            self._write(texts | self._lock_files([Made(request, checked, catalogue, probe)], data))
-            told = (*problems, *checked.diagnostics, *lost)
-            return Ready(checked.plan.document, paths_of(checked, catalogue), told, completed=_told(values))
-
-    def umount(self, mountpoint: str, span: Span) -> None:
-        """Take a backend out of the mount file and its plan out of the lock.
-
-        Args: `mountpoint` as typed.
-
-        Raises: ContractError; nothing was changed then.
-        """
-        mountpoint = keynames.tidy(mountpoint)
-        with files.guarded(self.folder):
-            text, _, _ = self.read()
-            if mountpoint not in _mounted(text):
-                raise ContractError([self.unknown(mountpoint, sorted(_mounted(text)), span)])
-            changed = without_mount(text, mountpoint).encode()
-            document = self.lock()
-            document["mounts"].pop(mountpoint, None)
-            texts = {self.path: changed}
-            if os.path.exists(lock.lock_path(self.path)):
-                texts[lock.lock_path(self.path)] = lock.dump(self._whole(document, changed))
-            self._write(texts)
-
-    def _parsed(self, data: bytes) -> tuple[str, dict[str, Request], list[Diagnostic]]:
-        text = data.decode()
-        requests, found = from_document(tomllib.loads(text), Source(self.path, text))
-        return text, requests, found
-
-    def _write(self, texts: dict[str, bytes]) -> None:
-        try:
-            files.write_together(texts)
-        except OSError as error:
-            raise ContractError([files.fault(self.path, error, "unwritable")]) from error
-
-
-def _clashes(
-    request: Request, plan: dict[str, Any], requests: Mapping[str, Request], held: claims.Held
-) -> list[Diagnostic]:
-    """E-CLAIM for what a plan claims and another backend, too."""
-    met = held.first(request.mountpoint, plan)
-    if met is None:
-        return []
-    first, second = met
-    places = [_place_of(requests.get(each[0], request), each[1], each[3]) for each in (first, second)]
-    shown = [f"{each[1]} of {each[0]}" for each in (first, second)]
-    given = requests.get(second[0], request).config.get(second[1], {}).get(second[3])
-    other = another(given.raw[0] if given is not None and given.words else given and given.raw, second[2])
-    settings = setting(requests.get(second[0], request), second[1], {second[3]: other}) if other is not None else ""
-    return [clash((shown[0], first[2], places[0]), (shown[1], second[2], places[1]), "mounts", settings)]
-
-
-def _place_of(request: Request, label: str, option: str) -> Span:
-    """Where an option was given, else where the instance was asked for; the request where it was pulled in."""
-    given = request.config.get(label, {}).get(option)
-    if given is not None:
-        return given.locate(())
-    return next((asked.span for asked in request.plugins if asked.label == label), request.span)
-
-
-def _used(plugins: Iterable[str], catalogue: Catalogue) -> Iterator[Contract]:
-    """The contracts of some plugins of a plan."""
-    for plugin in plugins:
-        contract = catalogue.entries[plugin][0].contract
-        assert contract is not None
-        yield contract
-
-
-def paths_of(checked: Checked, catalogue: Catalogue) -> dict[str, str]:
-    """For each plugin of a plan, and each that was considered for it, the path of its contract."""
-    assert checked.plan is not None
-    plan = checked.plan.document
-    names = {plugin["plugin"] for plugin in plan["plugins"]}.union(plan["considered"])
-    return {name: os.path.abspath(catalogue.entries[name][0].path) for name in sorted(names)}
-
-
-def _mounted(text: str) -> dict[str, Any]:
+def mounted_in(text: str) -> dict[str, Any]:
     """The table `mounts` of a mount file that was parsed before."""
     mounts = tomllib.loads(text).get("mounts", {})
     return mounts if isinstance(mounts, dict) else {}
-
-
-def _body(request: Request, catalogue: Catalogue, checked: Checked) -> dict[str, Any]:
-    """The table of a mount file for a request that was made of words."""
-    assert checked.plan is not None
-    plan = checked.plan.document
-    plugin_of = {each["instance"]: each["plugin"] for each in (*plan["left_out"], *plan["plugins"])}
-    config: dict[str, dict[str, Any]] = {}
-    for label, given in request.config.items():
-        for name, value in given.items():
-            entry = catalogue.entries[plugin_of[label]][0]
-            assert entry.contract is not None
-            raw = options.from_words(entry.contract.config[name], list(value.raw)) if value.words else value.raw
-            config.setdefault(label, {})[name] = raw
-    body: dict[str, Any] = {
-        "plugins": [asked.text for asked in request.plugins],
-        "optional": [asked.text for asked in request.optional],
-        "want": list(request.want),
-        "prefer": list(request.prefer),
-        "durability": request.durability,
-        "order": [list(chain) for chain in request.order],
-        "config": config,
-    }
-    given = {word: value for word, value in body.items() if value or word == "plugins"}
-    return given if request.recommends else {**given, "recommends": False}
-
-
-def _told(values: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    if not values:
-        return ()
-    from meter.core.completing import lines  # as in completed
-
-    return tuple(lines(values))

@@ -44,9 +44,9 @@ def mount(
     from meter.contracts import hops
     from meter.contracts.diagnostics import ContractError  # the contract language, which a help text does not need
     from meter.contracts.spans import Words
-    from meter.core.mounts import Mounts
+    from meter.core.mounting import Mounting
 
-    mounts = Mounts(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
+    mounts = Mounting(path, plugin_dirs=plugin_dirs, sysroot=sysroot)
     before, asks = _asked(asked)
     before.append(mountpoint or "")
     try:
@@ -125,11 +125,11 @@ def umount(mountpoint: str, file: str | None) -> int:
     """Take a backend out of the mount file. Works when its plugins are missing."""
     from meter.contracts.diagnostics import ContractError  # as in mount
     from meter.contracts.spans import Words
-    from meter.core.mounts import Mounts
+    from meter.core.mounting import Mounting
 
     before = ["meter", "umount", mountpoint]
     try:
-        Mounts(common.mount_file(file)).umount(mountpoint, Words(before).span(2))
+        Mounting(common.mount_file(file)).umount(mountpoint, Words(before).span(2))
     except ContractError as error:
         return common.fail(error.diagnostics, before)
     return common.OK
