@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from meter.contracts.language import language
 from meter.core import Quantity, attributing, energies, totals
+from meter.core.discovery import discover
 from meter.core.keys import Key, Metric
 
 
@@ -388,6 +389,113 @@ def test_what_cpu_time_says_nothing_of_is_not_attributed() -> None:
     assert "gpu-0: no source says whose it is" in (alone.attributed.reason or "")
 
 
+GPU: Final = ("gpu", "0")
+MINE, OTHERS = "1000", "2000"
+
+
+def on_gpus(busy: float | None, *, gpu: str = "0", **had: float) -> list[Counted]:
+    """What a source says of whose the energy of a GPU is: all that processes have, and those of each by its id."""
+    metric = Metric("hw.gpu.energy.busy", "f64", "J", "delta", additive=True, quality="derived")
+    each = metric._replace(name="process.gpu.energy", quality="estimated")
+    of = ("gpu", gpu)
+    why = () if busy is not None else ("Not Supported",)
+    parts = [Counted(Key(each, of, ("process", pid.strip("_")), ()), value) for pid, value in had.items()]
+    return [Counted(Key(metric, of, ("machine", ""), ()), busy, reasons=why), *parts]
+
+
+def test_the_energy_of_a_gpu_is_attributed_as_a_source_has_parted_it() -> None:
+    """The command has what its processes have; what others have, and what nobody has, is in the rest."""
+    series = [joules(8, ("cpu_package", "0")), joules(90, GPU), *on_gpus(60, _1000=40, _2000=20)]
+    found = attributing.parted(energies.energy(series, "", structure()), SHARE, attributing.of_gpus(series, [MINE]))
+
+    assert [domain.attributed for domain in found.domains] == [
+        Quantity(2, "J", "estimated"),
+        Quantity(40, "J", "estimated"),
+    ]
+    assert (found.attributed.value, found.unattributed.value) == (42, 56)
+    assert found.attributed.quality == found.unattributed.quality == "estimated"
+    assert found.attributed.reason == (
+        "by CPU time, 25 % of what the processors were busy; 44.4 % of gpu-0 by what its processes ran there"
+    )
+
+
+def test_every_process_that_was_followed_counts_on_a_gpu() -> None:
+    """The children of a command, too, by the series that each of them has."""
+    metric = Metric("process.cpu.time", "f64", "s", "delta", additive=True)
+    child = Counted(Key(metric, ("machine", ""), ("process", "1001"), ()), 1)
+    series = [joules(90, GPU), *on_gpus(60, _1000=10, _1001=20, _2000=30), child]
+
+    assert attributing.of_gpus(series, [MINE]) == {(GPU, ()): Quantity(30, "J", "estimated")}
+
+
+def test_a_gpu_alone_is_attributed_without_a_share_of_cpu_time() -> None:
+    """As on a virtual machine that has a GPU and no counter of its processors."""
+    series = [joules(90, GPU), *on_gpus(60, _1000=40)]
+    gpus = attributing.of_gpus(series, [MINE])
+    found = attributing.parted(energies.energy(series, "", structure()), Quantity.missing("1", "no"), gpus)
+
+    assert (found.attributed.value, found.unattributed.value) == (40, 50)
+    assert found.attributed.reason == "44.4 % of gpu-0 by what its processes ran there"
+
+
+@pytest.mark.parametrize(
+    ("series", "foreign", "why"),
+    [
+        (on_gpus(None), False, "no source says whose it is: Not Supported"),
+        ([on_gpus(5, _1000=5)[0]._replace(whole=False, reasons=("GPU 0 has gone",))], False, "GPU 0 has gone"),
+        ([on_gpus(0)[0]._replace(span_s=0.9)], False, "what runs there is known only after up to a second"),
+        (on_gpus(5, _2000=5), True, "in a container its driver may have other ids of processes"),
+        ([], False, "no source says whose it is, and CPU time says nothing of it"),
+    ],
+)
+def test_a_gpu_of_which_it_is_not_known_who_ran_there_is_not_attributed(
+    series: list[Counted],
+    foreign: bool,  # noqa: FBT001  (a row)
+    why: str,
+) -> None:
+    """It stays in the rest, with the reason; the GPU beside it, of which it is known, is attributed."""
+    beside = [] if foreign else on_gpus(60, gpu="1", _1000=40)
+    known = [joules(90, GPU), joules(80, ("gpu", "1")), *series, *beside]
+    gpus = attributing.of_gpus(known, [MINE], foreign=foreign)
+    found = attributing.parted(energies.energy(known, "", structure()), SHARE, gpus)
+
+    assert found.domains[0].attributed.value is None
+    assert why in (found.domains[0].attributed.reason or "")
+    assert (found.attributed.value, found.unattributed.value) == ((None, 170) if foreign else (40, 130))
+    assert why in (found.attributed.reason or "")
+
+
+@pytest.mark.parametrize(("series", "joule"), [(on_gpus(0), 0), (on_gpus(5, _2000=5), 0), (on_gpus(5, _1000=5), 5)])
+def test_who_ran_nothing_has_nothing(series: list[Counted], joule: float) -> None:
+    """That is known, and no gap: of a GPU that nobody used, or others did; in a container where its ids are right."""
+    foreign = any(total.key.consumer[1] == MINE for total in series)
+
+    assert attributing.of_gpus(series, [MINE], foreign=foreign)[GPU, ()] == Quantity(joule, "J", "estimated")
+
+
+def test_a_gpu_that_was_lost_is_not_attributed() -> None:
+    """What was read of it stays apart, and so does what of that was whose."""
+    lost = joules(50, GPU)._replace(whole=False, reasons=("GPU 0 has gone",))
+    series = [joules(8, ("cpu_package", "0")), lost, *on_gpus(40, _1000=40)]
+    gpus = attributing.of_gpus(series, [MINE])
+    found = attributing.parted(energies.energy(series, "", structure()), SHARE, gpus)
+
+    assert found.domains[1].partial == Quantity(50, "J")
+    assert found.domains[1].attributed == Quantity.missing("J", "its energy is missing")
+    assert (found.domains[0].attributed.value, found.attributed.value) == (2, None)
+
+
+def test_what_says_whose_it_is_is_declared() -> None:
+    """The metrics are those of the sources that give them."""
+    declared = {
+        metric.name
+        for contract in discover(installed=False).catalogue.contracts()
+        for metric in contract.provides.metrics
+    }
+
+    assert {attributing.CPU_TIME, attributing.HAD, attributing.BUSY, attributing.FOLLOWED} <= declared
+
+
 def test_without_a_total_nothing_is_attributed_but_what_is_known_of_its_parts() -> None:
     """A sum that lacks a package is no energy, whoever's it is."""
     known = [joules(8, ("cpu_package", "0")), joules(None, ("cpu_package", "1"))]
@@ -400,11 +508,21 @@ def test_without_a_total_nothing_is_attributed_but_what_is_known_of_its_parts() 
 @given(
     energy=st.lists(st.tuples(st.sampled_from(("cpu_package", "dram", "gpu")), st.floats(0, 1e12)), max_size=6),
     share=st.floats(0, 1),
+    ran=st.lists(st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=6, max_size=6),
 )
-def test_both_parts_are_the_whole(energy: list[tuple[str, float]], share: float) -> None:
-    """For any machine and share: what is attributed and what is not add up to the total, and neither is below 0."""
+def test_both_parts_are_the_whole(
+    energy: list[tuple[str, float]], share: float, ran: list[tuple[float, float] | None]
+) -> None:
+    """For any machine and shares: what is attributed and what is not add up to the total, and neither is below 0."""
     known = [joules(value, (kind, str(place))) for place, (kind, value) in enumerate(energy)]
-    found = attributing.parted(energies.energy(known, "none", structure()), Quantity(share, "1", "estimated"))
+    mine = 0.0
+    for place, ((kind, value), part) in enumerate(zip(energy, ran, strict=False)):
+        if kind == "gpu" and part is not None:
+            busy = value * part[0]
+            known += on_gpus(busy, gpu=str(place), _1000=busy * part[1], _2000=busy * (1 - part[1]))
+            mine += busy * part[1]
+    gpus = attributing.of_gpus(known, [MINE])
+    found = attributing.parted(energies.energy(known, "none", structure()), Quantity(share, "1", "estimated"), gpus)
     total, rest = found.total.value, found.unattributed.value
 
     assert (total is None) == (rest is None)
@@ -412,7 +530,7 @@ def test_both_parts_are_the_whole(energy: list[tuple[str, float]], share: float)
         assert math.isclose((found.attributed.value or 0) + rest, total, rel_tol=1e-12)
         assert 0 <= rest <= total
         of_cpu = sum(value for kind, value in energy if kind != "gpu")
-        assert math.isclose(found.attributed.value or 0, of_cpu * share, rel_tol=1e-9, abs_tol=1e-300)
+        assert math.isclose(found.attributed.value or 0, of_cpu * share + mine, rel_tol=1e-9, abs_tol=1e-300)
 
 
 def test_what_is_parted_by_cpu_time_is_declared() -> None:

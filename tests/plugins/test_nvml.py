@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meter.core.plugin import Gone, Missing
+from meter.plugins.nvml.parting import Parting
 from tests import nvml
 from tests.fake import SECOND, Mounted
 
@@ -31,14 +35,18 @@ class Gpus:
         self._driver = driver
         self._seconds = 0.0
         self.mounted = Mounted("nvml", config)
+        self.since: dict[str, int] = {}
+        """When the rows of the last poll began."""
 
     def poll(self, seconds: float) -> dict[str, Any]:
         """Numbers or reasons of all series."""
         self._seconds = seconds
         self._driver.clock(seconds)
+        rows = self.mounted.rows(round(seconds * SECOND))
+        self.since = {key.name: row.since for row in rows for key in row.columns.keys}
         return {
             (key.at(row.id) if row.id else key).name: value.reason if isinstance(value, Missing) else value
-            for row in self.mounted.rows(round(seconds * SECOND))
+            for row in rows
             for key, value in zip(row.columns.keys, row.values, strict=True)
         }
 
@@ -540,7 +548,7 @@ def test_samples_that_cannot_be_had_are_missing_on_that_gpu(driver: nvml.Driver,
         assert all(value.startswith("nvmlDeviceGetProcessUtilization: ") for value in shares(poll).values())
     assert shares(second, gpu=1) == {"general": 0.5, "memory": 0.4, "encoder": 0.3, "decoder": 0.2}
     missing = {name.partition("/")[0] for name, value in second.items() if isinstance(value, str)}
-    assert missing == {"process.gpu.utilization", "process.gpu.memory.busy"}
+    assert missing == {"process.gpu.utilization", "process.gpu.memory.busy", "hw.gpu.energy.busy"}
 
 
 def test_samples_that_are_not_supported_are_asked_for_once(driver: nvml.Driver, gpus: Any) -> None:
@@ -646,6 +654,184 @@ def test_of_mig_partitions_the_driver_has_no_samples(driver: nvml.Driver, gpus: 
     found = {name: value for name, value in values.items() if name.startswith("process.gpu.utilization/gpu_partition/")}
     assert len(found) == 2 * 3
     assert set(found.values()) == {"nvmlDeviceGetProcessUtilization: Not Supported"}
+
+
+# ----------------------------------------------------------------------------------------- whose the energy of a GPU is
+
+
+def had(values: Mapping[str, Any], gpu: int = 0) -> dict[int, float]:
+    """J of each process on a GPU."""
+    names = {name: name.split("/") for name in values if name.startswith("process.gpu.energy/")}
+    return {int(part[4].strip("#_")): values[name] for name, part in names.items() if int(part[2].strip("#_")) == gpu}
+
+
+def busy(gpu: int = 0) -> str:
+    """The name of the series of what all of them have."""
+    return of("hw.gpu.energy.busy", gpu)
+
+
+def ran(driver: nvml.Driver, pid: int, percent: int, *, since: float, until: float, gpu: int = 0) -> None:
+    """Let a process run from a time on until another one, with a sample each 100 ms."""
+    for tenth in range(round(since * 10) + 1, round(until * 10) + 1):
+        driver.sample(gpu, pid, tenth / 10, percent, 0, 0, 0)
+
+
+def test_the_energy_of_a_gpu_is_that_of_the_processes_that_ran_there(driver: nvml.Driver, gpus: Any) -> None:
+    """Two share it as their percents are, then one is alone, then nobody runs and it is nobody's; of each GPU."""
+    ran(driver, 1000, 60, since=1, until=3)
+    ran(driver, 1001, 20, since=1, until=2)
+    ran(driver, 1001, 5, since=2, until=3, gpu=1)
+    made = gpus({"utilization": True})
+    first, *polls = [made.poll(seconds) for seconds in (1, 2, 3, 4)]
+
+    assert (had(first), busy() in first) == ({}, False)
+    assert [had(each) for each in polls] == [{1000: 75, 1001: 25}, {1000: 100}, {}]
+    assert [each[busy()] for each in polls] == [100, 100, 0]
+    assert [had(each, gpu=1) for each in polls] == [{}, {1001: 100}, {}]
+    assert [each[busy(1)] for each in polls] == [0, 100, 0]
+
+
+def test_a_process_that_ends_early_has_what_it_ran(driver: nvml.Driver, gpus: Any) -> None:
+    """It ran as much as the other one for half of the time; nothing of it is lost as it has gone, nor made up."""
+    driver.set(0, "compute", 2)
+    ran(driver, 1000, 40, since=1, until=1.5)
+    ran(driver, 1001, 40, since=1, until=3)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    driver.set(0, "compute", 0)
+
+    assert had(made.poll(2)) == pytest.approx({1000: 100 / 3, 1001: 200 / 3})
+    assert had(made.poll(3)) == {1001: 100}
+
+
+def test_energy_of_a_gpu_that_is_lost_is_nobodys(driver: nvml.Driver, gpus: Any) -> None:
+    """It is missing from then on, with the reason; what was parted before stays, and so does the other GPU."""
+    for gpu in (0, 1):
+        ran(driver, 1000, 50, since=1, until=3, gpu=gpu)
+    made = gpus({"utilization": True})
+    made.poll(1)
+    before = made.poll(2)
+    driver.fail(0, "all", nvml.LOST)
+    lost, later = made.poll(3), made.poll(4)
+
+    assert had(before) == {1000: 100}
+    for each in (lost, later):
+        assert "GPU 0 has gone" in each[busy()]
+        assert had(each) == {}
+    assert had(lost, gpu=1) == {1000: 100}
+    assert later[busy(1)] == 0
+
+
+@pytest.mark.parametrize("lacks", ["samples", "mig"])
+def test_energy_is_not_parted_where_the_driver_does_not_say_what_ran(
+    driver: nvml.Driver, gpus: Any, lacks: str
+) -> None:
+    """It says so beside a GPU on which it does."""
+    for gpu in (0, 1):
+        ran(driver, 1000, 50, since=1, until=2, gpu=gpu)
+    if lacks == "mig":
+        driver.set(0, "mig", 2)
+    else:
+        driver.fail(0, "samples", nvml.NOT_SUPPORTED)
+    made = gpus({"utilization": True})
+    made.poll(1)
+    values = made.poll(2)
+
+    assert values[busy()] == "nvmlDeviceGetProcessUtilization: Not Supported"
+    assert had(values) == {}
+    assert (values[busy(1)], had(values, gpu=1)) == (100, {1000: 100})
+
+
+@pytest.mark.parametrize("key", ["energy", "samples"])
+def test_energy_that_could_not_be_parted_once_is_parted_with_the_next(driver: nvml.Driver, gpus: Any, key: str) -> None:
+    """Its own samples and those of the next interval together, over both."""
+    ran(driver, 1000, 60, since=1, until=3)
+    ran(driver, 1001, 60, since=2, until=3)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    driver.fail(0, key, nvml.TIMEOUT)
+    failed = made.poll(2)
+    driver.fail(0, key, 0)
+    again = made.poll(3)
+
+    assert failed[busy()].endswith(": Timeout")
+    assert had(failed) == {}
+    assert (again[busy()], made.since[busy()]) == (200, SECOND)
+    assert had(again) == pytest.approx({1000: 400 / 3, 1001: 200 / 3})
+
+
+def test_between_two_samples_the_last_one_holds(driver: nvml.Driver, gpus: Any) -> None:
+    """Of who is still there, and for less than a second: the driver need not sample as often as it is asked."""
+    driver.set(0, "compute", 2)
+    driver.sample(0, 1000, 1.1, 60, 0, 0, 0)
+    driver.sample(0, 1001, 1.1, 20, 0, 0, 0)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    both, held = had(made.poll(1.2)), had(made.poll(1.4))
+    driver.set(0, "compute", 1)
+    alone, over = had(made.poll(1.6)), had(made.poll(2.2))
+
+    assert both == held == pytest.approx({1000: 15, 1001: 5})
+    assert alone == pytest.approx({1000: 20})
+    assert over == {}
+
+
+def test_no_energy_is_parted_by_what_cannot_be(driver: nvml.Driver, gpus: Any) -> None:
+    """A driver that says more than 100 % of one process says nothing of the others' shares."""
+    driver.sample(0, 1000, 1.5, 101, 0, 0, 0)
+    driver.sample(0, 1001, 1.5, 50, 0, 0, 0)
+    made = gpus({"gpus": ["0"], "utilization": True})
+    made.poll(1)
+    values = made.poll(2)
+
+    assert values[busy()] == "the driver says that this process used 101 % of the time"
+    assert had(values) == {}
+
+
+def test_without_samples_no_energy_is_parted(driver: nvml.Driver, gpus: Any) -> None:
+    """Nobody has asked."""
+    ran(driver, 1000, 60, since=1, until=2)
+    made = gpus()
+    made.poll(1)
+
+    assert not {name for name in made.poll(2) if name.startswith(("process.gpu.energy/", "hw.gpu.energy.busy/"))}
+
+
+PERCENTS = st.dictionaries(st.sampled_from("abc"), st.integers(0, 300), max_size=3)
+GAP = Missing("gap")
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(1, 3 * SECOND),
+            st.floats(0, 1e6) | st.just(GAP),
+            PERCENTS | st.just(GAP) | st.none(),
+            st.frozensets(st.sampled_from("abc")),
+        ),
+        max_size=12,
+    )
+)
+def test_parts_and_rest_are_the_whole(steps: list[tuple[int, Any, Any, frozenset[str]]]) -> None:
+    """For any readings: what processes have adds up to what is busy, which is all energy of its time, or nothing."""
+    parting, ts = Parting(), 0
+    parting.step(0, 0, None, None, frozenset())
+    waiting, since = 0.0, 0
+    for span, joules, percents, there in steps:
+        previous, ts = ts, ts + span
+        parted = parting.step(ts, previous, (joules, previous), percents, there)
+        assert parted is not None
+        waiting += 0.0 if isinstance(joules, Missing) else joules
+        if isinstance(parted.busy, Missing):
+            assert parted.each == {}
+            if percents is None:
+                waiting, since = 0.0, ts
+            continue
+        assert parted.since == since
+        assert math.isclose(sum(parted.each.values()), parted.busy, rel_tol=1e-9, abs_tol=1e-300)
+        assert parted.busy in (0, pytest.approx(waiting))
+        assert all(value >= 0 for value in parted.each.values())
+        waiting, since = 0.0, ts
 
 
 def part(metric: str, id_: str, *attributes: str) -> str:

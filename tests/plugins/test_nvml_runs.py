@@ -187,6 +187,47 @@ def test_a_gpu_that_is_lost_while_a_command_runs_is_marked_in_the_total(machine:
     assert "were read are not all of it" in found["gpu-1"]["reason"]
 
 
+RUNS = """
+import os, sys, time
+
+begin = time.monotonic()
+with open(sys.argv[1], "a", buffering=1) as file:
+    while time.monotonic() < begin + 1:
+        for pid, percent in ((os.getpid(), 60), (1, 20)):
+            file.write(f"0 {pid} {time.monotonic_ns() // 1000} {percent}\\n")
+        time.sleep(0.02)
+time.sleep(1)
+"""
+"""A command that runs on GPU 0 for a second, with another process beside it, and then for a second no more."""
+
+
+def test_exec_attributes_the_energy_of_a_gpu(machine: Machine) -> None:
+    """Of what both had the command has its share; the rest and the time in which nobody ran is not its own.
+
+    The second GPU does not say what runs there: nothing of it is attributed, and that is told.
+    """
+    machine.gpus("1.samples=!3")
+    samples = machine.folder / "samples"
+    samples.touch()
+    machine.environment["FAKE_NVML_SAMPLES"] = str(samples)
+
+    document, _ = machine.exec("--interval", "100ms", "--", sys.executable, "-c", RUNS, str(samples))
+
+    energy = document["energy"]
+    of_command, reason = energy["attributed"]["value"], energy["attributed"]["reason"]
+    first, second = energy["domains"]
+    [busy] = [each["value"] for each in document["metrics"] if each["metric"] == "hw.gpu.energy.busy" and each["value"]]
+    assert of_command == first["attributed"]["value"] == pytest.approx(0.75 * busy)
+    assert 0.95 * WATTS["gpu-0"] < busy < first["value"]
+    assert energy["attributed"]["quality"] == first["attributed"]["quality"] == "estimated"
+    assert of_command + energy["unattributed"]["value"] == pytest.approx(energy["total"]["value"])
+    assert second["attributed"]["value"] is None
+    assert second["attributed"]["reason"] == (
+        "no source says whose it is: nvmlDeviceGetProcessUtilization: Not Supported"
+    )
+    assert "of gpu-0 by what its processes ran there; without gpu-1: no source says whose it is" in reason
+
+
 def test_an_old_driver(machine: Machine, tmp_path: Path) -> None:
     """One without the newer call for temperatures is asked by the older one."""
     (tmp_path / "old").mkdir()

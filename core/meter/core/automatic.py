@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core import carbon, files, lock
+from meter.core.attributing import HAD
 from meter.core.faults import described
 from meter.core.mounted import Mounted
 from meter.core.planned import COLLECT, Plan
@@ -35,9 +36,10 @@ _OF_TREE: Final = ("tree=0", "modes=false", "io=true")
 class Asked(NamedTuple):
     """What the chain has to do.
 
-    `mountpoint` is its name in faults. `children` measures the processes that this one starts, too. `out` is a file for
-    every reading, whose suffix chooses the output; relative to `folder`. `carbon` is a grid or an intensity for grams
-    of carbon dioxide. A source whose contract permits no polls as often as `interval` is polled as often as it may be.
+    `mountpoint` is its name in faults. `children` measures the processes that this one starts, too, as is done anyway
+    where a source says what each process has of the energy of a GPU. `out` is a file for every reading, whose suffix
+    chooses the output; relative to `folder`. `carbon` is a grid or an intensity for grams of carbon dioxide. A source
+    whose contract permits no polls as often as `interval` is polled as often as it may be.
     """
 
     mountpoint: str
@@ -244,12 +246,24 @@ def _chosen(asked: Asked, catalogue: Catalogue, host: Host) -> list[Contract]:
     from meter.contracts.language import ABSENT  # as in _make
 
     sources = _sources(catalogue)
+    able = [c for c in sources if not host_fault(c, host)]
+    here = asked.sysroot is None  # else the processes below it are others'
+    followed = asked.children or (here and any(_parting(contract) for contract in able))
     chosen = []
-    for contract in [c for c in sources if not host_fault(c, host)] or sources:
+    for contract in able or sources:
         obligatory = [name for name, option in contract.config.items() if option.default is ABSENT]
-        if asked.children if contract.name == PROCESS else not (obligatory or contract.require):
+        if followed if contract.name == PROCESS else not (obligatory or contract.require):
             chosen.append(contract)
     return chosen
+
+
+def _parting(contract: Contract) -> list[str]:
+    """The words with which a source says what each process has of the energy of a GPU; empty where it cannot."""
+    options: dict[str, Any] = {}
+    for metric in contract.provides.metrics:
+        if metric.name == HAD:
+            options.update(metric.when)
+    return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]
 
 
 def _paces(asked: Asked, sources: Sequence[Contract]) -> dict[str, int]:
@@ -277,7 +291,7 @@ def _words(
 
     words: list[str] = []
     for contract in sources:
-        words += [contract.name, *(_OF_TREE if contract.name == PROCESS else ())]
+        words += [contract.name, *(_OF_TREE if contract.name == PROCESS else _parting(contract))]
         if asked.interval:
             pace = paces.get(contract.name)
             words.append(f"interval={format_duration(pace) if pace else asked.interval}")

@@ -64,20 +64,24 @@ def execute(argv: Sequence[str], asked: Asked, report: Callable[[Fault], None]) 
         engine.stop(DRAIN_S)
         usage = running.finish()
         left = command.leftovers()
-    document = _document(argv, asked, usage, chain, engine, left if subreaper else command.Leftovers((), 0, 0.0))
+    left = left if subreaper else command.Leftovers((), 0, 0.0)
+    document = _document(argv, asked, running.pid, usage, chain, engine, left)
     return Measured(document, usage.exit_code, tuple(engine.faults))
 
 
 def _document(
-    argv: Sequence[str], asked: Asked, usage: Usage, chain: Automatic, engine: Engine, left: Leftovers
+    argv: Sequence[str], asked: Asked, pid: int, usage: Usage, chain: Automatic, engine: Engine, left: Leftovers
 ) -> dict[str, Any]:
+    from meter.core.own import contained  # only what follows needs it
+
     collect: Any = next(output.output for output in engine.outputs if output.label == COLLECT)
     tally, table = engine.tally(), collect.table()
     structure = energies.Structure.of(chain.mounted.plan.document)
     left_out = energies.left_out(engine.finished, engine.faults)
     cpu = Quantity(usage.user_s + usage.system_s, "s")
     energy = energies.energy(table, chain.no_energy, structure, left_out)
-    energy = attributing.parted(energy, attributing.share(table, cpu))
+    gpus = attributing.of_gpus(table, [str(pid)], foreign=contained())
+    energy = attributing.parted(energy, attributing.share(table, cpu), gpus)
     return {
         "format": FORMAT,
         "command": list(argv),

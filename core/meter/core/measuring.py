@@ -408,7 +408,11 @@ class Measurement:
         machine = self._machine or sharing.Machine(None, "", "")
         left_out = {} if self._window is None else self._window.left_out
         found = energies.energy(self.metrics, self._why or machine.no_energy, machine.structure, left_out)
-        self._parts = attributing.parted(found, attributing.share(self.metrics, self._cpu()))
+        from meter.core.own import contained  # only what was measured needs it
+
+        begin, _ = self._both()
+        gpus = attributing.of_gpus(self.metrics, [str(begin.pid)], foreign=contained())
+        self._parts = attributing.parted(found, attributing.share(self.metrics, self._cpu()), gpus)
         return self._parts
 
     def _cpu(self) -> Quantity:

@@ -10,6 +10,7 @@ import pynvml
 from meter.core.plugin import EACH, Missing
 from meter.core.readings import ColumnSpec
 from meter.plugins.nvml import library as nvml
+from meter.plugins.nvml.parting import Parting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,6 +99,10 @@ class Gpu:
         """The processes of the last poll."""
         self.busy: list[Busy] = []
         """What they did since the poll before."""
+        self.parting = Parting() if processes and utilization else None
+        """Whose its energy is; None where nobody asks."""
+        self.kernels: dict[str, int] | Missing | None = gpu.fault
+        """What each process ran, as `Samples` has it."""
         self.counted: Value = _UNKNOWN
         """The energy counter at the last poll in mJ, where there is one."""
         self.power: Value = _UNKNOWN
@@ -158,6 +163,21 @@ class Gpu:
         return ColumnSpec("hw.energy", self.id, attributes=_VENDOR, quality=quality, reason=reason)
 
     @property
+    def used(self) -> ColumnSpec:
+        """The series of what its processes have of it together."""
+        return self._spec("hw.gpu.energy.busy")
+
+    @property
+    def had(self) -> ColumnSpec:
+        """The series of what a process has of it."""
+        return ColumnSpec("process.gpu.energy", self.id, EACH, "gpu", "process", _VENDOR)
+
+    @property
+    def there(self) -> frozenset[str]:
+        """The processes that the driver lists."""
+        return frozenset(each.pid for each in self.held)
+
+    @property
     def counts(self) -> bool:
         """Whether it has an energy counter."""
         return not self.integrates and not self.reason
@@ -184,7 +204,9 @@ class Gpu:
         for partition in self._partitions:
             self._cells += partition.memory.read()
             self._cells += self._groups(partition.processes, "gpu_partition", partition.id)
-        self.busy = [] if self._samples is None else self._shares(self._samples)
+        if self._samples is not None:
+            self.busy = self._shares(self._samples)
+            self.kernels = self._samples.kernels
         answers = [each.answer for each in (self._fields, self._energy, *self._probes)]
         answers += [each.answer for each in self._processes]
         answers += [] if self._samples is None else [self._samples.answer]
@@ -196,7 +218,7 @@ class Gpu:
 
     def _lose(self, reason: Missing) -> None:
         """Nothing is there any more but that it failed."""
-        self.fault = self.power = self.counted = reason
+        self.fault = self.power = self.counted = self.kernels = reason
         self.held, self.busy = [], []
         self._cells = []
         self._partitions = []

@@ -301,6 +301,8 @@ class Samples(_Listing):
             library, handle, "nvmlDeviceGetProcessUtilization", pynvml.c_nvmlProcessUtilizationSample_t, 128
         )
         self._newest = 0  # us, by the driver's clock
+        self.kernels: dict[str, int] | Missing | None = None
+        """Of the last answer the percents of kernels of each process, added up over its samples; None at the base."""
 
     def read(self) -> dict[str, list[Value]] | Missing | None:
         """Means of a process's samples since the last answer, as shares of time: kernels, memory, encoder, decoder.
@@ -310,10 +312,12 @@ class Samples(_Listing):
         first = not self._known
         entries = self._entries()
         if isinstance(entries, Missing):
+            self.kernels = entries
             return entries
         # What a driver has not filled in has no process, or a time that was asked for already.
         samples = [each for each in entries if each.pid and each.timeStamp > self._newest]
         self._newest = max((each.timeStamp for each in samples), default=self._newest)
+        self.kernels = None if first else _added(samples)
         if first:
             return None
         by_process: dict[str, list[tuple[int, ...]]] = {}
@@ -330,10 +334,24 @@ class Samples(_Listing):
         return answer
 
 
+def _added(samples: Sequence[Any]) -> dict[str, int] | Missing:
+    """The percents of kernels by process; no share of them is known where one cannot be."""
+    added: dict[str, int] = {}
+    for each in samples:
+        if each.smUtil > _ALL:
+            return _beyond(each.smUtil)
+        added[str(each.pid)] = added.get(str(each.pid), 0) + each.smUtil
+    return added
+
+
+def _beyond(percent: int) -> Missing:
+    return Missing(f"the driver says that this process used {percent} % of the time")
+
+
 def _mean(percents: Sequence[int]) -> Value:
     wrong = next((each for each in percents if each > _ALL), None)
     if wrong is not None:
-        return Missing(f"the driver says that this process used {wrong} % of the time")
+        return _beyond(wrong)
     return sum(percents) / (_ALL * len(percents))
 
 

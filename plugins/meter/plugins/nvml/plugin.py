@@ -9,7 +9,7 @@ from meter.core.counters import Deltas, Integral
 from meter.core.plugin import Gone, Missing, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from meter.core.plugin import SourceContext
     from meter.core.readings import Columns, Readings
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _HELD: Final = frozenset({"process.gpu.memory.usage"})
 _BUSY: Final = frozenset({"process.gpu.utilization", "process.gpu.memory.busy"})
+_HAD: Final = "process.gpu.energy"
+_USED: Final = "hw.gpu.energy.busy"
 _OF_GPUS: Final = frozenset(
     {
         "hw.power",
@@ -44,13 +46,15 @@ class Nvml(Source):
     `hw.gpu.task`; `hw.gpu.memory.busy` (1); `hw.gpu.memory.usage`, `.reserved` and `.limit` (By), also of each MIG
     partition `GPU.INSTANCE.COMPUTE`; `hw.temperature` (Cel); `hw.gpu.speed` (Hz); `hw.status`; and with `processes` the
     number of processes and the memory that each uses; with `utilization` also `process.gpu.utilization` (1) by
-    `hw.gpu.task` and `process.gpu.memory.busy` (1) of each.
+    `hw.gpu.task` and `process.gpu.memory.busy` (1) of each, `process.gpu.energy` (J, f64, delta, estimated), what it
+    has of the GPU's energy, and `hw.gpu.energy.busy` (J, f64, delta, derived), what all of them have.
 
     What a GPU does not support, or what the driver refuses, is missing with what the driver said; nothing of one GPU
     touches another. A GPU that is lost ends its series, but `hw.status`, which says so, and `hw.energy`, which is
     missing from then on: a sum over GPUs would be too small without a sign.
 
-    Rows: one of about 20 columns for each GPU, one of energies, one or two for each process.
+    Rows: one of about 20 columns for each GPU, one of energies, one or two for each process, with `utilization` one
+    more for each GPU and each process that ran something.
     Raises: Gone, the last GPU is lost.
     Source: NVIDIA, NVML API reference, the functions named in `library`; the steps of the counter, 20 ms to 100 ms.
     """
@@ -80,6 +84,7 @@ class Nvml(Source):
         self._idle: frozenset[str] = frozenset()
         self._of_processes: dict[tuple[str, ...], Columns] = {}
         self._of_energy: dict[tuple[str, ...], Columns] = {}
+        self._of_parts: dict[str, tuple[Columns, Columns]] = {}
         self._previous: int | None = None
 
     def poll(self, out: Readings) -> None:
@@ -92,13 +97,13 @@ class Nvml(Source):
             self._columns = out.columns(specs)
             self._idle = _OF_GPUS - {spec.metric for spec in specs}
         out.row(self._columns, [cell for gpu in self._gpus for cell in gpu.cells()])
-        self._energies(out)
+        silent = self._parts(self._energies(out), out)
         held = [each for gpu in self._gpus for each in gpu.held]
         busy = [each for gpu in self._gpus for each in gpu.busy]
         processes: list[Held | Busy] = [*held, *busy]
         for each in processes:
             out.row(self._of(each, out), each.cells(), of=each.pid)
-        idle = self._idle | (frozenset() if held else _HELD) | (frozenset() if busy else _BUSY)
+        idle = self._idle | silent | (frozenset() if held else _HELD) | (frozenset() if busy else _BUSY)
         if idle:
             out.nothing(*idle)
         if all(gpu.fault is not None for gpu in self._gpus):
@@ -124,13 +129,15 @@ class Nvml(Source):
         if len(faults) == len(self._gpus):
             raise LookupError("; ".join(faults))
 
-    def _energies(self, out: Readings) -> None:
-        """Give the energies; those that begin at one time are a row."""
+    def _energies(self, out: Readings) -> dict[str, tuple[float | Missing, int]]:
+        """Give the energies, and J of each GPU with its begin; those that begin at one time are a row."""
+        given = {}
         found = self._deltas.step(out.ts, {gpu.id: gpu.counted for gpu in self._gpus if gpu.counts})
         rows: dict[int, tuple[list[Gpu], list[float | Missing]]] = {}
         for gpu in self._gpus:
             delta = self._energy(gpu, found, out)
             if delta is not None:
+                given[gpu.id] = delta
                 gpus, cells = rows.setdefault(delta[1], ([], []))
                 gpus.append(gpu)
                 cells.append(delta[0])
@@ -141,6 +148,27 @@ class Nvml(Source):
                 columns = self._of_energy[name] = out.columns([gpu.energy for gpu in gpus])
             out.row(columns, cells, since=since)
         self._previous = out.ts
+        return given
+
+    def _parts(self, energies: Mapping[str, tuple[float | Missing, int]], out: Readings) -> set[str]:
+        """Give what of the energies each process has; the metrics of which there is nothing."""
+        silent = {_USED, _HAD}
+        for gpu in self._gpus:
+            if gpu.parting is None:
+                continue
+            parted = gpu.parting.step(out.ts, out.since, energies.get(gpu.id), gpu.kernels, gpu.there)
+            if parted is None:
+                continue
+            columns = self._of_parts.get(gpu.id)
+            if columns is None:
+                columns = self._of_parts[gpu.id] = out.columns([gpu.used]), out.columns([gpu.had])
+            used, had = columns
+            out.row(used, [parted.busy], since=parted.since)
+            silent.discard(_USED)
+            for pid, joules in parted.each.items():
+                out.row(had, [joules], of=pid, since=parted.since)
+                silent.discard(_HAD)
+        return silent
 
     def _energy(
         self, gpu: Gpu, found: dict[str, tuple[float | Missing, int]], out: Readings
