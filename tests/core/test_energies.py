@@ -425,7 +425,14 @@ def test_every_process_that_was_followed_counts_on_a_gpu() -> None:
     child = Counted(Key(metric, ("machine", ""), ("process", "1001"), ()), 1)
     series = [joules(90, GPU), *on_gpus(60, _1000=10, _1001=20, _2000=30), child]
 
-    assert attributing.of_gpus(series, [MINE]) == {(GPU, ()): Quantity(30, "J", "estimated")}
+    own = attributing.processes(series, int(MINE))
+
+    assert own == {MINE, "1001"}
+    assert attributing.of_gpus(series, own) == {(GPU, ()): Quantity(30, "J", "estimated")}
+    assert [totals.to_json(each, own)["scope"] for each in series] == [
+        *("machine", "machine", "command", "command", "other"),
+        "command",
+    ]
 
 
 def test_a_gpu_alone_is_attributed_without_a_share_of_cpu_time() -> None:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meter.contracts.catalogue import Catalogue
-from meter.contracts.host import Recorded
+from meter.contracts.host import Assumed, Recorded
 from meter.core import Backend, Measurement, Quantity, automatic, energies, measure, measuring, sharing, totals
 from meter.core.cuts import CutError, Sources, Window
+from meter.core.discovery import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1101,6 +1102,27 @@ def test_why_there_is_no_energy_is_told(facts: dict[tuple[str, str], str], why: 
 
     assert told.startswith(why)
     assert ("/sys/energy_uj" in told) == ("cannot" in told)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "sysroot", "followed"), [("", None, True), ("nvidia", None, False), ("", "/other", False)]
+)
+def test_processes_are_followed_only_where_their_part_of_a_gpu_can_be_told(
+    lacks: str, sysroot: str | None, *, followed: bool
+) -> None:
+    """That of the children of a program; elsewhere nothing is polled for it, nor are processes of another machine."""
+
+    class Host(Assumed):
+        def answer(self, kind: str, argument: str) -> str:
+            return "absent" if lacks and lacks in argument else super().answer(kind, argument)
+
+    catalogue = discover(installed=False).catalogue
+    contracts = {contract.name: contract for contract in catalogue.contracts()}
+    chosen = [each.name for each in automatic._chosen(automatic.Asked("/m", "/", sysroot=sysroot), catalogue, Host())]
+
+    assert ("nvml" in chosen, "process" in chosen) == (not lacks, followed)
+    assert automatic._parting(contracts["nvml"]) == ["processes=true", "utilization=true"]
+    assert automatic._parting(contracts["cpu"]) == []
 
 
 def test_energy_of_a_source_is_in_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

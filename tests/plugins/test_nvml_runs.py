@@ -219,6 +219,8 @@ def test_exec_attributes_the_energy_of_a_gpu(machine: Machine) -> None:
     [busy] = [each["value"] for each in document["metrics"] if each["metric"] == "hw.gpu.energy.busy" and each["value"]]
     assert of_command == first["attributed"]["value"] == pytest.approx(0.75 * busy)
     assert 0.95 * WATTS["gpu-0"] < busy < first["value"]
+    had = {each["scope"]: each["value"] for each in document["metrics"] if each["metric"] == "process.gpu.energy"}
+    assert had == {"command": pytest.approx(0.75 * busy), "other": pytest.approx(0.25 * busy)}
     assert energy["attributed"]["quality"] == first["attributed"]["quality"] == "estimated"
     assert of_command + energy["unattributed"]["value"] == pytest.approx(energy["total"]["value"])
     assert second["attributed"]["value"] is None
@@ -226,6 +228,31 @@ def test_exec_attributes_the_energy_of_a_gpu(machine: Machine) -> None:
         "no source says whose it is: nvmlDeviceGetProcessUtilization: Not Supported"
     )
     assert "of gpu-0 by what its processes ran there; without gpu-1: no source says whose it is" in reason
+
+
+IN_A_BLOCK = f"""
+import json, sys
+from meter.core import measure
+
+with measure(sysroot=sys.argv[2], interval="100ms") as m:
+    exec({RUNS!r})
+print(json.dumps(m.to_json()))
+"""
+
+
+def test_measure_attributes_the_energy_of_a_gpu(machine: Machine) -> None:
+    """As `exec` does: the process of the block has its share of what ran."""
+    samples = machine.folder / "samples"
+    samples.touch()
+    machine.environment["FAKE_NVML_SAMPLES"] = str(samples)
+
+    done = machine.run(sys.executable, "-c", IN_A_BLOCK, str(samples), str(machine.root))
+    document = json.loads(done.stdout)
+
+    first, second = document["energy"]["domains"]
+    busy = [each["value"] for each in document["metrics"] if each["metric"] == "hw.gpu.energy.busy"]
+    assert [first["attributed"]["value"], second["attributed"]["value"]] == [pytest.approx(0.75 * busy[0]), 0]
+    assert document["energy"]["attributed"]["value"] == first["attributed"]["value"]
 
 
 def test_an_old_driver(machine: Machine, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from meter.core.keys import MACHINE
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from meter.core.energies import Domain, Energy, Place
     from meter.core.totals import Total
@@ -66,15 +66,19 @@ def share(series: Iterable[Total], cpu: Quantity) -> Quantity:
     return Quantity(min(1.0, cpu.value / seconds), "1", "estimated")
 
 
-def of_gpus(series: Sequence[Total], own: Collection[str], *, foreign: bool = False) -> dict[Place, Quantity]:
+def processes(series: Iterable[Total], pid: int) -> frozenset[str]:
+    """The ids of a process and of all that were followed with it."""
+    return frozenset({total.key.consumer[1] for total in series if total.key.metric.name == FOLLOWED} | {str(pid)})
+
+
+def of_gpus(series: Iterable[Total], own: Collection[str], *, foreign: bool = False) -> dict[Place, Quantity]:
     """What of the energy of each GPU is that of some processes, in J, where a source has parted it by processes.
 
-    Args: `own` are the ids of processes besides those that were followed. `foreign` says that others may count
-        processes in another way, as in a container: where none of them is one of these, nothing is known.
+    Args: `own` are their ids. `foreign` says that others may count processes in another way, as in a container: where
+        none of them is one of these, nothing is known.
     """
-    mine = {total.key.consumer[1] for total in series if total.key.metric.name == FOLLOWED} | {*own}
-    had = [total for total in series if total.key.metric.name == HAD and total.value is not None]
-    ours = [total for total in had if total.key.consumer[1] in mine]
+    series = [total for total in series if total.key.metric.name in (HAD, BUSY)]
+    ours = [total for total in series if total.key.metric.name == HAD and total.key.consumer[1] in own]
     found: dict[Place, Quantity] = {}
     for total in series:
         if total.key.metric.name != BUSY or total.statistic != "sum":

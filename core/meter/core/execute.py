@@ -80,7 +80,8 @@ def _document(
     left_out = energies.left_out(engine.finished, engine.faults)
     cpu = Quantity(usage.user_s + usage.system_s, "s")
     energy = energies.energy(table, chain.no_energy, structure, left_out)
-    gpus = attributing.of_gpus(table, [str(pid)], foreign=contained())
+    own = attributing.processes(table, pid)
+    gpus = attributing.of_gpus(table, own, foreign=contained())
     energy = attributing.parted(energy, attributing.share(table, cpu), gpus)
     return {
         "format": FORMAT,
@@ -97,7 +98,7 @@ def _document(
         },
         "energy": energy.to_json(),
         "carbon": None if asked.carbon is None else carbon.grams(asked.carbon, table, energy).to_json(),
-        "metrics": [totals.to_json(series) for series in table],
+        "metrics": [totals.to_json(series, own) for series in table],
         "left_running": [{"pid": pid, "name": name} for pid, name in left.running],
         "orphans": {"ended": left.orphans, "cpu": Quantity(left.orphans_cpu_s, "s").to_json()},
         "polls": tally.polls,

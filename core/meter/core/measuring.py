@@ -410,10 +410,14 @@ class Measurement:
         found = energies.energy(self.metrics, self._why or machine.no_energy, machine.structure, left_out)
         from meter.core.own import contained  # only what was measured needs it
 
-        begin, _ = self._both()
-        gpus = attributing.of_gpus(self.metrics, [str(begin.pid)], foreign=contained())
+        gpus = attributing.of_gpus(self.metrics, self._own(), foreign=contained())
         self._parts = attributing.parted(found, attributing.share(self.metrics, self._cpu()), gpus)
         return self._parts
+
+    def _own(self) -> frozenset[str]:
+        """The ids of the process and of its children."""
+        begin, _ = self._both()
+        return attributing.processes(self.metrics, begin.pid)
 
     def _cpu(self) -> Quantity:
         """CPU time of the process, in s."""
@@ -445,6 +449,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """The document `meter-measure/1`, with the fields of `meter exec --format json` as far as they are here."""
+        own = self._own()
         return {
             "format": FORMAT,
             "name": self.name,
@@ -458,7 +463,7 @@ class Measurement:
             "io": {"read": self.io_read.to_json(), "written": self.io_written.to_json()},
             "energy": self._energy().to_json(),
             "carbon": None if self.carbon is None else self.carbon.to_json(),
-            "metrics": [totals.to_json(total) for total in self.metrics],
+            "metrics": [totals.to_json(total, own) for total in self.metrics],
             "slower": [] if self._machine is None else list(self._machine.slower),
             "missed_ticks": 0 if self._window is None else self._window.missed,
             "problems": list(self.problems),

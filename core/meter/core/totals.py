@@ -11,7 +11,7 @@ from meter.core.keys import MACHINE
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from meter.core.keys import Key
 
@@ -65,8 +65,12 @@ def quantity(total: Total) -> Quantity:
     return Quantity(total.value, metric.unit, metric.quality, metric.reason or None)
 
 
-def to_json(total: Total) -> dict[str, Any]:
-    """One series over the whole time. `scope` says whether it is a command's or the whole machine's."""
+def to_json(total: Total, own: Collection[str] = ()) -> dict[str, Any]:
+    """One series over the whole time. `scope` says whether it is a command's or the whole machine's.
+
+    Args: `own` are the ids of the command's processes; those of others are neither.
+    """
+    whose, id_ = total.key.consumer
     key, known = total.key, quantity(total)
     return {
         "metric": key.metric.name,
@@ -78,7 +82,7 @@ def to_json(total: Total) -> dict[str, Any]:
         "reason": known.reason,
         "missing_cells": total.missing,
         "additive": key.metric.additive,
-        "scope": "command" if key.consumer[0] == "process" else "machine",
+        "scope": "machine" if whose != "process" else "command" if id_ in own else "other",
         "resource": "/".join(part for part in key.resource if part),
         "consumer": "/".join(part for part in key.consumer if part),
         "attributes": dict(key.attributes),
