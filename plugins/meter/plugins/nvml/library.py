@@ -31,6 +31,7 @@ _REMEDIES: Final = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "install the driver's libnvidia-ml.so.1, or leave this source out",
 }
 _ALL: Final = 100  # percent
+_BEYOND: Final = Missing("the driver says that a process used more than 100 % of the time")
 _ROOM: Final = 2**16  # a driver to which that is too little is not asked with more
 _NO_MEMORY: Final = 2**64 - 1  # what the driver says where it does not know what a process uses
 
@@ -339,19 +340,14 @@ def _added(samples: Sequence[Any]) -> dict[str, int] | Missing:
     added: dict[str, int] = {}
     for each in samples:
         if each.smUtil > _ALL:
-            return _beyond(each.smUtil)
+            return _BEYOND
         added[str(each.pid)] = added.get(str(each.pid), 0) + each.smUtil
     return added
 
 
-def _beyond(percent: int) -> Missing:
-    return Missing(f"the driver says that this process used {percent} % of the time")
-
-
 def _mean(percents: Sequence[int]) -> Value:
-    wrong = next((each for each in percents if each > _ALL), None)
-    if wrong is not None:
-        return _beyond(wrong)
+    if max(percents) > _ALL:
+        return _BEYOND
     return sum(percents) / (_ALL * len(percents))
 
 
