@@ -23,6 +23,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from meter.core.spent import BLOCK_BYTES, memory
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
@@ -56,8 +58,6 @@ _TO_DEFAULT: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 _OWN_FAULT: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
-
-_BLOCK_BYTES: Final = 512  # unit of ru_inblock and ru_oublock on Linux, whatever the file system's own
 
 
 class CommandNotFound(Exception):  # noqa: N818  (an outcome of `find` with its own exit code, as `Gone`)
@@ -115,10 +115,6 @@ class Usage(NamedTuple):
     max_rss_floor_bytes: int
     read_bytes: int
     written_bytes: int
-    voluntary_switches: int
-    involuntary_switches: int
-    minor_faults: int
-    major_faults: int
     started_ns: int
     ended_ns: int
 
@@ -180,12 +176,8 @@ class Running:
             system_s=used.ru_stime,
             max_rss_bytes=used.ru_maxrss * 1024,
             max_rss_floor_bytes=self._floor_bytes,
-            read_bytes=used.ru_inblock * _BLOCK_BYTES,
-            written_bytes=used.ru_oublock * _BLOCK_BYTES,
-            voluntary_switches=used.ru_nvcsw,
-            involuntary_switches=used.ru_nivcsw,
-            minor_faults=used.ru_minflt,
-            major_faults=used.ru_majflt,
+            read_bytes=used.ru_inblock * BLOCK_BYTES,
+            written_bytes=used.ru_oublock * BLOCK_BYTES,
             started_ns=self.started_ns,
             ended_ns=self.ended_ns,
         )
@@ -294,7 +286,7 @@ def start(argv: Sequence[str]) -> Running:
             raise
         raise _spawn_refusal(path, error.errno or 0) from error
     # After the spawn: the peak only grows, so what exec has entered is not above it.
-    return Running(pid, started_ns, _own_peak_bytes())
+    return Running(pid, started_ns, memory()[1] or 0)
 
 
 def become_subreaper() -> bool:
@@ -425,16 +417,6 @@ def _quoted(path: str) -> str:
     import shlex  # only an error needs it
 
     return shlex.quote(path)
-
-
-def _own_peak_bytes() -> int:
-    """Peak of this process's own memory, 0 where it cannot be read.
-
-    From VmHWM and not from getrusage: that one has a floor of its own, the peak of whoever started this process.
-    """
-    with suppress(OSError, ValueError, IndexError), open("/proc/self/status", "rb", buffering=0) as file:
-        return int(file.read(4096).split(b"VmHWM:", 1)[1].split(None, 1)[0]) * 1024
-    return 0
 
 
 def _pids() -> list[int]:

@@ -11,7 +11,8 @@ import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from typing import Final, NamedTuple
 
-_BLOCK_BYTES: Final = 512  # unit of ru_inblock and ru_oublock on Linux, whatever the file system's own
+BLOCK_BYTES: Final = 512
+"""The unit of `ru_inblock` and `ru_oublock` on Linux, whatever the file system's own."""
 
 
 class Spent(NamedTuple):
@@ -35,10 +36,10 @@ def spent(*, ends: bool = False) -> Spent:
 
     Source: getrusage(2) of the process and of its children that were waited for; proc_pid_status(5).
     """
-    memory = None if ends else _memory()
+    known = None if ends else memory()
     thread_s = time.thread_time()
     own, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
-    resident, peak = memory or _memory()
+    resident, peak = known or memory()
     return Spent(
         os.getpid(),
         threading.get_ident(),
@@ -47,12 +48,12 @@ def spent(*, ends: bool = False) -> Spent:
         own.ru_utime + children.ru_utime,
         own.ru_stime + children.ru_stime,
         thread_s,
-        (own.ru_inblock + children.ru_inblock) * _BLOCK_BYTES,
-        (own.ru_oublock + children.ru_oublock) * _BLOCK_BYTES,
+        (own.ru_inblock + children.ru_inblock) * BLOCK_BYTES,
+        (own.ru_oublock + children.ru_oublock) * BLOCK_BYTES,
     )
 
 
-def _memory() -> tuple[int | None, int | None]:
+def memory() -> tuple[int | None, int | None]:
     """Memory in RAM now and at most so far, in bytes; from VmHWM, as getrusage begins with the peak of the parent."""
     try:
         with open("/proc/self/status", "rb", buffering=0) as file:
