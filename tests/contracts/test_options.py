@@ -15,7 +15,7 @@ from meter.contracts.editing.written import written
 from meter.contracts.host import Assumed, Recorded
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
-from meter.contracts.options import OptionError, canonical, from_words, parse_type, unit_of
+from meter.contracts.options import OptionError, canonical, from_words, parse_type
 from meter.contracts.request import from_words as request_from_words
 from tests.contracts.build import catalogue, codes, faults, metric, one, output, pointed, run, said, source
 from tests.strategies import steady
@@ -180,11 +180,6 @@ class TestCanonical:
         """A type is a word of the language, or a list or map of one."""
         with pytest.raises(ValueError, match=re.escape(text) if "watt" not in text else "watt"):
             parse_type(text)
-
-    def test_the_unit_of_a_type(self) -> None:
-        """Of quantities, alone or several."""
-        types = ("quantity(W)", "list<quantity(J/(m2.s))>", "map<quantity(1)>", "float")
-        assert [unit_of(type_) for type_ in types] == ["W", "J/(m2.s)", "1", ""]
 
     @pytest.mark.parametrize(
         ("type_", "raw", "fields", "relation"),

@@ -118,10 +118,6 @@ def _factor(text: str, word: str) -> Factor:
     return Factor("number", "", amounts.in_base(number, unit), unit.dimension, word)
 
 
-INTERVAL: Final = "interval"
-"""What a constraint calls the time between the rows that a rule reads; no option of its instance."""
-
-
 def bounds(
     constraint: Constraint, config: Mapping[str, Any], interval: int | None = None, types: Mapping[str, str] = {}
 ) -> dict[tuple[str, str], tuple[str, Fraction]]:

@@ -117,12 +117,6 @@ def parse_type(text: str) -> tuple[str, str]:
     return found[1] or "", f"{found[2]}({found[3]})"
 
 
-def unit_of(type_: str) -> str:
-    """The unit of a type `quantity(UNIT)`, or of a list or map of it; the empty text of other types."""
-    found = _QUANTITY.fullmatch(parse_type(type_)[1])
-    return "" if found is None else found[1]
-
-
 def item_of(option: Option) -> Option:
     """The option that takes one item of a list or map, else the option itself; `min` and `max` bound items."""
     return evolve(option, type=parse_type(option.type)[1])
