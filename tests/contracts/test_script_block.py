@@ -3,7 +3,7 @@
 import pytest
 
 from meter.contracts.reader import read
-from meter.contracts.script_block import ScriptBlock, script_block
+from meter.contracts.script_block import ScriptBlock, has_block, script_block
 from tests.contracts.build import at, shown
 
 SCRIPT = """#!/usr/bin/env python
@@ -70,3 +70,19 @@ class TestScript:
         assert script_block("# /// meter\n# name = 1\n") is None
         block = script_block("# /// meter\n# a = 1\n#\n# b = 2\n# ///\n")
         assert block == ScriptBlock("a = 1\n\nb = 2\n", 2, "  a = 1\n \n  b = 2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("# /// meter\n# name = 'x'\n# ///\n", True),
+        ("import this\n# /// meter\n# name = 'x'\n# ///\n", True),
+        ("TEXT = '''\n# /// meter\n# name = 'x'\n# ///\n'''\n", False),  # a text of the program, as a test has it
+        ("def f(:\n'''\n# /// meter\n", True),  # no Python: that has to be said
+        ("# //// meter\n", False),
+        ("", False),
+    ],
+)
+def test_a_block_is_made_of_comments(text: str, has: bool) -> None:  # noqa: FBT001  (a table)
+    """What stands in a text of the program is no contract."""
+    assert has_block(text.encode()) is has

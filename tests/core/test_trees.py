@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from meter.core import trees
-from meter.core.trees import find, has_block
+from meter.core.trees import find
 from tests.core.test_discovery import plugin, single
 from tests.core.test_host import folder, nobody
 
@@ -147,19 +147,3 @@ def test_what_cannot_be_read_is_said(folder: Path) -> None:
     (folder / "shut").chmod(0o755)
     assert paths(tree.mounts, folder) == ["meter.toml"]
     assert [each.code for each in tree.diagnostics] == ["E-FILE"] * 3
-
-
-@pytest.mark.parametrize(
-    ("text", "has"),
-    [
-        ("# /// meter\n# name = 'x'\n# ///\n", True),
-        ("import this\n# /// meter\n# name = 'x'\n# ///\n", True),
-        ("TEXT = '''\n# /// meter\n# name = 'x'\n# ///\n'''\n", False),  # a text of the program, as a test has it
-        ("def f(:\n'''\n# /// meter\n", True),  # no Python: that has to be said
-        ("# //// meter\n", False),
-        ("", False),
-    ],
-)
-def test_a_block_is_made_of_comments(text: str, has: bool) -> None:  # noqa: FBT001  (a table)
-    """What stands in a text of the program is no contract."""
-    assert has_block(text.encode()) is has

@@ -12,6 +12,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import LIMIT
 from meter.contracts.reader import ReadContract, read
+from meter.contracts.script_block import MARK
 from meter.contracts.spans import Span
 from meter.core import files
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 CONTRACT = "contract.toml"
 GROUP = "meter.plugins"
 """The group of entry points of distributions with plugins."""
-MARK = b"# /// meter"
 
 
 class Discovered(NamedTuple):

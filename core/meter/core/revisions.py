@@ -16,8 +16,9 @@ from meter.contracts.documents import LIMIT
 from meter.contracts.language import language
 from meter.contracts.model import Contract
 from meter.contracts.reader import read
+from meter.contracts.script_block import MARK
 from meter.contracts.spans import Span
-from meter.core.discovery import CONTRACT, MARK, in_folder, suggested
+from meter.core.discovery import CONTRACT, in_folder, suggested
 
 PATIENCE_S: Final = 60.0
 """So long git may take for one answer."""

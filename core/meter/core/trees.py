@@ -7,16 +7,16 @@ the tree leads to is found at its own place.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import LIMIT
+from meter.contracts.script_block import has_block
 from meter.contracts.spans import Span
 from meter.core import files
-from meter.core.discovery import CONTRACT, MARK
+from meter.core.discovery import CONTRACT
 
 MOST: Final = 200_000
 """Files and folders that are looked at; who names a whole disk is told instead of kept waiting."""
@@ -122,17 +122,3 @@ def _once(paths: list[str]) -> list[str]:
         if real not in kept or os.path.abspath(path) == real:
             kept[real] = path
     return sorted(path.removeprefix(f".{os.sep}") for path in kept.values())
-
-
-def has_block(data: bytes) -> bool:
-    """Whether a Python file has a contract in its comments; one in a text of the program is none."""
-    if MARK not in data:
-        return False
-    import tokenize  # only a file that has the mark is looked at closely
-
-    wanted = MARK.decode()
-    try:
-        tokens = tokenize.tokenize(io.BytesIO(data).readline)
-        return any(token.type == tokenize.COMMENT and token.string.rstrip() == wanted for token in tokens)
-    except (SyntaxError, tokenize.TokenError, UnicodeDecodeError):
-        return True  # said when it is read
