@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from meter.core.assembly import filled
 from meter.core.batch import Block
 from meter.core.building import build
-from meter.core.elements import FilterElement, filled
+from meter.core.elements import FilterElement
 from meter.core.plugin import Missing
 from meter.core.readings import Row
 from tests.plugins.chain import Chain, metric, refusals

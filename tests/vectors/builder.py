@@ -13,7 +13,7 @@ from meter.contracts.host import Assumed
 from meter.contracts.model import Source
 from meter.contracts.reader import read
 from meter.contracts.request import Request, from_document, from_words
-from meter.core.completed import ORIGIN
+from meter.core.own_check import EXPORT
 from tests.vectors import checkconf, plugins
 
 import tomlkit  # isort: skip
@@ -152,5 +152,5 @@ def shown(instance: Mapping[str, Any]) -> str:
     """
     label, plugin, config = str(instance["instance"]), str(instance["plugin"]), instance["config"]
     given = {name: origin for name, origin in sorted(instance["origins"].items()) if origin != "default"}
-    told = ",".join(f"{name}={config[name]}" for name, origin in given.items() if config[name] or origin != ORIGIN)
+    told = ",".join(f"{name}={config[name]}" for name, origin in given.items() if config[name] or origin != EXPORT)
     return plugin + (f"#{label}" if label != plugin else "") + (f"{{{told}}}" if told else "")

@@ -7,16 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meter.contracts import references
+from meter.contracts.placeholders import AT_START
 from meter.core import own_check
-from meter.core.breach import ContractBreach
-from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement, filled
+from meter.core.breach import GIVES, ContractBreach
+from meter.core.elements import FilterElement, OutputElement, RecoverElement, SourceElement
 from meter.core.loading import load_class
 from meter.core.plugin import Context
 from meter.core.polling import STUCK_NS
 from meter.core.readings import Declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import re
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from meter.contracts.rules import Rule
@@ -184,3 +186,26 @@ class Assembly:
         if isinstance(value, dict):
             return {name: self._absolute(each) for name, each in value.items()}
         return str(self.folder / value)
+
+
+def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:
+    """A rule with the values of the attributes that it adds: the host's name and the environment are put in.
+
+    Raises: ContractBreach, a variable of the environment is not set.
+    """
+    if rule.gives is None or not any("${" in text for _, text in rule.gives.attributes):
+        return rule
+
+    def value(attribute: str, text: str) -> str:
+        def known(found: re.Match[str]) -> str:
+            if found[1] is None:
+                return os.uname().nodename
+            if found[1] not in environ:
+                facts = {"attribute": attribute, "name": found[1]}
+                raise ContractBreach(label, f"{GIVES}.attributes", "no-variable", **facts)
+            return environ[found[1]]
+
+        return AT_START.sub(known, text)
+
+    attributes = tuple((name, value(name, text)) for name, text in rule.gives.attributes)
+    return rule._replace(gives=rule.gives._replace(attributes=attributes))

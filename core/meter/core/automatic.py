@@ -182,7 +182,7 @@ def _make(asked: Asked) -> dict[str, Any]:
     from meter.contracts.request import from_words
     from meter.core.discovery import discover
     from meter.core.host import Probe
-    from meter.core.recording import paths_of
+    from meter.core.lock_text import paths_of
 
     catalogue = discover(installed=False).catalogue
     probe = Probe(asked.folder, asked.sysroot)

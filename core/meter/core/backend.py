@@ -137,7 +137,7 @@ class Backend:
         """
         if self._file is None:
             checked, catalogue = self._checked(complete=True)
-            from meter.core.recording import paths_of  # as in _checked
+            from meter.core.lock_text import paths_of  # as in _checked
 
             shown = [diagnostic.to_json() for diagnostic in checked.diagnostics]
             plan = Plan(checked.require().document, shown)

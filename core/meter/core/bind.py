@@ -15,7 +15,7 @@ from meter.contracts.rules import Rule, WorstQuality, apply, faults, give
 from meter.contracts.variants import Variant
 from meter.core.arrays import DTYPES, Array, finite, is_sealed
 from meter.core.batch import Block, indexed
-from meter.core.breach import ContractBreach
+from meter.core.breach import GIVES, ContractBreach
 from meter.core.keys import MACHINE, Entity, Key, KeySet, Metric
 from meter.core.layout import Layout
 
@@ -90,22 +90,22 @@ class Selection:
     ) -> Block:
         """A block of what the rule gives.
 
-        Args: `values` [n, k] with one column for each of `outputs`; `ts` and `since` int64[n], those of the
-        block where the rows
-            are the same; `missing` bool[n, k]; `reasons` by row and column. In f64, NaN and infinities are missing.
+        Args: `values` [n, k] with one column for each of `outputs`; `ts` and `since` int64[n], those of the block where
+            the rows are the same; `missing` bool[n, k]; `reasons` by row and column. In f64, NaN and infinities are
+            missing.
         Raises: ContractBreach, the rule gives nothing, or shape or type is not what it promises.
         """
         layout = self.layout
         if layout is None:
             metric = self.inputs[0].metric.name if self.inputs else ""
-            raise ContractBreach("", "needs.metrics.gives", "gives-nothing", metric=metric)
+            raise ContractBreach("", GIVES, "gives-nothing", metric=metric)
         dtype = DTYPES[layout.dtypes[0]]
         shape = (len(ts), len(self.outputs))
         if values.dtype != dtype or values.shape != shape or (missing is not None and missing.shape != shape):
             got = values if missing is None or values.dtype != dtype or values.shape != shape else missing
             facts = {"got": f"{got.dtype}{list(got.shape)}", "wanted": f"{layout.dtypes[0]}{list(shape)}"}
             facts["metric"] = self.outputs[0].metric.name
-            raise ContractBreach(self.outputs[0].metric.origin, "needs.metrics.gives", "shape", **facts)
+            raise ContractBreach(self.outputs[0].metric.origin, GIVES, "shape", **facts)
         if dtype.kind == "f" and not finite(values):
             bad = ~np.isfinite(values)
             missing = bad if missing is None else missing | bad
@@ -231,7 +231,7 @@ def silent(key: Key, names: tuple[str, ...]) -> Mapping[str, str]:
     Raises: ContractBreach.
     """
     facts = {"key": key.said, "metric": key.metric.name, "names": ", ".join(names)}
-    raise ContractBreach("", "needs.metrics.gives.tells", "untold", **facts)
+    raise ContractBreach("", f"{GIVES}.tells", "untold", **facts)
 
 
 def nobody(key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
@@ -242,7 +242,7 @@ def nobody(key: Key, family: str, kinds: tuple[str, ...]) -> Entity:
     if kinds == (MACHINE[0],):
         return MACHINE
     facts = {"key": key.said, "metric": key.metric.name, "family": family, "kinds": "|".join(kinds)}
-    raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
+    raise ContractBreach("", f"{GIVES}.{family}", "owner", **facts)
 
 
 class Says(NamedTuple):
@@ -292,7 +292,7 @@ def bind(
         if len(set(outputs)) < len(outputs):
             twice = next(key for at, key in enumerate(outputs) if key in outputs[:at])
             facts = {"key": twice.said, "metric": twice.metric.name, "count": str(len(inputs))}
-            raise ContractBreach(label, "needs.metrics.gives", "merged", **facts)
+            raise ContractBreach(label, GIVES, "merged", **facts)
         selections.append(Selection(place, rules[place], layout, inputs, outputs, groups))
     for place, operands in sorted(read.items()):
         results = tuple(computed(rules[place], label, worst_quality))
@@ -356,7 +356,7 @@ def _owned(key: Key, family: str, kinds: tuple[str, ...], owner: Owner, *, dropp
         made = owner(key, family, kinds)
         if made[0] not in kinds:
             facts = {"key": key.said, "metric": key.metric.name, "family": family, "kinds": "|".join(kinds)}
-            raise ContractBreach("", f"needs.metrics.gives.{family}", "owner", **facts)
+            raise ContractBreach("", f"{GIVES}.{family}", "owner", **facts)
         return made
     have: Entity = key.resource if family == "resource" else key.consumer
     return MACHINE if dropped else have

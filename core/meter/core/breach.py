@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+GIVES: Final = "needs.metrics.gives"
+"""The clause that says what a filter gives."""
+
 
 class ContractBreach(Exception):  # noqa: N818  (the word of the contract reference, E-BREACH)
     """A plugin broke its contract: `label` is the instance, `clause` the clause, `what` and `facts` what was done.

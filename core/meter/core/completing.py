@@ -20,7 +20,6 @@ from meter.contracts.model import Contract
 from meter.contracts.request import Given, Request
 from meter.contracts.spans import Span
 from meter.core import own_check
-from meter.core.completed import mark
 from meter.core.discovery import is_trusted
 from meter.core.faults import described
 from meter.core.loading import ExportFault
@@ -67,7 +66,7 @@ def complete(
         if found:
             raise ContractError([*checked.diagnostics, *found])
         if not changes:
-            mark(checked.plan.document, values)
+            own_check.mark(checked.plan.document, values)
             return Completed(request, checked, values)
         values |= changes
         request = _changed(request, changes)

@@ -32,7 +32,7 @@ SHOWN = 6
 """So many rules are said of a plugin."""
 
 
-class Mounted(NamedTuple):
+class Locked(NamedTuple):
     """A backend as its lock has it: the request, the entry, the lock's document and path."""
 
     request: Request
@@ -68,7 +68,7 @@ class Difference(NamedTuple):
 class _Kept(Source):
     """A contract in a lock, by the digest that it is kept under."""
 
-    def __init__(self, mounted: Mounted, digest: str) -> None:
+    def __init__(self, mounted: Locked, digest: str) -> None:
         super().__init__(mounted.path, "")
         self._mounted = mounted
         self._digest = digest
@@ -81,7 +81,7 @@ class _Kept(Source):
     value = key
 
 
-def differences(mounted: Mounted, catalogue: Catalogue, host: Host) -> list[Difference]:
+def differences(mounted: Locked, catalogue: Catalogue, host: Host) -> list[Difference]:
     """The instances of a backend whose contract says something else than the plan was made with, by label."""
     contracts = {each["plugin"]: _readable(catalogue, each["plugin"]) for each in mounted.plan["plugins"]}
     found = []
@@ -101,7 +101,7 @@ def _readable(catalogue: Catalogue, plugin: str) -> Contract | None:
     return entries[0].contract if len(entries) == 1 else None
 
 
-def _recalled(mounted: Mounted, digest: str) -> Contract | None:
+def _recalled(mounted: Locked, digest: str) -> Contract | None:
     """A contract as the lock keeps it, where nobody has edited it."""
     import copy  # only drift needs it
 
@@ -113,7 +113,7 @@ def _recalled(mounted: Mounted, digest: str) -> Contract | None:
 
 
 def _facts(
-    mounted: Mounted, plugin: Mapping[str, Any], new: Contract, contracts: Mapping[str, Contract | None], host: Host
+    mounted: Locked, plugin: Mapping[str, Any], new: Contract, contracts: Mapping[str, Contract | None], host: Host
 ) -> MountFacts:
     """What the lock knows of the mount, seen from one instance."""
     label = plugin["instance"]
@@ -161,7 +161,7 @@ def refused(found: Sequence[Difference]) -> bool:
     return any(each.start == "refused" for each in found)
 
 
-def said(mounted: Mounted, found: Sequence[Difference], variant: str = "", why: Sequence[str] = ()) -> list[Diagnostic]:
+def said(mounted: Locked, found: Sequence[Difference], variant: str = "", why: Sequence[str] = ()) -> list[Diagnostic]:
     """E-DRIFT for each plugin; with a variant also for those that would do by themselves, and with what stands against.
 
     Args: `variant` is `check` where a new check refuses the backend, `order` where its order or metrics are others.
@@ -170,13 +170,13 @@ def said(mounted: Mounted, found: Sequence[Difference], variant: str = "", why: 
     return list(_each(mounted, "E-DRIFT", chosen, variant, why))
 
 
-def noted(mounted: Mounted, found: Sequence[Difference]) -> list[Diagnostic]:
+def noted(mounted: Locked, found: Sequence[Difference]) -> list[Diagnostic]:
     """W-DRIFT for each plugin with changes; one that is only written otherwise is not worth a word."""
     return list(_each(mounted, "W-DRIFT", [e for e in found if e.comparison and e.comparison.changes], "", ()))
 
 
 def _each(
-    mounted: Mounted, code: str, found: Sequence[Difference], variant: str, why: Sequence[str]
+    mounted: Locked, code: str, found: Sequence[Difference], variant: str, why: Sequence[str]
 ) -> Iterator[Diagnostic]:
     order = language().values("class")
     by_plugin: dict[str, Difference] = {}
@@ -211,7 +211,7 @@ def _rules(comparison: Comparison) -> Iterator[str]:
         yield language().phrase("note", "more-rules", count=str(len(comparison.changes) - SHOWN))
 
 
-def sent_otherwise(mounted: Mounted, facts: Mapping[tuple[str, str], str]) -> list[Diagnostic]:
+def sent_otherwise(mounted: Locked, facts: Mapping[tuple[str, str], str]) -> list[Diagnostic]:
     """E-DRIFT for each plan file of another meter that says something else than at the mount.
 
     Args: `facts`, what the host has answered now.
@@ -236,7 +236,7 @@ def sent_otherwise(mounted: Mounted, facts: Mapping[tuple[str, str], str]) -> li
 # ---------------------------------------------------------------------------------------------------------- what is run
 
 
-def held(mounted: Mounted, checked: Checked, again: Callable[[Request], Checked]) -> Checked | None:
+def held(mounted: Locked, checked: Checked, again: Callable[[Request], Checked]) -> Checked | None:
     """A check whose order and metrics are those that are mounted; None where there is none.
 
     What the chain was completed with stays in it, also where nobody needs it any more: the lock keeps its plugins. So
@@ -270,7 +270,7 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 # ------------------------------------------------------------------------------------------------------- what is lost
 
 
-def forgotten(mounted: Mounted, plan: Mapping[str, Any]) -> list[Diagnostic]:
+def forgotten(mounted: Locked, plan: Mapping[str, Any]) -> list[Diagnostic]:
     """W-STATE-LOST for each instance that another plan replaces, and that loses what it remembers by it."""
     before = {each["instance"]: each for each in mounted.plan["plugins"]}
     found = []

@@ -5,14 +5,11 @@ They hold state and say what a layout means to them; the loops that move them, a
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from meter.contracts.placeholders import AT_START
-from meter.core.breach import ContractBreach
+from meter.core.breach import GIVES, ContractBreach
 from meter.core.queues import OutputQueue
 from meter.core.readings import BoundSourceContext, Declared, Readings
 from meter.core.sampling import Sampler
@@ -37,8 +34,6 @@ DROP_OLDEST: Final = "drop-oldest"
 """The policy of an output that would rather have the newest than all."""
 BINDINGS_LIMIT: Final = 1024
 SERIES_LIMIT: Final = 1 << 18
-GIVES: Final = "needs.metrics.gives"
-"""The clause that says what a filter gives."""
 
 
 class SourceElement:
@@ -85,29 +80,6 @@ class SourceElement:
     def state(self, points: int) -> SourceState:
         """What it did; `points` are the values that came of it."""
         return SourceState(self.label, self.polls, self.missed, self.retries, points, tuple(self.lateness))
-
-
-def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:
-    """A rule with the values of the attributes that it adds: the host's name and the environment are put in.
-
-    Raises: ContractBreach, a variable of the environment is not set.
-    """
-    if rule.gives is None or not any("${" in text for _, text in rule.gives.attributes):
-        return rule
-
-    def value(attribute: str, text: str) -> str:
-        def known(found: re.Match[str]) -> str:
-            if found[1] is None:
-                return os.uname().nodename
-            if found[1] not in environ:
-                facts = {"attribute": attribute, "name": found[1]}
-                raise ContractBreach(label, "needs.metrics.gives.attributes", "no-variable", **facts)
-            return environ[found[1]]
-
-        return AT_START.sub(known, text)
-
-    attributes = tuple((name, value(name, text)) for name, text in rule.gives.attributes)
-    return rule._replace(gives=rule.gives._replace(attributes=attributes))
 
 
 class FilterElement:

@@ -39,6 +39,7 @@ SWITCH_S: Final = 0.0001
 """How long a busy pipeline may keep the interpreter's lock from a thread that polls, at each file that this reads: with
 the 5 ms of Python one read delays a 1 kHz poll by five ticks. Less than this costs both of them more than it gives."""
 WARM_S: Final = 1.0
+"""How long the first batch is waited for, where the schedule begins behind it."""
 WARM_NS: Final = 50_000_000
 """Where something is polled more often than this, the chain has its first batch before the schedule begins: what it
 prepares then takes up to 40 ms, which would delay polls."""

@@ -15,7 +15,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.settings import setting
 from meter.contracts.model import Source
 from meter.contracts.request import Request, remains
-from meter.core.recording import Made
+from meter.core.lock_text import Made
 
 Found = tuple[Catalogue, tuple[Diagnostic, ...]]
 """A catalogue, and what is wrong with folders of it."""

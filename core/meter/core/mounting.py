@@ -17,14 +17,12 @@ from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.model import Source
 from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words, rest_of_words
 from meter.contracts.spans import Span, Words
-from meter.core import drift, files, recording
-from meter.core.completed import remembered
+from meter.core import drift, files, lock_text, own_check
 from meter.core.host import Probe
+from meter.core.lock_text import Made
 from meter.core.moment import Moment, all_wrong
 from meter.core.mount_text import over, with_mount, with_options, without_mount
 from meter.core.mounts import Mounts, Ready, fault, mounted_in
-from meter.core.own_check import EXPORT
-from meter.core.recording import Made
 
 
 class Mounting(Mounts):
@@ -106,7 +104,7 @@ class Mounting(Mounts):
             shown = self.check(mounted, catalogue)[0] if checked.diagnostics else checked
             texts |= self._recorded([Made(mounted, shown, catalogue, probe)], changed)
         self._write(texts)
-        contracts = recording.paths_of(checked, catalogue)
+        contracts = lock_text.paths_of(checked, catalogue)
         return Ready(checked.plan.document, contracts, (*problems, *checked.diagnostics), completed=_told(values))
 
     def completed(
@@ -119,18 +117,12 @@ class Mounting(Mounts):
         checked, probe = self.check(request, catalogue)
         if checked.plan is None:
             raise ContractError([*problems, *checked.diagnostics])
-        if not any(EXPORT in plugin["exports"] for plugin in checked.plan.document["plugins"]):
+        if not any(own_check.EXPORT in plugin["exports"] for plugin in checked.plan.document["plugins"]):
             return request, checked, probe, {}
         from meter.core.completing import complete  # the engine, which few mounts need
 
         probes = [probe]
-
-        def again(request: Request) -> Checked:
-            checked, probe = self.check(request, catalogue)
-            probes.append(probe)
-            return checked
-
-        found = complete(request, catalogue, checked, again)
+        found = complete(request, catalogue, checked, self.checking(catalogue, probes))
         return found.request, found.checked, probes[-1], found.values
 
     def refresh(self, mountpoint: str, span: Span) -> Ready:
@@ -149,14 +141,14 @@ class Mounting(Mounts):
                 raise ContractError([fault] if fault else self.refused(mountpoint, text, found, span))
             catalogue, problems = self.catalogue()
             entry = self.entry(mountpoint)
-            known = None if entry is None else drift.Mounted(request, entry, self.lock(), self.lock_path)
+            known = None if entry is None else drift.Locked(request, entry, self.lock(), self.lock_path)
             before = entry["plan"] if entry is not None and entry["request"] == request.digest() else None
             request, checked, probe, values = self.completed(request, catalogue, problems)
             assert checked.plan is not None
             if clashes := self._clashes(request, checked.plan.document, requests):
                 raise ContractError([*problems, *checked.diagnostics, *clashes])
             if before is not None:
-                remembered(checked.plan.document, before)
+                own_check.remembered(checked.plan.document, before)
             lost = [] if known is None else drift.forgotten(known, checked.plan.document)
             data = self._data()
             texts: dict[str, bytes] = {}
@@ -166,7 +158,7 @@ class Mounting(Mounts):
                 request = self._parsed(data)[1][mountpoint]
             self._write(texts | self._recorded([Made(request, checked, catalogue, probe)], data))
             told = (*problems, *checked.diagnostics, *lost)
-            return Ready(checked.plan.document, recording.paths_of(checked, catalogue), told, completed=_told(values))
+            return Ready(checked.plan.document, lock_text.paths_of(checked, catalogue), told, completed=_told(values))
 
     def umount(self, mountpoint: str, span: Span) -> None:
         """Take a backend out of the mount file and its plan out of the lock.
@@ -185,7 +177,7 @@ class Mounting(Mounts):
             document["mounts"].pop(mountpoint, None)
             texts = {self.path: changed}
             if os.path.exists(self.lock_path):
-                texts[self.lock_path] = recording.text(document, changed)
+                texts[self.lock_path] = lock_text.text(document, changed)
             self._write(texts)
 
     def _clashes(self, request: Request, plan: dict[str, Any], requests: Mapping[str, Request]) -> list[Diagnostic]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,12 +24,11 @@ from meter.contracts.host import Host
 from meter.contracts.model import Source
 from meter.contracts.request import Request, from_document
 from meter.contracts.spans import COMMAND_LINE, Span
-from meter.core import drift, files, lock, recording
-from meter.core.completed import remembered
+from meter.core import drift, files, lock, lock_text, own_check
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
+from meter.core.lock_text import Made
 from meter.core.moment import Found, Moment, Once
-from meter.core.recording import Made
 
 
 class Ready(NamedTuple):
@@ -136,6 +135,16 @@ class Mounts:
         host = probe if self.host is None else Beside(self.host, probe)
         return check(request, catalogue, host), probe
 
+    def checking(self, catalogue: Catalogue, probes: list[Probe]) -> Callable[[Request], Checked]:
+        """What checks a request as often as somebody likes; who answered for the host each time goes to `probes`."""
+
+        def check(request: Request) -> Checked:
+            checked, probe = self.check(request, catalogue)
+            probes.append(probe)
+            return checked
+
+        return check
+
     def moment(self, *, whole: bool = False) -> Moment:
         """What the file and its lock say now, and the catalogue, for several mounts; `whole`, for all of the file.
 
@@ -192,7 +201,7 @@ class Mounts:
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
             catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
-        known = None if entry is None else drift.Mounted(request, entry, now.document, self.lock_path)
+        known = None if entry is None else drift.Locked(request, entry, now.document, self.lock_path)
         checked, probe, notes = self.anew(request, known if same_request else None, catalogue)
         if known is not None and same_request and (drifted := drift.sent_otherwise(known, probe.facts)):
             return None, drifted
@@ -202,16 +211,16 @@ class Mounts:
         if clashes := now.clashes(request, checked.plan.document):
             return None, [*found, *clashes]
         if known is not None and same_request:
-            remembered(checked.plan.document, known.plan)
+            own_check.remembered(checked.plan.document, known.plan)
         elif known is not None:
             notes += drift.forgotten(known, checked.plan.document)
         told = (*checked.diagnostics, *notes)
-        ready = Ready(checked.plan.document, recording.paths_of(checked, catalogue), told, rewritten=mountpoint)
+        ready = Ready(checked.plan.document, lock_text.paths_of(checked, catalogue), told, rewritten=mountpoint)
         now.made.append(Made(request, checked, catalogue, probe))
         return ready, [*problems, *told]
 
     def anew(
-        self, request: Request, known: drift.Mounted | None, catalogue: Catalogue
+        self, request: Request, known: drift.Locked | None, catalogue: Catalogue
     ) -> tuple[Checked | None, Probe, list[Diagnostic]]:
         """A check, who answered for the host, and notes; none, and why, where contracts have drifted too far.
 
@@ -225,13 +234,7 @@ class Mounts:
             return None, probe, drift.said(known, differing)
         first, probe = self.check(request, catalogue)
         probes = [probe]
-
-        def again(request: Request) -> Checked:
-            checked, probe = self.check(request, catalogue)
-            probes.append(probe)
-            return checked
-
-        checked = drift.held(known, first, again)
+        checked = drift.held(known, first, self.checking(catalogue, probes))
         if checked is not None:
             return checked, probes[-1], drift.noted(known, differing)
         if first.plan is None:
@@ -330,7 +333,7 @@ class Mounts:
                 files.write_together(self._recorded(made, self._data()))
 
     def _recorded(self, made: Iterable[Made], data: bytes) -> dict[str, bytes]:
-        return {self.lock_path: recording.recorded(self.lock(), made, data)}
+        return {self.lock_path: lock_text.recorded(self.lock(), made, data)}
 
     def _data(self) -> bytes:
         with open(self.path, "rb") as file:

@@ -1,7 +1,7 @@
 """What a plugin's own code says of its configuration: `check_config`, which refuses, leaves or completes it.
 
 Light: the engine asks each plugin that exports it before it is made. Whoever mounts asks those whose code is trusted,
-and writes down what they complete.
+and writes down what they complete (`completing`); the `origins` of a plan remember which values that are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 from meter.core.loading import load_function
 
 EXPORT: Final = "check_config"
+"""Under this name a plugin exports it, and a plan says it of values that it has completed."""
 
 
 class ConfigRefused(Exception):  # noqa: N818  (the word of E-CONFIG-REFUSED)
@@ -63,3 +64,24 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def mark(plan: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Note in a plan which values were completed."""
+    for plugin in plan["plugins"]:
+        for name in values.get(plugin["instance"], ()):
+            plugin["origins"][name] = EXPORT
+
+
+def remembered(plan: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Note in a plan of a request which of its values were completed when the plan before it was made."""
+    known = {plugin["instance"]: plugin for plugin in before["plugins"]}
+    for plugin in plan["plugins"]:
+        old = known.get(plugin["instance"], {"origins": {}})
+        for name, origin in plugin["origins"].items():
+            if (
+                origin == "asked"
+                and old["origins"].get(name) == EXPORT
+                and old["config"][name] == plugin["config"][name]
+            ):
+                plugin["origins"][name] = EXPORT

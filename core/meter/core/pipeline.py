@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from meter.core.breach import ContractBreach
+from meter.core.breach import GIVES, ContractBreach
 from meter.core.faults import described
 from meter.core.keys import KeyClash
 from meter.core.phases import HANGS_NS
@@ -314,7 +314,7 @@ def _joined(label: str, whole: Block, made: Block) -> Block:
         return whole.join(made)
     except KeyClash as error:
         facts = {"key": error.key.said, "metric": error.key.metric.name}
-        raise ContractBreach(label, "needs.metrics.gives", "there-already", **facts) from error
+        raise ContractBreach(label, GIVES, "there-already", **facts) from error
 
 
 def _meant(rows: Iterable[Row], text: str) -> str:

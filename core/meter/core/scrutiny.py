@@ -11,7 +11,7 @@ import numpy as np
 
 from meter.core.arrays import Array, finite
 from meter.core.batch import Block
-from meter.core.breach import ContractBreach
+from meter.core.breach import GIVES, ContractBreach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from meter.core.layout import Layout
     from meter.core.sampling import Sampler
 
-_GIVES: Final = "needs.metrics.gives"
 _DELTA: Final = "delta"
 
 
@@ -88,16 +87,16 @@ def verify_spans(label: str, block: Block) -> None:
     """
     metric = ", ".join(block.layout.metrics)
     if (block.since > block.ts).any():
-        raise ContractBreach(label, _GIVES, "backwards", metric=metric)
+        raise ContractBreach(label, GIVES, "backwards", metric=metric)
     steps = np.diff(block.ts)
     if (steps < 0).any():
-        raise ContractBreach(label, _GIVES, "order", metric=metric)
+        raise ContractBreach(label, GIVES, "order", metric=metric)
     if block.ids is None:
         twice = not steps.all()
     else:
         twice = len(set(zip(block.ts.tolist(), block.ids, strict=True))) < block.rows
     if twice:
-        raise ContractBreach(label, _GIVES, "same-time", metric=metric)
+        raise ContractBreach(label, GIVES, "same-time", metric=metric)
 
 
 def verify_gaps(label: str, block: Block, sampler: Sampler) -> None:
@@ -131,7 +130,7 @@ def _none(label: str, what: str, wrong: Array, values: Array, columns: _Columns)
         row, column = np.argwhere(wrong)[0]
         key = columns.keys[column]
         facts = {"key": key.said, "metric": key.metric.name, "value": str(values[row, column].item())}
-        raise ContractBreach(label, _GIVES, what, **facts)
+        raise ContractBreach(label, GIVES, what, **facts)
 
 
 class Given:
@@ -198,7 +197,7 @@ def _apart(label: str, names: Iterable[str], block: Block, others: Iterable[Bloc
             name = next(iter(names))
             key = next(key for key in block.layout.keys if key.name == name)
             key = key.at(min(both)[1]) if key.each else key
-            raise ContractBreach(label, _GIVES, "same-time-again", key=key.said, metric=key.metric.name)
+            raise ContractBreach(label, GIVES, "same-time-again", key=key.said, metric=key.metric.name)
 
 
 def _times(block: Block) -> Iterator[tuple[int, str]]:

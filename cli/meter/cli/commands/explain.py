@@ -149,16 +149,16 @@ class _Origins:
     def options(self, plugin: Mapping[str, Any], contract: str | None) -> list[dict[str, Any]]:
         """Each option with its value, its type, where the value comes from and in which line that stands."""
         from meter.contracts.editing.written import written  # light, but a help text needs none
-        from meter.core.completed import ORIGIN
+        from meter.core.own_check import EXPORT
 
         label = plugin["instance"]
         found = []
         for name, value in plugin["config"].items():
             given = plugin["origins"][name]
-            asked = given in ("asked", ORIGIN)
+            asked = given in ("asked", EXPORT)
             at = ("mounts", self._mountpoint, "config", label, name) if asked else ("config", name, "default")
             place = self._place(self._path if asked else contract, at)
-            if given == ORIGIN:
+            if given == EXPORT:
                 origin = "completed"
             elif given not in ("asked", "default"):  # handed over by another contract
                 origin, place = given, None

@@ -1,4 +1,4 @@
-"""Recording: the text of a lock, made of plans with all that could make them untrue.
+"""The text of a lock, made of plans with all that could make them untrue.
 
 The cold path, beside `lock`, which says whether what was recorded still holds.
 """

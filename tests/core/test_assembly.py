@@ -1,4 +1,4 @@
-"""What the engine knows of an element: the values that its rules take from the host."""
+"""What elements are made with: the values that their rules take from the host, and the clock of their start."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import pytest
 
 from meter.contracts.rules import Gives, Rule
+from meter.core.assembly import filled
 from meter.core.breach import ContractBreach
-from meter.core.elements import filled
 from meter.core.plugin import Context
 
 
