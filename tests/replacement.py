@@ -94,6 +94,8 @@ def _whole(name: str, placement: str, c: Choices) -> dict[str, Any]:
         "version": c("version", "1.0.0", "1.0.1", "1.1.0"),
         "placement": placement,
         "summary": c("summary", "s", "t"),
+        "author": "a",
+        "licence": "BSD-3-Clause",
         "interface": c("interface", ">=1,<2", ">=1,<3", "*"),
         "status": c.some("status", ("maintained", "unittest")),
         "state": c("state", "none", "none", "rebuildable", "lost"),

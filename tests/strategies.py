@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from hypothesis import settings
@@ -24,16 +25,23 @@ ATTRIBUTES = {"p": ("1", "2", "3"), "q": ("u", "v")}
 UNITS = ("J", "kJ", "W", "1")
 
 
+@cache
 def sets(words: tuple[str, ...]) -> st.SearchStrategy[frozenset[str]]:
     """Non-empty sets of words."""
     return st.sets(st.sampled_from(words), min_size=1).map(frozenset)
 
 
+# Made once: hypothesis works out for each new strategy what it can give, which takes longer than to draw from it.
+_NAMES = st.sets(st.sampled_from(sorted(ATTRIBUTES)))
+_CLOSED = {name: sets(values) | st.nothing() for name, values in ATTRIBUTES.items()}
+_OPEN = {name: sets(values) | st.none() for name, values in ATTRIBUTES.items()}
+
+
 @st.composite
 def variants(draw: st.DrawFn, *, open_: bool = True) -> Variant:
     """Any variant over the small vocabulary; with `open_` some attributes take any text."""
-    names = sorted(draw(st.sets(st.sampled_from(sorted(ATTRIBUTES)))))
-    domains = [sets(ATTRIBUTES[name]) | (st.none() if open_ else st.nothing()) for name in names]
+    names = sorted(draw(_NAMES))
+    domains = [(_OPEN if open_ else _CLOSED)[name] for name in names]
     return Variant(
         metric=draw(st.sampled_from(METRICS)),
         type=draw(st.sampled_from(("f64", "u64"))),
@@ -60,47 +68,54 @@ def series(variant: Variant) -> Iterator[Variant]:
         )
 
 
+CHOICES = {
+    "kind": KINDS,
+    "type": ("f64", "u64"),
+    "unit": UNITS,
+    "resource": RESOURCES,
+    "consumer": CONSUMERS,
+    "origin": ("s", "t"),
+    **ATTRIBUTES,
+}
+"""What a condition of a selector can be about."""
+_CONDITIONS = st.lists(st.sampled_from(sorted(CHOICES)), max_size=2)
+
+
 @st.composite
 def selectors(draw: st.DrawFn, *, excludes: bool = True) -> str:
     """The text of a selector."""
     glob = draw(st.sampled_from(("*", "a.*", "a.x", "b.x", "*.x", "?.y", "[ab].x", "c")))
-    choices = {
-        "kind": KINDS,
-        "type": ("f64", "u64"),
-        "unit": UNITS,
-        "resource": RESOURCES,
-        "consumer": CONSUMERS,
-        "origin": ("s", "t"),
-        **ATTRIBUTES,
-    }
     conditions = []
-    for key in draw(st.lists(st.sampled_from(sorted(choices)), max_size=2)):
-        values = sorted(draw(sets(choices[key])))
+    for key in draw(_CONDITIONS):
+        values = sorted(draw(sets(CHOICES[key])))
         conditions.append(f"{key}={'|'.join(values)}")
     bang = "!" if excludes and draw(st.integers(0, 3)) == 0 else ""
     return bang + glob + (f"{{{','.join(conditions)}}}" if conditions else "")
 
 
+_GIVES = st.none() | st.builds(
+    Gives,
+    name=st.sampled_from(("${metric}.n", "${metric}", "new")),
+    type=st.none() | st.just("f64"),
+    unit=st.none() | st.sampled_from(("${unit}/s", "1")),
+    kind=st.none() | st.sampled_from(KINDS),
+    additive=st.none() | st.booleans(),
+    quality=st.none() | st.just("derived"),
+    interval=st.none() | st.just(10**9),
+    drop=st.sets(st.sampled_from((*ATTRIBUTES, "resource", "consumer"))).map(lambda words: tuple(sorted(words))),
+    merge=st.none() | st.sampled_from(("sum", "max")),
+    attributes=st.sampled_from(((), (("r", "1"),))),
+    resource=st.sampled_from(((), (), ("machine",))),
+    consumer=st.sampled_from(((), (), ("machine",))),
+)
+_TEXTS = st.lists(selectors(), min_size=1, max_size=3)
+_MAYBE = st.none() | st.booleans()
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     """A resolved rule."""
-    names = ("${metric}.n", "${metric}", "new")
-    gives = st.builds(
-        Gives,
-        name=st.sampled_from(names),
-        type=st.none() | st.just("f64"),
-        unit=st.none() | st.sampled_from(("${unit}/s", "1")),
-        kind=st.none() | st.sampled_from(KINDS),
-        additive=st.none() | st.booleans(),
-        quality=st.none() | st.just("derived"),
-        interval=st.none() | st.just(10**9),
-        drop=st.sets(st.sampled_from((*ATTRIBUTES, "resource", "consumer"))).map(lambda words: tuple(sorted(words))),
-        merge=st.none() | st.sampled_from(("sum", "max")),
-        attributes=st.sampled_from(((), (("r", "1"),))),
-        resource=st.sampled_from(((), (), ("machine",))),
-        consumer=st.sampled_from(((), (), ("machine",))),
-    )
-    texts = draw(st.lists(selectors(), min_size=1, max_size=3))
+    texts = draw(_TEXTS)
     return Rule(
         select=tuple(parse(text) for text in texts),
         type=draw(st.sampled_from(((), ("f64",)))),
@@ -109,9 +124,9 @@ def rules(draw: st.DrawFn) -> Rule:
         resource=draw(st.sampled_from(((), ("machine", "gpu")))),
         consumer=draw(st.sampled_from(((), ("process",)))),
         attributes=draw(st.sampled_from(((), ("p",)))),
-        additive=draw(st.none() | st.booleans()),
+        additive=draw(_MAYBE),
         keeps=draw(st.booleans()),
-        gives=draw(st.none() | gives),
+        gives=draw(_GIVES),
     )
 
 
@@ -123,6 +138,10 @@ class Scene(NamedTuple):
     more: str = ""
 
 
+STATED = "summary = 's'\nauthor = 'a'\nlicence = 'BSD-3-Clause'\n"
+"""The clauses whose absence is W-CLAUSE-MISSING, which a check does not repeat."""
+
+
 def quoted(words: list[str]) -> str:
     """A TOML array of texts."""
     return "[" + ", ".join(f"'{word}'" for word in words) + "]"
@@ -131,7 +150,7 @@ def quoted(words: list[str]) -> str:
 @st.composite
 def sources(draw: st.DrawFn, name: str) -> str:
     """The text of a source that gives one to three metrics."""
-    lines = [f'name = "{name}"', 'version = "1.0.0"', 'placement = "source"']
+    lines = [f'name = "{name}"', 'version = "1.0.0"', f'placement = "source"\n{STATED}']
     if draw(st.booleans()):
         lines.append('provides.capabilities = { "cap.one" = "1.0" }')
     if draw(st.integers(0, 9)) == 0:
@@ -173,7 +192,7 @@ FORMULAS = (
 def filters(draw: st.DrawFn, name: str) -> str:
     """The text of a filter with one or two rules, some of them with an option for the selectors."""
     placement = draw(st.sampled_from(("filter", "filter", "filter", "prefilter", "postfilter")))
-    lines = [f'name = "{name}"', 'version = "1.0.0"', f'placement = "{placement}"']
+    lines = [f'name = "{name}"', 'version = "1.0.0"', f'placement = "{placement}"\n{STATED}']
     if draw(st.booleans()):
         lines.append("config.metrics = { type = 'list<metric>', default = ['*'] }")
     if draw(st.booleans()):
@@ -195,7 +214,7 @@ def filters(draw: st.DrawFn, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-OUTPUT = 'name = "sink"\nversion = "1.0.0"\nplacement = "output"\n'
+OUTPUT = f'name = "sink"\nversion = "1.0.0"\nplacement = "output"\n{STATED}'
 
 
 @st.composite
@@ -220,7 +239,6 @@ CAPABILITIES = ("cap.a", "cap.b", "cap.c")
 PLUGINS = ("p0", "p1", "p2", "p3", "p4", "p5")
 WORLD_METRICS = ("m.a", "m.b", "m.c")
 HOST_FILES = ("/x", "/y")
-STATED = "summary = 's'\nauthor = 'a'\nlicence = 'BSD-3-Clause'\n"
 
 
 def rarely(draw: st.DrawFn, one_in: int) -> bool:

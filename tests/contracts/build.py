@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from meter.contracts.catalogue import Catalogue
@@ -76,6 +77,7 @@ RATE = filter_(
 )
 
 
+@lru_cache(1000)
 def name_of(text: str) -> str:
     """The plugin's name, also of a contract that cannot be read."""
     parsed = parse_toml(text.encode(), "contract.toml")

@@ -94,12 +94,13 @@ GOOD = ("equal", "subtype")
 
 def better(name: str, made_of: list[int], data: st.DataObject) -> tuple[list[int], Contract] | None:
     """A later version that may replace one, with changes; None where none of some is."""
+    old = contract(name, made_of)
     for _ in range(6):
         new = data.draw(replacement.later(name, made_of))
         found = read(replacement.text(MAKERS[name](name, new)).encode(), "contract.toml").contract
         if found is None:
             continue
-        comparison = compare(contract(name, made_of), found)
+        comparison = compare(old, found)
         if comparison.level in GOOD and comparison.changes:
             return new, found
     return None
@@ -132,13 +133,14 @@ def test_a_replacement_keeps_every_mount(scene: Scene, data: st.DataObject) -> N
     if before.plan is None:
         event(min(each.code for each in before.diagnostics if each.level == "error"))
         return
+    olds = {name: contract(name, made_of) for name, made_of in scene.made_of.items()}
     for _ in range(8):
         name = data.draw(st.sampled_from(sorted(scene.made_of)))
         made_of = data.draw(replacement.later(name, scene.made_of[name], 4))
         new = read(replacement.text(MAKERS[name](name, made_of)).encode(), "contract.toml").contract
         if new is None:
             continue
-        old = contract(name, scene.made_of[name])
+        old = olds[name]
         found = compare(old, new)
         event(found.level)
         if found.level not in GOOD or old.body == new.body:
