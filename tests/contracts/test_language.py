@@ -4,8 +4,9 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import pytest
@@ -138,11 +139,57 @@ class TestClause:
         assert said(example(clause, clause.fails)) & set(clause.codes)
 
 
-def sources() -> Iterator[tuple[Path, str]]:
+@cache
+def sources() -> tuple[tuple[Path, str], ...]:
     """The Python files of the product."""
-    for room in ("contracts", "core", "cli", "plugins"):
-        for path in sorted((ROOT / room).rglob("*.py")):
-            yield path, path.read_text(encoding="utf-8")
+    rooms = [ROOT / room for room in ("contracts", "core", "cli", "plugins")]
+    paths = (path for room in rooms for path in sorted(room.rglob("*.py")))
+    return tuple((path, path.read_text(encoding="utf-8")) for path in paths)
+
+
+CHOOSERS = {
+    "ContractBreach": ("breach", 2),
+    "_breach": ("breach", 1),
+    "ExportMissing": ("export", 2),
+    "ExportMismatch": ("mismatch", 2),
+}
+"""What is called to choose a text: of which family, and which argument says it."""
+
+
+def called(node: ast.Call) -> str:
+    """The name of what is called, without what it is looked up in."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+class Parsed(NamedTuple):
+    """What the tests ask of a file: the texts that stand in it, calls that choose one, what seem to be sentences."""
+
+    path: Path
+    literals: frozenset[str]
+    calls: tuple[ast.Call, ...]
+    sentences: tuple[tuple[int, str], ...]
+
+
+@cache
+def parsed() -> tuple[Parsed, ...]:
+    """The files of the product, each parsed and walked once."""
+    return tuple(_parsed(path, text) for path, text in sources())
+
+
+def _parsed(path: Path, text: str) -> Parsed:
+    literals: set[str] = set()
+    calls: list[ast.Call] = []
+    said: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            literals.add(node.value)
+        elif isinstance(node, ast.Call):
+            if called(node) in (*CHOOSERS, "phrase") or any(each.arg == "variant" for each in node.keywords):
+                calls.append(node)
+            said += sentences(node)
+        elif isinstance(node, ast.Assign | ast.Dict):
+            said += sentences(node)
+    return Parsed(path, frozenset(literals), tuple(calls), tuple(said))
 
 
 def test_every_code_that_is_raised_has_its_texts() -> None:
@@ -182,13 +229,8 @@ def test_no_text_of_the_language_stands_in_the_code() -> None:
     for code in language().codes.values():
         texts |= set(code.texts.values())
     long = {text for text in texts if len(text) > 25}
-    for path, text in sources():
-        literals = {
-            node.value
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-        assert not literals & long, path
+    for file in parsed():
+        assert not file.literals & long, file.path
 
 
 SAYERS = {
@@ -220,20 +262,18 @@ ALLOWED: dict[tuple[str, str], str] = {
 """File and words of a sentence that may stand in the code, with the reason."""
 
 
-def sentences(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def sentences(node: ast.Call | ast.Assign | ast.Dict) -> Iterator[tuple[int, str]]:
     """Texts of several words that become, or seem to become, a fact or a label of a diagnostic."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in ("_replace", *SAYERS):
-                yield from _constants(value for value in (*node.args, *(k.value for k in node.keywords)))
-        elif isinstance(node, ast.Assign):
-            names = {getattr(target, "id", "") for target in node.targets}
-            if names & SAID:
-                yield from _constants([node.value])
-        elif isinstance(node, ast.Dict):
-            pairs = zip(node.keys, node.values, strict=True)
-            yield from _constants(v for k, v in pairs if isinstance(k, ast.Constant) and k.value in SAID)
+    if isinstance(node, ast.Call):
+        if called(node) in ("_replace", *SAYERS):
+            yield from _constants(value for value in (*node.args, *(k.value for k in node.keywords)))
+    elif isinstance(node, ast.Assign):
+        names = {getattr(target, "id", "") for target in node.targets}
+        if names & SAID:
+            yield from _constants([node.value])
+    else:
+        pairs = zip(node.keys, node.values, strict=True)
+        yield from _constants(v for k, v in pairs if isinstance(k, ast.Constant) and k.value in SAID)
 
 
 def _constants(values: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
@@ -246,33 +286,27 @@ def _constants(values: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
 def test_no_sentence_of_a_diagnostic_stands_in_the_code() -> None:
     """Python gives facts and the name of a variant, CONTRACT.ini the words."""
     found = {
-        f"{path.relative_to(ROOT)}:{line}: {sentence}"
-        for path, text in sources()
-        if path.relative_to(ROOT).parts[0] != "plugins"
-        for line, sentence in sentences(ast.parse(text))
-        if not any(str(path).endswith(file) and words in sentence for file, words in ALLOWED)
+        f"{file.path.relative_to(ROOT)}:{line}: {sentence}"
+        for file in parsed()
+        if file.path.relative_to(ROOT).parts[0] != "plugins"
+        for line, sentence in file.sentences
+        if not any(str(file.path).endswith(name) and words in sentence for name, words in ALLOWED)
     }
     assert not found, "\n".join(sorted(found))
 
 
 def test_every_variant_is_chosen_somewhere() -> None:
     """A variant that nothing names is never shown; one that is named and not there would show the plain text."""
-    literals = {
-        node.value
-        for _, text in sources()
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    literals = frozenset[str]().union(*(file.literals for file in parsed()))
     assert {v for code in language().codes.values() for v in code.variants()} <= literals
     for family in ("option", "type", "host"):
         for says in language().words[family].values():
             assert {key.partition(".")[2] for key in says if "." in key} <= literals, family
     known = {v for code in language().codes.values() for v in code.variants()} | {""}
-    for path, text in sources():
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.keyword) and node.arg == "variant":
-                named = {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant)}
-                assert named <= known, f"{path}:{node.value.lineno}"
+    for file in parsed():
+        for keyword in (each for call in file.calls for each in call.keywords if each.arg == "variant"):
+            named = {c.value for c in ast.walk(keyword.value) if isinstance(c, ast.Constant)}
+            assert named <= known, f"{file.path}:{keyword.value.lineno}"
 
 
 def test_every_answer_of_a_host_has_its_words() -> None:
@@ -340,16 +374,11 @@ def test_implied_clauses_are_clauses() -> None:
 
 def test_every_breach_export_and_note_is_raised_and_has_its_text() -> None:
     """A key without a section would raise KeyError in the place of the fault; a section without a key is never seen."""
-    where = {"ContractBreach": ("breach", 2), "_breach": ("breach", 1)}
-    where |= {"ExportMissing": ("export", 2), "ExportMismatch": ("mismatch", 2)}
     used: dict[str, set[str]] = {"breach": {"nearest"}, "export": set(), "mismatch": set(), "note": set()}
-    for _, text in sources():
-        literals = {n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant)}
-        for node in ast.walk(ast.parse(text)):
-            if not isinstance(node, ast.Call):
-                continue
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            family, place = where.get(name, ("", 0))
+    for file in parsed():
+        for node in file.calls:
+            name = called(node)
+            family, place = CHOOSERS.get(name, ("", 0))
             if name == "phrase" and isinstance(node.args[0], ast.Constant) and node.args[0].value == "note":
                 family, place = "note", 1
             if family and len(node.args) > place:
@@ -357,7 +386,7 @@ def test_every_breach_export_and_note_is_raised_and_has_its_text() -> None:
                 if isinstance(chosen, ast.Constant):
                     used[family].add(str(chosen.value))
                 else:  # a variable: its values are literals of the same file
-                    used[family] |= {str(each) for each in literals if each in language().words[family]}
+                    used[family] |= file.literals & language().words[family].keys()
 
     assert used == {family: set(language().words[family]) for family in used}
 
