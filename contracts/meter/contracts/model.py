@@ -222,7 +222,7 @@ class Contract:
         """What the engine does with the plugin: `source`, `filter`, `output` or `recover`, by its placement."""
         return language().words["placement"][self.placement]["role"]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Covers every clause whose change could matter to a mount; few contracts of a catalogue are asked for it."""
         return digest(canonical_bytes(_material(self.body, ())))
