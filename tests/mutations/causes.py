@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 
 from meter.contracts.digests import digest
 from tests.mutations.documents import Path
-from tests.mutations.judge import Base, Fault, bases, by_name, catalogue, with_fault
-from tests.mutations.mutators import of_request
+from tests.mutations.judge import Base, Fault, bases, noticing, said
 
 
 class Reason(NamedTuple):
@@ -73,12 +72,8 @@ def several(planted: Iterable[Fault], beside: int | None = None) -> Iterator[Sev
 
 def _codes(fault: Fault) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The codes of the errors that are said of a fault, by the mount files whose check may notice it."""
-    mounts = by_name()
-    planted = fault.target in mounts
-    known = catalogue() if planted else with_fault(fault)
-    for name in sorted(fault.mounts, key=lambda each: digest(f"{each} {fault.said}".encode())):
-        document = fault.mutation.document() if planted else mounts[name].document
-        yield name, tuple(sorted({each.code for each in mounts[name].errors(document, known)}))
+    for name in noticing(fault):
+        yield name, tuple(sorted({each.code for each in said(fault, name)}))
 
 
 # ----------------------------------------------------------------------------------------------------------- two faults
@@ -175,9 +170,9 @@ class Pairs:
     def _planted(self, base: Base, one: Single, other: Single) -> Pair:
         first, then = sorted((one, other), key=lambda each: [str(step).zfill(9) for step in each.fault.mutation.path])
         document = first.fault.mutation.change(then.fault.mutation.document())  # so that places stay what they are
-        said = {each.code for each in base.errors(document)}
-        lost = [(a.code, b.code) for a, b in ((one, other), (other, one)) if a.code not in said]
-        more = said - {one.code, other.code}
+        codes = {each.code for each in base.errors(document)}
+        lost = [(a.code, b.code) for a, b in ((one, other), (other, one)) if a.code not in codes]
+        more = codes - {one.code, other.code}
         hidden = tuple(pair for pair in lost if not self._explained(*pair))
         self.needed |= more & BESIDES.keys()
         return Pair(one.fault, other.fault, hidden, tuple(sorted(more - BESIDES.keys())))
@@ -199,11 +194,11 @@ class Single(NamedTuple):
 def _single(base: Base) -> Iterator[Single]:
     """The faults of a mount file of which errors of one code are said; of each place and code the first."""
     seen = set()
-    for mutation in of_request(base.document, base.contracts):
+    for mutation in base.mutations:
         fault = Fault(base.name, mutation, (base.name,))
         if any(each.explains(fault) and each.kind == "other plugin" for each in BOTH_TRUE):
             continue
-        codes = {each.code for each in base.errors(mutation.document())}
+        codes = {each.code for each in said(fault, base.name)}
         if len(codes) == 1 and (key := (mutation.path, *codes)) not in seen:
             seen.add(key)
             yield Single(fault, *codes)

@@ -34,13 +34,13 @@ class Census(NamedTuple):
         return sorted(totals, key=lambda kind: (-totals[kind], kind))
 
 
-def subset(many: int = MANY) -> Iterator[Fault]:
+def subset() -> Iterator[Fault]:
     """Some faults of every kind in every clause and word, so many of each: always the same ones."""
     groups: dict[tuple[str, str], list[Fault]] = {}
     for fault in faults():
         groups.setdefault((fault.clause, fault.mutation.kind), []).append(fault)
     for group in groups.values():
-        yield from sorted(group, key=lambda fault: digest(fault.said.encode()))[:many]
+        yield from sorted(group, key=lambda fault: digest(fault.said.encode()))[:MANY]
 
 
 def census(planted: Iterable[Fault]) -> Census:

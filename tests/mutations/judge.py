@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +12,7 @@ from meter.contracts import claims
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
 from meter.contracts.diagnostics import Diagnostic
-from meter.contracts.digests import canonical_bytes
+from meter.contracts.digests import canonical_bytes, digest
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.instances import holds_when
@@ -91,6 +91,11 @@ class Base:
         assert not self.outcome.errors, (self.name, self.outcome.errors)
         self.host.open = False
         self.instances = self._instances()
+
+    @cached_property
+    def mutations(self) -> tuple[Mutation, ...]:
+        """Every mutation of the file."""
+        return tuple(of_request(self.document, self.contracts))
 
     @property
     def contracts(self) -> dict[str, Contract]:
@@ -174,11 +179,16 @@ def bases() -> tuple[Base, ...]:
     return (*found, *(Base(path, Answers({})) for path in sorted((ROOT / "examples").glob("*.toml"))))
 
 
-def faults() -> Iterator[Fault]:
+@cache
+def faults() -> tuple[Fault, ...]:
     """Every fault of every mount file, and of every contract that one of them uses."""
+    return tuple(_faults())
+
+
+def _faults() -> Iterator[Fault]:
     used: dict[str, tuple[str, list[str]]] = {}
     for base in bases():
-        for mutation in of_request(base.document, base.contracts):
+        for mutation in base.mutations:
             yield Fault(base.name, mutation, (base.name,))
         for contract in base.contracts.values():
             file, mounts = used.setdefault(contract.name, (contract.source.file, []))
@@ -190,6 +200,28 @@ def faults() -> Iterator[Fault]:
         shown = name.relative_to(ROOT if name.is_relative_to(ROOT) else name.parents[2]).as_posix()
         for mutation in of_contract(document):
             yield Fault(shown, mutation, tuple(mounts))
+
+
+def noticing(fault: Fault) -> list[str]:
+    """The mount files whose check may notice a fault, in an order that is another one for each."""
+    return sorted(fault.mounts, key=lambda name: digest(f"{name} {fault.said}".encode()))
+
+
+_said: dict[tuple[int, str], tuple[Mutation, list[Diagnostic]]] = {}
+"""Errors by mutation and mount file. The mutation is kept, so that no other one has its id."""
+
+
+def said(fault: Fault, name: str) -> list[Diagnostic]:
+    """The errors that the check of a mount file says of a fault; several tests ask, and it is checked once."""
+    key = (id(fault.mutation), name)
+    if key not in _said:
+        base = by_name()[name]
+        if fault.target == name:
+            errors = base.errors(fault.mutation.document())
+        else:
+            errors = base.errors(base.document, with_fault(fault))
+        _said[key] = (fault.mutation, errors)
+    return _said[key][1]
 
 
 def judge(fault: Fault) -> Verdict:

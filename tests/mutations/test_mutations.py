@@ -21,8 +21,6 @@ from tests.mutations.mutators import Mutation, of_contract
 from tests.mutations.reasons import reasons
 
 PAGE = Path(__file__).parents[2] / "docs" / "misconfigurations.md"
-PART = 3
-"""So many faults of one kind in one clause of a contract are planted to see what is said of each."""
 BESIDE = 2
 """A contract with a fault is checked in so many mount files."""
 TWICE = 20
@@ -96,7 +94,7 @@ def test_one_cause_is_one_error() -> None:
     """
     mounts = by_name()
     planted = [fault for fault in faults() if fault.target in mounts]
-    planted += [fault for fault in subset(PART) if fault.target not in mounts]
+    planted += [fault for fault in subset() if fault.target not in mounts]
     shown = [f"{each.mount}: {each.codes}: {each.fault.said}" for each in several(planted, BESIDE) if each.why is None]
     assert shown == []
 

@@ -20,7 +20,7 @@ from tests import snapshots
 from tests.misconfig.cases import Case, cases
 from tests.mutations.census import subset
 from tests.mutations.documents import dumps
-from tests.mutations.judge import by_name, catalogue, entry_of, faults, with_fault
+from tests.mutations.judge import by_name, catalogue, entry_of, faults, noticing, said
 from tests.mutations.places import misplaced
 from tests.vectors import builder
 
@@ -42,7 +42,7 @@ def test_faults_in_mount_files() -> None:
         if fault.target in mounts:
             document = fault.mutation.document()
             texts = {fault.target: dumps(document).decode()}
-            shown += wrong(mounts[fault.target].errors(document), texts, fault.target, fault.said)
+            shown += wrong(said(fault, fault.target), texts, fault.target, fault.said)
     assert shown == []
 
 
@@ -52,10 +52,10 @@ def test_faults_in_contracts() -> None:
     mounts = by_name()
     for fault in subset():
         if fault.target not in mounts:
-            base = mounts[fault.mounts[0]]
+            base = mounts[noticing(fault)[0]]
             texts = {base.name: dumps(base.document).decode()}
             texts[entry_of(fault).path] = dumps(fault.mutation.document()).decode()
-            shown += wrong(base.errors(base.document, with_fault(fault)), texts, base.name, fault.said)
+            shown += wrong(said(fault, base.name), texts, base.name, fault.said)
     assert shown == []
 
 
