@@ -1,4 +1,7 @@
-"""Properties of the whole check over random catalogues and requests: nothing depends on an order that means nothing."""
+"""Properties of the whole check over random catalogues and requests: nothing depends on an order that means nothing.
+
+Of each order some dozens of examples; `python -m benchmarks.permutations` turns other chains about by the thousand.
+"""
 
 import json
 import tomllib
@@ -23,6 +26,7 @@ from tests.strategies import Scene
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 many = settings(strategies.steady, max_examples=100)
+some = settings(strategies.steady, max_examples=60)
 
 
 def run(scene: Scene) -> Checked:
@@ -66,7 +70,7 @@ def written(value: Any, draw: Draw) -> str:
 
 
 @given(strategies.scenes())
-@settings(many, max_examples=180)
+@many
 def test_a_check_is_total(scene: Scene) -> None:
     """A plan without errors or errors without a plan, each complete, each said once; and the same answer again."""
     result = run(scene)
@@ -78,7 +82,7 @@ def test_a_check_is_total(scene: Scene) -> None:
 
 
 @given(strategies.scenes(), st.data())
-@many
+@some
 def test_the_order_of_the_catalogue_means_nothing(scene: Scene, data: st.DataObject) -> None:
     """Files may be found in any order: plans and refusals are equal byte by byte."""
     contracts = data.draw(st.permutations(scene.contracts))
@@ -86,7 +90,7 @@ def test_the_order_of_the_catalogue_means_nothing(scene: Scene, data: st.DataObj
 
 
 @given(strategies.scenes(), st.data())
-@many
+@some
 def test_the_order_of_tables_means_nothing(scene: Scene, data: st.DataObject) -> None:
     """Keys of contracts and tables of metrics may be sorted as one likes; only places differ."""
     other = tuple(turned(text, data.draw) for text in scene.contracts)
@@ -96,7 +100,7 @@ def test_the_order_of_tables_means_nothing(scene: Scene, data: st.DataObject) ->
 
 
 @given(strategies.scenes(), st.data())
-@many
+@some
 def test_the_order_of_keys_in_the_mount_file_means_nothing(scene: Scene, data: st.DataObject) -> None:
     """`config` before `plugins` is the same request."""
     document = tomllib.loads(f"plugins = {strategies.quoted(list(scene.plugins))}\n{scene.more}")
@@ -129,7 +133,7 @@ def schemas(result: Checked) -> dict[str, Any] | None:
 
 
 @given(strategies.scenes(), st.data())
-@settings(many, max_examples=180)
+@many
 def test_the_order_of_plugins_means_nothing_unless_it_is_said(scene: Scene, data: st.DataObject) -> None:
     """Without W-ORDER-ASKED, permuting `plugins` changes neither schemas nor edges nor diagnostics, spans aside."""
     first = run(scene)
