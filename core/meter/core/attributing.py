@@ -90,8 +90,8 @@ def of_gpus(series: Iterable[Total], own: Collection[str], *, foreign: bool = Fa
         elif not total.value and total.span_s < SAMPLED_S:
             found[place] = Quantity.missing("J", f"{_NOBODY}: what runs there is known only after up to a second")
         elif total.value and foreign and not ours:
-            why = "in a container its driver may have other ids of processes, and none of those that it has is here"
-            found[place] = Quantity.missing("J", f"{_NOBODY}: {why}")
+            gap = "in a container its driver may have other ids of processes, and none of those that it has is here"
+            found[place] = Quantity.missing("J", f"{_NOBODY}: {gap}")
         else:
             joules = fsum(each.value or 0 for each in ours if (each.key.resource, each.key.attributes) == place)
             found[place] = Quantity(joules, "J", "estimated")
