@@ -17,7 +17,7 @@ import numpy as np
 
 from meter.core.arrays import DTYPES, Array
 from meter.core.batch import Anchor, Batch, Block
-from meter.core.keys import Entity, Key, KeySet, Metric
+from meter.core.keys import Entity, Key, KeySet, Metric, entity_text
 from meter.core.layout import Layout
 
 if TYPE_CHECKING:
@@ -266,8 +266,8 @@ def _texts(key: Key) -> tuple[str, ...]:
     return (
         metric.name,
         metric.unit,
-        _entity(key.resource),
-        _entity(key.consumer),
+        entity_text(key.resource),
+        entity_text(key.consumer),
         _json(dict(key.attributes)),
         _json(about),
     )
@@ -290,10 +290,6 @@ def _key(texts: Sequence[str]) -> Key:
 
 def _json(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _entity(entity: Entity) -> str:
-    return f"{entity[0]}/{entity[1]}" if entity[1] else entity[0]
 
 
 def _parted(text: str) -> Entity:

@@ -18,12 +18,19 @@ from meter.contracts.variants import Variant
 from meter.core.names import NameClash, Named, NameSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Entity = tuple[str, str]
 """A resource or a consumer: kind and id; the id of a kind that exists once, such as `machine`, is empty."""
 
 MACHINE: Entity = ("machine", "")
+
+
+def entity_text(entity: Entity, text: Callable[[str], str] = str) -> str:
+    """A resource or consumer as `kind/id`, or the kind alone; `text` is how a form writes a text."""
+    kind, id_ = entity
+    return f"{text(kind)}/{text(id_)}" if id_ else text(kind)
+
 
 EACH: Final = "\0"
 """The id of each: a key that has it stands for one series of each of many things, and every row says of which.

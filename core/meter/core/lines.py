@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from meter.core.batch import Anchor, Batch, Block
-    from meter.core.keys import Entity, Key
+    from meter.core.keys import Key
     from meter.core.layout import Layout
 
 # Lists of some thousand texts stay in the cache of the processor; of a hundred thousand they cost three times as much.
@@ -127,12 +127,6 @@ class Lines:
                 second, text = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)).encode()
             texts.append(self._stamp % (text, rest))
         return texts
-
-
-def entity_text(entity: Entity, text: Callable[[str], str]) -> str:
-    """A resource or consumer as `kind/id`, or the kind alone; `text` is how the form writes a text."""
-    kind, id_ = entity
-    return f"{text(kind)}/{text(id_)}" if id_ else text(kind)
 
 
 def escaped(text: str, odd: re.Pattern[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from meter.core.keys import MACHINE
+from meter.core.keys import MACHINE, entity_text
 from meter.core.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def to_json(total: Total, own: Collection[str] = ()) -> dict[str, Any]:
         "missing_cells": total.missing,
         "additive": key.metric.additive,
         "scope": "machine" if whose != "process" else "command" if id_ in own else "other",
-        "resource": "/".join(part for part in key.resource if part),
-        "consumer": "/".join(part for part in key.consumer if part),
+        "resource": entity_text(key.resource),
+        "consumer": entity_text(key.consumer),
         "attributes": dict(key.attributes),
     }
 

@@ -8,6 +8,7 @@ from threading import Lock
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from meter.core.keys import entity_text
 from meter.core.shown import columns, cut, quantity, visible
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _telling(rows: Sequence[tuple[str, list[str]]]) -> list[str]:
 
 
 def _entity(entity: Entity) -> str:
-    return visible("/".join(part for part in entity if part))
+    return visible(entity_text(entity))
 
 
 def value(cell: Cell) -> str:

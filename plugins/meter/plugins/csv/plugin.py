@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meter.core.appending import Appending
-from meter.core.lines import Around, Lines, entity_text, escaped
+from meter.core.keys import entity_text
+from meter.core.lines import Around, Lines, escaped
 from meter.core.plugin import Output
 
 if TYPE_CHECKING:
