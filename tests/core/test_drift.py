@@ -12,7 +12,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.host import Assumed
 from meter.contracts.spans import Span
 from meter.core import lock
-from tests.core.test_mounts import PROBE, SINK, World
+from tests.core.mount_file import PROBE, SINK, World
 
 MIND = """\
 name = "mind"

@@ -17,7 +17,7 @@ from meter.core import discovery, files, lock
 from meter.core.moment import Once
 from meter.core.mounts import Mounts
 from tests import strategies
-from tests.core.test_mounts import World
+from tests.core.mount_file import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
