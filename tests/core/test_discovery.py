@@ -199,6 +199,16 @@ def test_known_contracts_are_found_again(tmp_path: Path) -> None:
     assert names(known=(known, str(tmp_path / "gone" / "contract.toml"))) == {"probe"}
 
 
+def test_a_known_contract_gives_way_to_one_that_is_found(tmp_path: Path) -> None:
+    """Of two environments with meter, the lock may be of the other one: its plugins are not this one's, too."""
+    here, far = (plugin(tmp_path / name / "probe") / "contract.toml" for name in ("here", "far"))
+    entries = discover([str(tmp_path / "here")], (str(far),)).catalogue.entries
+
+    assert [entry.path for entry in entries["probe"]] == [str(here)]
+    entries = discover([str(tmp_path / "here")], contracts=(str(far),)).catalogue.entries
+    assert [entry.path for entry in entries["probe"]] == [str(far), str(here)]
+
+
 class TestReadFolder:
     """What `meter check` says of contracts that nobody has mounted."""
 

@@ -41,8 +41,18 @@ def builtin_folder() -> str:
     return next(iter(spec.submodule_search_locations))
 
 
-def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, installed: bool = True) -> Discovered:
-    """Read the contracts of built-in plugins, `--plugin-dir` folders, entry points and `known` contract files."""
+def discover(
+    plugin_dirs: Iterable[str] = (),
+    known: Iterable[str] = (),
+    *,
+    contracts: Iterable[str] = (),
+    installed: bool = True,
+) -> Discovered:
+    """Read the contracts of built-in plugins, `--plugin-dir` folders, entry points and contract files.
+
+    Args: `known`, contract files that a lock knows: each where nothing else has its name, as those of another
+        environment that meter is installed in, too, are none of this one; `contracts`, other files.
+    """
     found: dict[str, tuple[str, str, bytes]] = {}
     problems: list[Diagnostic] = []
     paths = list(in_folder(builtin_folder()))
@@ -55,7 +65,26 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
         paths += inside
     if installed:
         paths += _installed()
-    paths += [(suggested(path), path) for path in known if os.path.isfile(path)]
+    paths += [(suggested(path), path) for path in contracts if os.path.isfile(path)]
+    _read_all(paths, found, problems)
+    further: dict[str, tuple[str, str, bytes]] = {}
+    others = [path for path in known if os.path.isfile(path) and os.path.realpath(path) not in found]
+    _read_all([(suggested(path), path) for path in others], further, problems)
+    if further:
+        there = Catalogue.of(found.values()).entries
+        found |= {real: file for real, file in further.items() if _name(file) not in there}
+    return Discovered(Catalogue.of(found.values()), tuple(problems))
+
+
+def _name(file: tuple[str, str, bytes]) -> str:
+    """The name of the plugin that a contract file is of."""
+    return next(iter(Catalogue.of([file]).entries))
+
+
+def _read_all(
+    paths: Iterable[tuple[str, str]], found: dict[str, tuple[str, str, bytes]], problems: list[Diagnostic]
+) -> None:
+    """Read files, each once, whatever it is called."""
     for stem, path in paths:
         real = os.path.realpath(path)
         if real in found:
@@ -65,7 +94,6 @@ def discover(plugin_dirs: Iterable[str] = (), known: Iterable[str] = (), *, inst
                 found[real] = (stem, path, file.read(LIMIT + 1))
         except OSError as error:
             problems.append(files.fault(path, error))
-    return Discovered(Catalogue.of(found.values()), tuple(problems))
 
 
 class Shelf:
@@ -80,11 +108,11 @@ class Shelf:
     def read(self, known: Iterable[str] = ()) -> Discovered:
         """What `discover` finds, with further `known` contract files."""
         if self._read is None:
-            self._read = discover(self.plugin_dirs, self.contracts)
+            self._read = discover(self.plugin_dirs, contracts=self.contracts)
             entries = self._read.catalogue.entries.values()
             self._files = frozenset(os.path.realpath(entry.path) for each in entries for entry in each)
         others = [path for path in known if os.path.isfile(path) and os.path.realpath(path) not in self._files]
-        return discover(self.plugin_dirs, [*self.contracts, *others]) if others else self._read
+        return discover(self.plugin_dirs, others, contracts=self.contracts) if others else self._read
 
 
 def read_folder(target: str) -> list[Diagnostic]:
