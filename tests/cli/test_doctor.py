@@ -141,6 +141,12 @@ def test_what_is_not_there_may_be_brought(host: Sandbox) -> None:
     assert lines.count("  $ sudo modprobe dark") == 1
 
 
+def test_a_narrow_page(host: Sandbox) -> None:
+    """What has no room on a line of 40 columns is a word or a command, which is there to be copied."""
+    lines = host.meter("doctor", env={"COLUMNS": "40"}).ok().out.splitlines()
+    assert [line for line in lines if len(line) > 40 and " " in line.strip() and not line.startswith("  $ ")] == []
+
+
 def test_what_can_only_be_estimated_is_not_told_as_measured(host: Sandbox) -> None:
     """It stands in a line of its own."""
     metric = METRIC.format(name="guess", of="machine") + 'quality = "estimated"\n'

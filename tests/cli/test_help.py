@@ -59,6 +59,7 @@ def test_what_has_no_room_beside_a_long_option_stands_below() -> None:
         (["exec", "--wrong"], "No such option '--wrong'."),
         (["exec", "--fromat"], "No such option '--fromat'. Did you mean '--format'?"),
         (["check", "--lock"], "No such option '--lock'. Did you mean '--locked'?"),
+        (["remount"], "No such command 'remount'. Did you mean 'mount' or 'umount'?"),
         (["plugin", "--strange"], "No such option '--strange'."),
         (["explain", "E-HSOT"], "No such code 'E-HSOT'. Did you mean 'E-HOST'? They are in the contract reference."),
         (

@@ -7,7 +7,7 @@ what an unknown word was meant to be, out of a table.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from click.shell_completion import CompletionItem
+
+
+_NEAR: Final = 0.65
+"""How alike a name has to be to be suggested: who types `remount` does not mean `run`."""
 
 
 class Entry(NamedTuple):
@@ -98,5 +102,5 @@ class LazyGroup(Group):
         from difflib import get_close_matches  # for an error only
 
         names = list(self._visible(ctx))
-        near = get_close_matches(name, names) or [other for other in names if other.startswith(name)]
+        near = get_close_matches(name, names, cutoff=_NEAR) or [other for other in names if other.startswith(name)]
         return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -138,7 +138,7 @@ def _lacking(finding: Finding, lack: Lack, width: int) -> Iterator[str]:
         yield from _folded("  help: ", lack.help, width)
     for lines, word in ((lack.commands, ""), (lack.permanent, "permanent"), (lack.possible, "possible")):
         if lines and word:
-            yield f"  {language().phrase('text', word)}"
+            yield from _folded("  ", language().phrase("text", word), width)
         for line in lines:
             yield f"  $ {render.visible(line)}"
 
