@@ -111,11 +111,18 @@ def test_commands_call_meter_as_it_was_called(
     ]
 
 
+def test_commands_of_a_program_that_is_no_file_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `python -c` is: there is nothing to call."""
+    monkeypatch.setattr(sys, "argv", ["-c"])
+    assert common.called(command(RIGHT)) == command(RIGHT)
+
+
 @pytest.mark.parametrize("format_", ["text", "json", "github", "sarif"])
 def test_a_check_of_this_host_calls_it_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, format_: str
 ) -> None:
     """In each form; the commands for another host are those of any meter on its path."""
+    (tmp_path / "meter").touch()
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "meter")])
     monkeypatch.setitem(host._QUESTIONS, "readable", lambda _, argument: f"denied {argument}")
     monkeypatch.chdir(sandbox.folder)
@@ -130,6 +137,7 @@ def test_a_check_of_this_host_calls_it_so(
 
 def test_a_doctor_calls_it_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its page and in its document."""
+    (tmp_path / "meter").touch()
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "meter")])
     monkeypatch.setitem(host._QUESTIONS, "readable", lambda _, argument: f"denied {argument}")
     monkeypatch.chdir(tmp_path)

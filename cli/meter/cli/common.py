@@ -98,7 +98,7 @@ def for_here(diagnostics: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 def called(text: str) -> str:
     """A text whose commands call this meter as it was called: nothing says that the path of a shell has it."""
-    if "$(" not in text:
+    if "$(" not in text or not os.path.isfile(sys.argv[0]):  # as of `python -c`
         return text
     import shlex  # only what lacks rights has such commands
 
