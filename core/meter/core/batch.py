@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 import numpy as np
 
 from meter.core.arrays import DTYPES, is_sealed, read_only, seal, still_written
-from meter.core.plugin import Missing
+from meter.core.quantity import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

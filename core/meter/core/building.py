@@ -16,7 +16,7 @@ import numpy as np
 from meter.core.arrays import DTYPES, finite
 from meter.core.batch import NO_REASONS, Block
 from meter.core.layout import Layout
-from meter.core.plugin import Missing
+from meter.core.quantity import Missing
 from meter.core.rows import CODES, Rows, unpacked
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
-from meter.core.plugin import Missing
+from meter.core.quantity import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

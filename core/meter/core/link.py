@@ -15,8 +15,8 @@ from contextlib import suppress
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
-from meter.core.plugin import Missing
 from meter.core.polling import Raw
+from meter.core.quantity import Missing
 from meter.core.rows import PLAIN, Columns, Row, Rows
 
 if TYPE_CHECKING:

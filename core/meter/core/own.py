@@ -6,7 +6,7 @@ import os
 from resource import RUSAGE_SELF, getrusage
 from typing import Final
 
-from meter.core.plugin import Missing
+from meter.core.quantity import Missing
 
 _STATM: Final = "/proc/self/statm"
 _FIRST_NAMESPACE: Final = 0xEFFFFFFC

@@ -12,6 +12,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from meter.core.keys import EACH as EACH  # noqa: PLC0414  (handed on: plugins are written against this module)
+from meter.core.quantity import Missing as Missing  # noqa: PLC0414  (as EACH)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,18 +31,6 @@ class Retry(Exception):  # noqa: N818  (an outcome that a caller treats, not a f
 
 class Gone(Exception):  # noqa: N818  (as Retry)
     """What is measured has ended for good: its process exited, its device was removed. A normal end."""
-
-
-class Missing:
-    """The value of a cell that could not be read, with the reason; never 0."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def __repr__(self) -> str:
-        return f"Missing({self.reason!r})"
 
 
 class Context:

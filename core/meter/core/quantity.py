@@ -1,11 +1,23 @@
 """A number with what has to be said about it: unit, quality, and why there is none.
 
-Light: it is used beside a measured program.
+`Missing` is the last of these alone, in the place of a value. Light: it is used beside a measured program.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+
+
+class Missing:
+    """The value of a cell that could not be read, with the reason; never 0."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"Missing({self.reason!r})"
 
 
 class Quantity(NamedTuple):

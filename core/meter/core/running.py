@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meter.core.faults import Fault
     from meter.core.keys import Key
     from meter.core.planned import Plan
-    from meter.core.plugin import Missing
+    from meter.core.quantity import Missing
     from meter.core.state import State
 
 

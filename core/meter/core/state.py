@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meter.core.plugin import Missing
+    from meter.core.quantity import Missing
 
 LATENESS: Final[Mapping[str, int]] = MappingProxyType(
     {

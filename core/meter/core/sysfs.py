@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meter.core.kept import KeptFiles
-from meter.core.plugin import Missing
+from meter.core.quantity import Missing
 
 if TYPE_CHECKING:
     from meter.core.plugin import Context
