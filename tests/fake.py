@@ -48,7 +48,8 @@ def variant(shape: Mapping[str, Any]) -> Variant:
         resource=frozenset(shape["resource"]),
         consumer=frozenset(shape.get("consumer", ["machine"])),
         attributes=tuple(
-            (name, None if values == "str" else frozenset(values)) for name, values in sorted(attributes.items())
+            (name, None if isinstance(values, str) else frozenset(values))
+            for name, values in sorted(attributes.items())
         ),
         quality=shape.get("quality", "measured"),
         origin=shape.get("origin", ""),

@@ -138,6 +138,7 @@ def _needs(contract: Contract) -> Iterator[str]:
         asked = [f"can read {', '.join(map(code, need.readable))}"] if need.readable else []
         asked += [f"has the capability {code(name)}" for name in need.capability]
         asked += [f"has the library {code(name)}" for name in need.library]
+        asked += [f"counts events of {code(name)}" for name in need.event]
         asked += [f"the setting {code(name)} is {code(wanted)}" for name, wanted in need.sysctl.items()]
         yield f"needs of the host{named}: {', '.join(asked)}"
     for name, version in sorted(contract.provides.capabilities.items()):

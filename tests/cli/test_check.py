@@ -214,7 +214,7 @@ def test_warm_and_cold_say_the_same(sandbox: Sandbox) -> None:
 def edits(lock: Any) -> list[Any]:
     """What a hand can make of a lock: each place removed, or of another type."""
     plan = lock["mounts"]["/host"]["plan"]
-    wrong: list[Any] = [None, 7, "x", [], {}, {"format": "meter-lock/9"}, {**lock, "format": "other/1"}]
+    wrong: list[Any] = [None, 7, "x", [], {}, {"format": "meter-lock/10"}, {**lock, "format": "other/1"}]
     other: tuple[Any, ...] = (None, 5, [], {"/host": 7})
     wrong += [{**lock, name: value} for name in ("file", "mounts") for value in other]
     entry = lock["mounts"]["/host"]

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meter.contracts.doctor import examine
+from meter.contracts.host import Recorded
+from meter.core.discovery import builtin_folder
+from tests.contracts.build import catalogue
 from tests.powercap import ROWS, row
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.conftest import Done, Sandbox
 
 HEAD = """
@@ -89,7 +92,9 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
     text = " ".join(" ".join(lines).split())
     ways = f"{capability} CAP_PERFMON, and `{host.folder}/tree/sys/none` does not exist"
     assert f"perfmon does not work here: neither of the two ways is open: {ways}" in text
-    assert "--ambient-caps=+perfmon" in text
+    assert text.startswith(f"looked at is `{host.folder}/tree`, and not the machine that meter runs on works here: ")
+    assert f"help: `{host.folder}/tree` is looked at, which no command for this machine changes" in text
+    assert "--ambient-caps" not in text
     assert f"part gives no `part.power` of dram: `{host.folder}/tree/sys/dram` does not exist; {capability}" in text
     able, _, measurable = " ".join(" ".join(lines[: lines.index("")]).split()).partition("can be measured: ")
     measured = measurable.split(", ")
@@ -128,17 +133,50 @@ def test_the_command_of_denied_counters_lets_them_be_read(sandbox: Sandbox) -> N
 
 
 def test_what_is_not_there_may_be_brought(host: Sandbox) -> None:
-    """By the commands of the contract, where no alternative lacks rights only; then those are told alone."""
+    """By the commands of the contract: on the machine that runs, and not to a copy of one."""
     need = NO_NEED.replace("[[needs.host]]", '[[needs.host]]\nmend = ["sudo modprobe dark"]')
-    for name, needs in (("dark", need.replace("/sys/perf", "/sys/none")), ("dim", need)):
-        host.plugin(name, "", HEAD.format(name=name) + needs + METRIC.format(name=name, of="machine"))
+    needs = need.replace("/sys/perf", "/sys/none")
+    host.plugin("dark", "", HEAD.format(name="dark") + needs + METRIC.format(name="dark", of="machine"))
+    copied = host.meter("doctor").ok().out.splitlines()
+    host.environment.pop("METER_SYSROOT")
     done = host.meter("doctor", "--format", "json").ok()
     lines = host.meter("doctor").ok().out.splitlines()
 
     assert finding(done, "dark")["lacks"][0]["possible"] == ["sudo modprobe dark"]
-    assert finding(done, "dim")["lacks"][0]["possible"] == []
-    assert finding(done, "dim")["lacks"][0]["commands"] != []
     assert lines.count("  $ sudo modprobe dark") == 1
+    assert [line for line in copied if "modprobe" in line] == []
+
+
+def test_where_rights_would_do_they_are_told_alone() -> None:
+    """An alternative that lacks rights only is nearer than one whose files a command may bring."""
+    need = NO_NEED.replace("[[needs.host]]", '[[needs.host]]\nmend = ["sudo modprobe dim"]')
+    lacks = {("capability", "CAP_PERFMON"): "unprivileged CAP_PERFMON", ("readable", "/sys/none"): "missing /sys/none"}
+    dim = catalogue(HEAD.format(name="dim") + need + METRIC.format(name="dim", of="machine"))
+    [found] = examine(dim, Recorded({("readable", "/sys/perf"): "", **lacks}))
+
+    assert found.lacks[0].possible == ()
+    assert "--ambient-caps=+perfmon" in found.lacks[0].commands[0]
+    assert "setcap" in found.lacks[0].permanent[0]
+
+
+def test_events_of_the_processor_are_not_promised_where_it_has_none() -> None:
+    """Those of the kernel are given all the same; below a sysroot neither can be counted, which is said once."""
+    perf = catalogue((Path(builtin_folder()) / "perf" / "contract.toml").read_text())
+    names = {clause.name for contract in perf.contracts() for clause in contract.provides.metrics}
+    kernel = {"perf.cpu.time", "perf.context_switches", "perf.migrations", "perf.page_faults"}
+    rights = {("sysctl", f"kernel.perf_event_paranoid<={most}"): "" for most in range(3)}
+    software = {("event", "software"): "", ("event", "hardware"): "no-counters hardware"}
+    [found] = examine(perf, Recorded({**rights, **software}))
+    elsewhere = {("event", kind): "elsewhere /tree" for kind in ("software", "hardware")}
+    [copied] = examine(perf, Recorded({**rights, **elsewhere}), running=False)
+
+    assert {*found.gives} == kernel
+    [lack] = found.lacks
+    assert {*lack.metrics} == {f"`{name}`" for name in names - kernel}
+    assert lack.why == "the kernel knows no counters of this processor, as on most virtual machines"
+    [whole] = copied.lacks
+    assert (copied.works, whole.metrics, whole.commands) == (False, (), ())
+    assert whole.why == "events are counted on the running machine only, and `/tree` is looked at"
 
 
 def test_a_narrow_page(host: Sandbox) -> None:
@@ -169,12 +207,12 @@ def test_the_json_form_has_the_same(host: Sandbox) -> None:
     assert finding(done, "part")["metrics"] == ["part.power"]
     [lack] = finding(done, "part")["lacks"]
     assert lack["metrics"] == ["`part.power` of dram"]
-    assert lack["commands"] == [command for command in lack["commands"] if "+sys_rawio" in command] != []
+    assert (lack["commands"], lack["permanent"]) == ([], [])  # of the tree, and not of this machine
+    assert done.json["sysroot"] == str(host.folder / "tree")
     assert finding(done, "driver")["lacks"][0]["commands"] == ["pip install 'no-such-driver>=2,<3'"]
     assert finding(done, "driver")["metrics"] == []
-    assert {"question": "capability", "argument": "CAP_PERFMON", "answer": "unprivileged CAP_PERFMON"} in done.json[
-        "facts"
-    ]
+    answer = f"unprivileged CAP_PERFMON {host.folder / 'tree'}"
+    assert {"question": "capability", "argument": "CAP_PERFMON", "answer": answer} in done.json["facts"]
     facts = [(each["question"], each["argument"]) for each in done.json["facts"]]
     assert facts == sorted(set(facts))
 
@@ -349,4 +387,14 @@ def test_a_record_knows_of_every_alternative(host: Sandbox) -> None:
     assert own.ok().out.startswith("/own: ok")
     assert all_.codes == ["E-HOST"]
     assert "the setting `kernel.own` is 2, not `<=0`" in all_.errors
-    assert "sudo sysctl -w kernel.own=0" in all_.errors
+    assert "which no command for this machine changes" in " ".join(all_.errors.split())
+
+
+def test_perf_below_a_sysroot_is_refused_when_it_is_mounted(host: Sandbox) -> None:
+    """As `run` would refuse it: the events are those of the kernel that runs, whatever the tree has."""
+    done = host.meter("mount", "/p", "perf", "scope=process", "pid=1", "csv", "path=p.csv")
+
+    assert (done.code, done.codes) == (1, ["E-HOST"])
+    told = " ".join(done.errors.split())
+    assert f"events are counted on the running machine only, and `{host.folder}/tree` is looked at" in told
+    assert "run without `--sysroot` and METER_SYSROOT" in told

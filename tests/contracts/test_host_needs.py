@@ -124,6 +124,11 @@ class TestTold:
             ("other-value kernel.perf_event_paranoid<=1 4", "sudo sysctl -w kernel.perf_event_paranoid=1"),
             ("other-value net.core.somaxconn>=16,!=20 3", "sudo sysctl -w net.core.somaxconn=16"),
             ("no-number /proc/sys/net/ipv4/tcp_rmem", ""),
+            ("unprivileged CAP_PERFMON /a tree", ""),  # nothing on this machine changes the tree
+            ("other-value net.core.somaxconn>=16,!=20 3 /a tree", ""),
+            ("denied /tree/sys/a", "sudo chmod a+r /tree/sys/a"),
+            ("no-counters hardware", ""),
+            ("elsewhere /tree", ""),
             ("other-version rich>=13 12.1", "pip install 'rich>=13'"),
             ("missing /sys/a", ""),
             ("unrecorded /sys/a", "meter doctor --format json > host.json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -12,10 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meter.contracts.capabilities import CAPABILITIES
+from meter.core import perf_event
 from meter.core.host import Probe
+from meter.core.perf_event import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from meter.core.plugin import Context
 
 NOBODY = 65_534
 
@@ -88,9 +93,9 @@ def test_a_library_is_found_where_the_linker_looks(tmp_path: Path, monkeypatch: 
     [
         ("kernel.x<=2", ""),
         ("kernel.x>=-1,!=0", ""),
-        ("kernel.x<=1", "other-value kernel.x<=1 2"),
+        ("kernel.x<=1", "other-value kernel.x<=1 2 {root}"),
         ("kernel.below<0", ""),
-        ("kernel.below>=0", "other-value kernel.below>=0 -1"),
+        ("kernel.below>=0", "other-value kernel.below>=0 -1 {root}"),
         ("kernel.three>=0", "no-number {root}/proc/sys/kernel/three"),
         ("kernel.none>=0", "missing {root}/proc/sys/kernel/none"),
         ("kernel.x.y>=0", "missing {root}/proc/sys/kernel/x/y"),
@@ -111,6 +116,43 @@ def test_a_setting_of_this_kernel_is_what_sysctl_says() -> None:
     """Every Linux has the highest number of a process, at least 301."""
     assert Probe().answer("sysctl", "kernel.pid_max>300") == ""
     assert Probe().answer("sysctl", "kernel.pid_max<300").startswith("other-value kernel.pid_max<300 ")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "answer"),
+    [
+        (None, "hardware", ""),
+        (errno.ENOENT, "hardware", "no-counters hardware"),  # a virtual machine
+        (errno.ENOSYS, "hardware", "no-counters hardware"),
+        (errno.ENOSYS, "software", "no-events software"),
+        (errno.EACCES, "hardware", ""),  # it could not be seen; what is lacking is asked for by itself
+        (errno.EPERM, "software", ""),
+        (errno.EMFILE, "software", ""),
+    ],
+)
+def test_events_are_tried(monkeypatch: pytest.MonkeyPatch, code: int | None, kind: str, answer: str) -> None:
+    """The kernel alone knows whether the processor has counters; what is opened is closed again."""
+    asked = []
+
+    def opens(_: Context, counted: Counted, *, pid: int) -> int:
+        asked.append((counted, pid))
+        if code is not None:
+            raise OSError(code, os.strerror(code))
+        return os.open("/dev/null", os.O_RDONLY)
+
+    monkeypatch.setattr(perf_event, "open_counter", opens)
+    before = os.listdir("/proc/self/fd")
+
+    assert Probe().answer("event", kind) == answer
+    assert os.listdir("/proc/self/fd") == before
+    type_ = perf_event.HARDWARE if kind == "hardware" else perf_event.SOFTWARE
+    assert asked == [(Counted(type_, 0, bits=perf_event.EXCLUDE_KERNEL), 0)]
+
+
+@pytest.mark.parametrize("kind", ["software", "hardware"])
+def test_events_are_not_those_of_a_copy_of_a_machine(tmp_path: Path, kind: str) -> None:
+    """Whatever the tree has: they are counted by the kernel that runs."""
+    assert Probe(".", str(tmp_path)).answer("event", kind) == f"elsewhere {tmp_path}"
 
 
 def test_another_path_is_that_of_the_host(tmp_path: Path) -> None:
@@ -215,10 +257,10 @@ def test_a_variable_is_set_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     ("effective", "name", "why"),
     [
         ("0000004000000000", "CAP_PERFMON", ""),
-        ("0000004000000000", "CAP_BPF", "unprivileged CAP_BPF"),
+        ("0000004000000000", "CAP_BPF", "unprivileged CAP_BPF {root}"),
         ("000001ffffffffff", "CAP_CHECKPOINT_RESTORE", ""),
         ("0000000000000001", "CAP_CHOWN", ""),
-        ("0000000000000000", "CAP_CHOWN", "unprivileged CAP_CHOWN"),
+        ("0000000000000000", "CAP_CHOWN", "unprivileged CAP_CHOWN {root}"),
     ],
 )
 def test_a_capability_is_one_that_is_in_effect(tmp_path: Path, effective: str, name: str, why: str) -> None:
@@ -227,7 +269,7 @@ def test_a_capability_is_one_that_is_in_effect(tmp_path: Path, effective: str, n
     status = f"Name:\tmeter\nCapInh:\t{'f' * 16}\nCapPrm:\t{'f' * 16}\nCapEff:\t{effective}\nCapBnd:\t{'f' * 16}\n"
     (tmp_path / "proc" / "self" / "status").write_text(status)
 
-    assert Probe(".", str(tmp_path)).answer("capability", name) == why
+    assert Probe(".", str(tmp_path)).answer("capability", name) == why.format(root=tmp_path)
 
 
 def test_capabilities_are_those_of_the_kernel() -> None:

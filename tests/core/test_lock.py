@@ -76,11 +76,11 @@ class TestReading:
             (b"[]", "not of the format"),
             (b"null", "not of the format"),
             (b'{"format": "meter-lock/1"}', "not of the format"),
-            (b'{"format": ["meter-lock/9"]}', "not of the format"),
-            (b'{"format": "meter-lock/9"}', "edited"),
-            (b'{"format": "meter-lock/9", "file": 1, "mounts": {}}', "edited"),
-            (b'{"format": "meter-lock/9", "file": "", "mounts": []}', "edited"),
-            (b'{"format": "meter-lock/9", "file": "", "mounts": {}, "contracts": []}', "edited"),
+            (b'{"format": ["meter-lock/10"]}', "not of the format"),
+            (b'{"format": "meter-lock/10"}', "edited"),
+            (b'{"format": "meter-lock/10", "file": 1, "mounts": {}}', "edited"),
+            (b'{"format": "meter-lock/10", "file": "", "mounts": []}', "edited"),
+            (b'{"format": "meter-lock/10", "file": "", "mounts": {}, "contracts": []}', "edited"),
         ],
     )
     def test_what_is_no_lock_is_refused(self, tmp_path: Path, data: bytes, why: str) -> None:

@@ -209,7 +209,7 @@ class TestResolve:
         assert ready.plan["order"] == ["probe", "gpu", "driver", "sink"]
         assert ready.rewritten == "/host"
 
-    @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/9", "file": "", "mounts": {"/host": 1}}'])
+    @pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "meter-lock/10", "file": "", "mounts": {"/host": 1}}'])
     def test_a_broken_lock_is_made_anew(self, world: World, data: bytes) -> None:
         """Nothing of it is needed."""
         world.lock_file.write_bytes(data)

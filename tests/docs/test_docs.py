@@ -398,7 +398,9 @@ def test_every_plugin_has_a_page_with_all_that_it_states(contract: Contract) -> 
     page = plugin_reference.page(contract)
     told = [*(metric.unit for metric in contract.provides.metrics), *contract.require, *contract.status]
     told += [*contract.needs.capabilities, *(path for need in contract.needs.host for path in need.readable)]
-    told += [name for need in contract.needs.host for name in (*need.capability, *need.library, *need.sysctl)]
+    told += [
+        name for need in contract.needs.host for name in (*need.capability, *need.library, *need.event, *need.sysctl)
+    ]
     rows = [*(metric.name for metric in contract.provides.metrics), *contract.config]
 
     assert page.startswith(f"# {contract.name}\n")

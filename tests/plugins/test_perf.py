@@ -588,6 +588,7 @@ def test_what_the_kernel_does_not_permit_is_refused_before_it_runs(
         for n in range(3)
     }
     files = {("readable", "/proc/sys/kernel/perf_event_paranoid"): ""}
+    files |= {("event", kind): "" for kind in ("software", "hardware")}
     denied = {("capability", "CAP_PERFMON"): "unprivileged CAP_PERFMON"}
 
     found = [each.code for each in check(request, catalogue, Recorded({**answers, **files, **denied})).diagnostics]

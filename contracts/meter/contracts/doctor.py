@@ -60,21 +60,25 @@ class Finding:
         return all(lack.metrics for lack in self.lacks)
 
 
-def examine(catalogue: Catalogue, host: Host) -> list[Finding]:
-    """What each listed plugin can do on a host, in the order of the chain, then by name."""
+def examine(catalogue: Catalogue, host: Host, *, running: bool = True) -> list[Finding]:
+    """What each listed plugin can do on a host, in the order of the chain, then by name.
+
+    Args: `running`, it is the machine that meter runs on: what may bring something there is no help for a copy of one.
+    """
     contracts = [contract for contract in catalogue.contracts() if is_listed(contract)]
     contracts.sort(key=lambda contract: (language().rank("placement", contract.placement), contract.name))
-    return [_finding(contract, host) for contract in contracts]
+    return [_finding(contract, host, running=running) for contract in contracts]
 
 
-def _finding(contract: Contract, host: Host) -> Finding:
+def _finding(contract: Contract, host: Host, *, running: bool) -> Finding:
     for need in contract.needs.host:
         unmet(need, host)  # a record has to know of every alternative: which of them exist depends on the configuration
     whole = host_faults(contract, host)
     found = []
     if whole:
         best = _lack(nearest_alternative(whole))
-        found.append(evolve(best, why=told_of_alternatives(whole).why, possible=_possible(contract, host)))
+        possible = _possible(contract, host) if running else ()
+        found.append(evolve(best, why=told_of_alternatives(whole).why, possible=possible))
     found += [_lack(answers) for answers in [python_faults(contract, host)] if answers]
     for _, option in sorted(contract.config.items()):
         _ask_default(option, host)
@@ -85,6 +89,8 @@ def _finding(contract: Contract, host: Host) -> Finding:
             gives.append("")  # whatever another meter sends
             continue
         answers = unmet(clause.host, host) if clause.host is not None else []
+        if answers and whole and all(set(answers) <= set(lacking) for lacking in whole):
+            continue  # it is said of the plugin already
         if answers:
             of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
             shown = language().phrase("text", "metric-of", metric=clause.name, of=of) if of else f"`{clause.name}`"

@@ -27,6 +27,7 @@ _HOST: Final = Recorded(
             ("write", "/dev/null"),
             ("read", "/dev/null"),
             ("sysctl", "kernel.perf_event_paranoid<=1"),
+            ("event", "software"),
         ),
         "",
     )

@@ -32,11 +32,15 @@ LIBRARY = "library"
 """The dynamic linker finds the shared library."""
 SYSCTL = "sysctl"
 """A setting of the kernel is a number in a range: `kernel.perf_event_paranoid<=1`."""
+EVENT = "event"
+"""The kernel counts events of a kind: `software` or `hardware`."""
 PYTHON = "python"
 """The Python distribution is installed, in a range of versions: `rich` or `rich>=13,<15`."""
 SCHEMA = "schema"
 """The plan file of another meter says what one of its outputs sends; the answer is then DIGEST and a digest."""
 DIGEST: Final = "digest "
+_OF_TREE: Final = {"unprivileged": 1, "other-value": 2}
+"""Answers with so many words, behind which the folder stands where another one than this machine's was looked at."""
 _CLASS: Final = re.compile(r"/sys/class/([A-Za-z0-9_-]+)/([A-Za-z0-9_.:*?-]+)/([A-Za-z0-9_/-]+)")
 """A file of a device, as a rule of udev can name it: its subsystem, the device or a pattern of it, and the file."""
 
@@ -95,7 +99,7 @@ def reason(answer: str) -> str:
 def command(answer: str) -> str:
     """The command that mends it, for a shell; the empty text where there is none that is sure to."""
     key, facts = _parts(answer)
-    if "command" not in language().words["host"].get(key, {}):
+    if "command" not in language().words["host"].get(key, {}) or facts["root"]:
         return ""
     import shlex  # only a fault has a command
 
@@ -113,6 +117,8 @@ def permanent(answer: str) -> str:
     with the process.
     """
     key, facts = _parts(answer)
+    if facts["root"]:
+        return ""
     if key == "denied":
         found = _CLASS.fullmatch(facts["path"])
         if found is None:
@@ -127,6 +133,7 @@ def remedy(answer: str, variant: str = "") -> str:
     known = key if key in language().words["host"] else "missing"
     if f"help.{variant}" not in language().words["host"][known]:
         variant = next((word for word in ("proc", "sys") if facts["path"].startswith(f"/{word}/")), "")
+    variant = "tree" if facts["root"] else variant
     return language().phrase("host", known, "help", variant, **facts, command=command(answer))
 
 
@@ -146,6 +153,10 @@ def _parts(answer: str) -> tuple[str, dict[str, str]]:
     from meter.contracts.diagnostics import listed, nearest  # only a fault has words
 
     key, _, path = answer.partition(" ")
+    root = ""
+    if key in _OF_TREE and path.count(" ") >= _OF_TREE[key]:
+        *known, root = path.split(" ", _OF_TREE[key])
+        path = " ".join(known)
     words = path.split(" ")
     wanted, got, choices, setting = path, "", words, {"name": "", "range": "", "value": ""}
     if key == "other-version":
@@ -157,7 +168,7 @@ def _parts(answer: str) -> tuple[str, dict[str, str]]:
         wanted, choices = words[0], words[1:]
     facts = dict(language().words["text"]["program"])
     facts |= {"path": path, "wanted": wanted, "got": got, "word": path.removeprefix("CAP_").lower(), **setting}
-    facts["lower"] = path.lower()
+    facts |= {"lower": path.lower(), "root": root}
     return key, {**facts, "choices": listed(choices), "near": nearest(wanted, choices)}
 
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from meter.contracts.host import CAPABILITY, LIBRARY, PYTHON, READABLE, SYSCTL, Host, lasting, missing, reason, remedy
+from meter.contracts.host import (
+    CAPABILITY,
+    EVENT,
+    LIBRARY,
+    PYTHON,
+    READABLE,
+    SYSCTL,
+    Host,
+    lasting,
+    missing,
+    reason,
+    remedy,
+)
 from meter.contracts.language import language
 from meter.contracts.model import Contract, Guard, HostNeed
 
@@ -40,6 +52,10 @@ class Table(Protocol):
     def sysctl(self) -> Mapping[str, str]:
         """Settings of the kernel, each with the numbers that will do."""
 
+    @property
+    def event(self) -> tuple[str, ...]:
+        """Kinds of events that the kernel counts."""
+
 
 class Told(NamedTuple):
     """Unmet needs in words: half a sentence, and what mends them."""
@@ -49,8 +65,12 @@ class Told(NamedTuple):
 
 
 def unmet(table: Table, host: Host) -> list[str]:
-    """The answers that say why a table does not hold; empty where it holds in all its keys."""
-    return [answer for question in _asked(table) if (answer := host.answer(*question))]
+    """The answers that say why a table does not hold; empty where it holds in all its keys.
+
+    What a copy of a machine lacks besides says nothing where it is the running one that is needed.
+    """
+    answers = [answer for question in _asked(table) if (answer := host.answer(*question))]
+    return [answer for answer in answers if answer.startswith("elsewhere ")] or answers
 
 
 def alternatives(contract: Contract, holds: Holds | None = None) -> tuple[HostNeed, ...]:
@@ -79,6 +99,7 @@ def _asked(table: Table) -> list[tuple[str, str]]:
     asked = [(READABLE, pattern) for pattern in table.readable]
     asked += [(CAPABILITY, name) for name in table.capability]
     asked += [(LIBRARY, name) for name in table.library]
+    asked += [(EVENT, name) for name in table.event]
     return asked + [(SYSCTL, setting(name, wanted)) for name, wanted in sorted(table.sysctl.items())]
 
 

@@ -249,6 +249,11 @@ def emitted(instance: Instance) -> Iterator[tuple[int, Variant]]:
         if not holds_when(clause.when, instance.config, instance.contract.config):
             continue
         yield from ((place, variant) for variant in instance.received.get(place, ()))
+        attributes = tuple(
+            (attribute, domain_of(domain, instance.config)) for attribute, domain in sorted(clause.attributes.items())
+        )
+        if any(domain is not None and not domain for _, domain in attributes):
+            continue  # an option has no value for it, so there is no series
         for name in _names(clause, instance.config) if clause.schema is None else ():
             additive = clause.additive
             if additive is None:
@@ -263,10 +268,7 @@ def emitted(instance: Instance) -> Iterator[tuple[int, Variant]]:
                     additive=additive,
                     resource=frozenset(clause.resource),
                     consumer=frozenset(clause.consumer),
-                    attributes=tuple(
-                        (attribute, domain_of(domain, instance.config))
-                        for attribute, domain in sorted(clause.attributes.items())
-                    ),
+                    attributes=attributes,
                     quality=clause.quality,
                     interval=interval_of(clause.interval, instance.config),
                     origin=instance.label,

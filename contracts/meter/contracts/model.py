@@ -68,6 +68,7 @@ class MetricHost:
     readable: tuple[str, ...]
     capability: tuple[str, ...]
     library: tuple[str, ...]
+    event: tuple[str, ...]
     sysctl: dict[str, str]
 
 
@@ -142,6 +143,7 @@ class HostNeed:
     readable: tuple[str, ...]
     capability: tuple[str, ...]
     library: tuple[str, ...]
+    event: tuple[str, ...]
     sysctl: dict[str, str]
     mend: tuple[str, ...]
 

@@ -125,20 +125,26 @@ def degraded(instance: Instance, around: Surroundings) -> list[Diagnostic]:
     clauses = instance.contract.provides.metrics
     if not any(clause.host is not None for clause in clauses):
         return []
-    without: dict[int, str] = {}
-    found = []
-    answers: list[str] = []
+    whole = host_faults(instance.contract, host, lambda g: holds_when(g, instance.config, instance.contract.config))
+    lacking: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for place in sorted({place for place, _ in emitted(instance)}):
         clause = clauses[place]
         faults = unmet(clause.host, host) if clause.host is not None else []
-        if not faults:
-            continue
-        answers += faults
-        without[place], help_ = told(faults, "metric")
-        span = instance.contract.source.key("provides", "metrics", place, "host")
-        of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
-        facts = {"instance": instance.label, "plugin": instance.contract.name, "metric": f"`{clause.name}`", "of": of}
-        facts |= {"why": without[place], "help": help_}
+        said = whole and all(set(faults) <= set(answers) for answers in whole)  # of the instance, as E-HOST
+        if faults and not said:
+            of = "" if clause.resource == tuple(MACHINE) else "|".join(clause.resource)
+            lacking.setdefault((of, tuple(faults)), []).append(place)
+    without: dict[int, str] = {}
+    found = []
+    answers: list[str] = []
+    for (of, reasons), places in lacking.items():
+        answers += reasons
+        why, help_ = told(reasons, "metric")
+        without |= dict.fromkeys(places, why)
+        span = instance.contract.source.key("provides", "metrics", places[0], "host")
+        metrics = ", ".join(dict.fromkeys(f"`{clauses[place].name}`" for place in places))
+        facts = {"instance": instance.label, "plugin": instance.contract.name, "metric": metrics, "of": of}
+        facts |= {"why": why, "help": help_}
         spans, variant = (instance.span, span), "of" if of else ""
         path = "provides.metrics.host"
         found.append(Diagnostic(code="W-HOST-DEGRADED", facts=facts, spans=spans, clause=path, variant=variant))

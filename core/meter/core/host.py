@@ -128,7 +128,7 @@ class Probe:
         except OSError:
             return f"missing {path}"
         effective = next((int(line.split()[1], 16) for line in lines if line.startswith(b"CapEff:")), 0)
-        return "" if effective >> CAPABILITIES.index(name) & 1 else f"unprivileged {name}"
+        return "" if effective >> CAPABILITIES.index(name) & 1 else self._of(f"unprivileged {name}")
 
     def library(self, name: str) -> str:
         """The dynamic linker finds a shared library by its name; it is not loaded."""
@@ -162,7 +162,27 @@ class Probe:
             return f"missing {path}"
         except (OSError, ValueError):
             return f"no-number {path}"
-        return "" if sysctl.within(value, wanted) else f"other-value {requirement} {value}"
+        return "" if sysctl.within(value, wanted) else self._of(f"other-value {requirement} {value}")
+
+    def event(self, kind: str) -> str:
+        """The kernel counts events of a kind. A right that is lacking hides whether it does; others ask for it."""
+        if self.sysroot is not None:
+            return f"elsewhere {self.sysroot}"
+        import errno  # few plugins need events
+
+        from meter.core.perf_event import EXCLUDE_KERNEL, FIRST, Counted, open_counter
+        from meter.core.plugin import Context
+
+        try:
+            os.close(open_counter(Context("host"), Counted(*FIRST[kind], bits=EXCLUDE_KERNEL), pid=0))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENOSYS):
+                return f"no-counters {kind}" if kind == "hardware" else f"no-events {kind}"
+        return ""
+
+    def _of(self, answer: str) -> str:
+        """An answer that no command for this machine changes where another folder is looked at."""
+        return answer if self.sysroot is None else f"{answer} {self.sysroot}"
 
     def python(self, requirement: str) -> str:
         """A Python distribution can be imported from, in a range of versions."""
@@ -234,6 +254,7 @@ _QUESTIONS = {
     "capability": Probe.capability,
     "library": Probe.library,
     "sysctl": Probe.setting,
+    "event": Probe.event,
     "python": Probe.python,
     "schema": Probe.schema,
 }

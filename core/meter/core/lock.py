@@ -18,7 +18,7 @@ from meter.core.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-FORMAT: Final = "meter-lock/9"
+FORMAT: Final = "meter-lock/10"
 LIMIT: Final = 1 << 28
 """A lock of more bytes was not written by meter."""
 digest: Final = digests.digest

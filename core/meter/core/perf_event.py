@@ -14,6 +14,8 @@ SOFTWARE: Final = 1
 CACHE: Final = 3
 RAW: Final = 4
 
+FIRST: Final = {"software": (SOFTWARE, 0), "hardware": (HARDWARE, 0)}
+"""Type and config of the event that each kind has wherever it has any: the clock of the CPU, its cycles."""
 ANY: Final = -1
 """Any process, or any CPU."""
 GROUPED: Final = 1 | 2 | 8

@@ -32,7 +32,7 @@ def doctor(format_: str, file: str | None, plugin_dirs: tuple[str, ...], sysroot
     from meter.contracts.doctor import examine  # the contract language, which a help text does not need
 
     catalogue, probe, problems = _asked(common.mount_file(file), plugin_dirs, sysroot, explicit=file is not None)
-    findings = [_for_here(finding) for finding in examine(catalogue, probe)]
+    findings = [_for_here(finding) for finding in examine(catalogue, probe, running=sysroot is None)]
     shown = [diagnostic.to_json() for diagnostic in problems]
     for entries in catalogue.entries.values():
         for entry in entries:
@@ -42,9 +42,10 @@ def doctor(format_: str, file: str | None, plugin_dirs: tuple[str, ...], sysroot
         from meter.core import record  # only the record needs it
 
         plugins = [_document(finding) for finding in findings]
-        common.dump_json({"format": record.FORMAT, "facts": record.to_json(probe.facts), "plugins": plugins})
+        document = {"format": record.FORMAT, "sysroot": sysroot, "facts": record.to_json(probe.facts)}
+        common.dump_json({**document, "plugins": plugins})
     else:
-        click.echo("\n".join(_page(findings, common.width())))
+        click.echo("\n".join(_page(findings, common.width(), sysroot)))
     common.show(shown)
     return common.exit_code(shown)
 
@@ -112,9 +113,13 @@ def _document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _page(findings: Sequence[Finding], width: int) -> Iterator[str]:
+def _page(findings: Sequence[Finding], width: int, sysroot: str | None) -> Iterator[str]:
     """All findings: a table of those that work, and what the others lack."""
     width = max(40, width)
+    if sysroot is not None:
+        from meter.contracts.language import language  # as in doctor
+
+        yield from _folded("", language().phrase("text", "tree", path=sysroot), width)
     able = [finding.plugin for finding in findings if not finding.lacks]
     yield from _folded("works here: ", ", ".join(able) or "nothing", width)
     metrics = {name for finding in findings for name in finding.gives}

@@ -184,6 +184,7 @@ def _text(contract: Contract, path: str) -> str:
         said = [f"can read {pattern}" for pattern in need.readable]
         said += [f"the capability {name}" for name in need.capability]
         said += [f"the library {name}" for name in need.library]
+        said += [f"events of {name}" for name in need.event]
         said += [f"the setting {name} {wanted}" for name, wanted in need.sysctl.items()]
         when = f"with {toml(need.when)}: " if need.when else ""
         lines += [("or " if place else "needs of the host: ") + when + ", ".join(said)]

@@ -17,7 +17,7 @@ from meter.contracts.replacement.lattices import Outcome, implies
 from meter.contracts.replacement.views import Body, Guard, Table, View
 
 _KINDS: Final = ("resource", "consumer")
-_DEMANDED: Final = ("readable", "capability", "library")
+_DEMANDED: Final = ("readable", "capability", "library", "event")
 """Lists of what a table of `needs.host` demands, beside settings of the kernel."""
 FOR_PEOPLE: Final = ("name", "mend")
 """What such a table says to people and demands of nobody."""

@@ -73,7 +73,7 @@ class Perf(Source):
             told = "events are counted on the machine itself only, not below `--sysroot`: run without that option"
             raise OSError(errno.ENODEV, told)
         check_config(config)
-        self._events = chosen(config)
+        self._events = [event for event in chosen(config) if event.metric not in context.absent]
         try:
             if config["scope"] == "machine":
                 self._targets.append(self._machine())
@@ -100,8 +100,6 @@ class Perf(Source):
             if ended:
                 target.close()
                 self._targets.remove(target)
-        if not self.config["events"]:
-            out.nothing("perf.events")
 
     def stop(self) -> None:
         """Close the counters."""
