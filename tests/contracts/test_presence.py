@@ -25,6 +25,27 @@ def test_a_metric_whose_own_need_is_unmet_is_absent() -> None:
     assert list(plugin["absent"]) == ["m.b"]
 
 
+def test_metrics_that_lack_the_same_are_told_together() -> None:
+    """One cause is one warning."""
+    more = source("two", metric("m.a", more=NEEDS_A), *(metric(name, more=NEEDS_B) for name in ("m.b", "m.c")))
+    assert (
+        "gives no `m.b`, `m.c` on this host"
+        in one(run("two sink", more, SINK, host=HOST), "W-HOST-DEGRADED")["message"]
+    )
+
+
+def test_a_metric_without_series_lacks_nothing() -> None:
+    """An option that names no value of an attribute leaves none; what the metric needs of the host is not asked for."""
+    named = 'attributes = { which = "${config.which}" }\n' + NEEDS_B
+    option = 'config.which = { type = "list<str>", default = [] }\n'
+    some = source("two", metric("m.a", more=NEEDS_A), metric("m.b", more=named), more=option)
+    result = run("two sink", some, SINK, host=HOST)
+
+    assert not result.diagnostics
+    assert result.plan is not None
+    assert [variant["metric"] for variant in result.plan.document["plugins"][0]["emits"]] == ["m.a"]
+
+
 def test_a_source_of_which_nothing_is_left() -> None:
     """Cannot work here."""
     only = source("two", metric("m.b", more=NEEDS_B))

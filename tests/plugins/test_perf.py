@@ -20,6 +20,7 @@ from meter.contracts.request import from_words
 from meter.core.discovery import discover
 from meter.core.perf_event import CACHE, GROUPED, HARDWARE, RAW, SOFTWARE, Counted, numbers, open_counter
 from meter.core.plugin import Gone, Missing, SourceContext
+from meter.core.readings import BoundSourceContext, Declared
 from meter.plugins.perf import plugin as perf
 from meter.plugins.perf.events import chosen
 from meter.plugins.perf.groups import TOGETHER, Count, Group, Reading, added, counted, grouped, parsed
@@ -560,6 +561,48 @@ def test_what_cannot_be_meant_is_refused(config: dict[str, Any], told: str) -> N
 def test_lists_of_the_kernel(text: str, found: list[int]) -> None:
     """CPUs that are online."""
     assert numbers(text) == found
+
+
+HARDWARE_METRICS: Final = {event.metric for event in chosen({**ASKED, "software": False})}
+
+
+@pytest.mark.parametrize(
+    ("words", "codes", "absent"),
+    [
+        ([], ["W-HOST-DEGRADED"], HARDWARE_METRICS),  # one warning names all of them
+        (["events=r01c2"], ["W-HOST-DEGRADED"], {*HARDWARE_METRICS, "perf.events"}),
+        (["hardware=false"], [], set()),  # nothing is lacking of what was asked for
+        (["software=false"], ["E-HOST"], None),
+        (["hardware=false", "software=false", "events=LLC-loads"], ["E-HOST"], None),
+    ],
+)
+def test_what_a_processor_without_counters_cannot_give_is_told_before_it_runs(
+    words: list[str], codes: list[str], absent: set[str] | None
+) -> None:
+    """It was tried; the events of the kernel are counted all the same."""
+    asked = ["perf", "scope=process", "pid=1", *words, "collect"]
+    request, _ = from_words("/m", asked, ["meter", "mount", "/m"])
+    assert request is not None
+    facts = {("event", "software"): "", ("event", "hardware"): "no-counters hardware"}
+    facts |= {("sysctl", f"kernel.perf_event_paranoid<={most}"): "" for most in range(3)}
+    result = check(request, discover().catalogue, Recorded(facts))
+
+    assert [each.code for each in result.diagnostics] == codes
+    found = None if result.plan is None else {*result.plan.document["plugins"][0]["absent"]}
+    assert found == absent
+
+
+@real
+def test_what_the_host_does_not_give_is_not_opened(worker: Worker) -> None:
+    """To give it all the same would be a breach."""
+    context = BoundSourceContext(Declared("perf", [], absent=HARDWARE_METRICS))
+    config = {**ASKED, "scope": "process", "pid": [worker.process.pid], "cgroup": [], "children": True, "kernel": True}
+    made = perf.Perf(config)
+    made.start(context)
+    opened = {event.metric for event in made._events}
+    made.stop()
+
+    assert opened == {event.metric for event in chosen({**ASKED, "hardware": False})}
 
 
 @pytest.mark.parametrize(
