@@ -24,7 +24,8 @@ from meter.core.batch import Anchor, Batch, Block
 from meter.core.building import build
 from meter.core.computing import Computing
 from meter.core.elements import FilterElement
-from meter.core.joining import Held, Piece, interpolate, split
+from meter.core.holding import Held, Piece
+from meter.core.joining import interpolate, split
 from meter.core.keys import KeySet
 from meter.core.layout import Layout
 from meter.core.pipeline import quiet

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meter.core import joining
+from meter.core import holding
 from meter.core.plugin import Missing
 from tests.core.formulas import Chain, cells, plan
 
@@ -224,7 +224,7 @@ def test_batches_never_change_a_bit(world: tuple[Chain, list[Row], dict[str, Ser
     """One hand-over, one for each row, any others, and pieces that were put together before: the very same cells."""
     chain, rows, _ = world
     hand_overs = parted(rows, data)
-    with patch.object(joining, "MERGED", data.draw(st.sampled_from([0, 1, 8]))):
+    with patch.object(holding, "MERGED", data.draw(st.sampled_from([0, 1, 8]))):
         found = cells(chain.all(*hand_overs))
 
     assert found == cells(Chain({"e": ATTRIBUTION}).all(rows))

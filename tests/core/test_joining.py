@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meter.core.joining import Held, Joined, Piece, Rows, interpolate, split
+from meter.core.holding import Held, Piece
+from meter.core.joining import Joined, Rows, interpolate, split
 
 PROPERTY = settings(derandomize=True, deadline=None)
 CASES: Final[dict[str, dict[str, Any]]] = {
@@ -275,28 +276,3 @@ class TestGaps:
         rows = held([row(0, 1, 0, missing=True), row(0, 2, 6.0)]).rows
         joined = split(rows, np.array([0, 1]), np.array([1, 2]))
         assert [said(joined, at, 0) for at in (0, 1)] == ["EIO", 3.0]
-
-
-class TestHeld:
-    """What is held, and how long."""
-
-    def test_rows_are_handed_out_once(self) -> None:
-        """Those of a piece that end later stay."""
-        both = held([row(0, 1, 1.0), row(1, 2, 2.0)])
-        assert both.until(1).ts.tolist() == [1]
-        assert both.until(5).ts.tolist() == [2]
-        assert both.until(9).ts.tolist() == []
-
-    def test_memory_is_bounded(self) -> None:
-        """Of many rows only those stay that end after what is asked for."""
-        many = Held()
-        for at in range(1000):
-            many.add(row(at, at + 1, 1.0))
-            many.forget(at - 3)
-        assert len(many.rows.ts) == 4
-
-    def test_spans_begin_behind_what_is_forgotten(self) -> None:
-        """Nobody computes with half of a span."""
-        both = held([row(0, 1, 1.0), row(1, 2, 2.0)])
-        both.forget(1)
-        assert both.since == 1

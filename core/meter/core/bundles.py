@@ -14,7 +14,8 @@ import numpy as np
 from meter.core.arithmetic import PART, Program, because
 from meter.core.arrays import Array
 from meter.core.batch import Block
-from meter.core.joining import Held, Joined, Rows, interpolate, split
+from meter.core.holding import Held
+from meter.core.joining import Joined, Rows, interpolate, split
 from meter.core.keys import Key, KeySet
 from meter.core.layout import Layout
 from meter.core.matching import Output, Reduced

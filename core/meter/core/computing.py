@@ -21,7 +21,7 @@ from meter.core.arrays import Array
 from meter.core.batch import Block, indexed
 from meter.core.bind import FormulaSelection, Selection
 from meter.core.bundles import Bundle, Input, block_of
-from meter.core.joining import Piece
+from meter.core.holding import Piece
 from meter.core.keys import Key, KeySet
 from meter.core.layout import Layout
 from meter.core.matching import Output, Owner, Reduced, outputs, reduced
