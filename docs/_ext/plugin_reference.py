@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,9 +175,14 @@ def _mounts(contract: Contract) -> Iterator[list[str]]:
         for options in _values(contract, "", ""):
             yield [contract.name, *options, *behind]
         return
-    metrics = [(source, metric) for source in builtin() for metric in source.provides.metrics]
+    unlike: dict[object, tuple[Contract, MetricClause]] = {}  # one of each sort: a filter takes all of a sort, or none
+    for source in builtin():
+        for metric in source.provides.metrics:
+            sort = metric.type, metric.unit, metric.kind, metric.consumer, bool(metric.when)
+            unlike.setdefault(sort, (source, metric))
+    metrics = unlike.values()
     for source, metric in metrics:
-        for given in _values(source, "", ""):
+        for given in _values(source, "", "") if metric.when else islice(_values(source, "", ""), 1):
             for options in _values(contract, metric.name, metric.unit):
                 yield [source.name, *given, contract.name, *options, *behind]
     for source, metric in metrics:  # what no source gives another filter may make

@@ -9,19 +9,21 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests import forks
+from tests.forks import METER
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 DEADLINE_S = 30.0
-METER = (sys.executable, "-m", "meter")
 
 _FAULT = re.compile(r"^(error|warning)\[([EW]-[A-Z-]+)\]: (.*)$", re.MULTILINE)
 _PLACE = re.compile(r"^ *--> (.*)$", re.MULTILINE)
@@ -114,15 +116,10 @@ class Sandbox:
         folder: Path | None = None,
         python: Sequence[str] = (),
     ) -> Done:
-        """Run `meter WORDS…` to its end."""
-        done = subprocess.run(
-            [METER[0], *python, *METER[1:], *words],
-            check=False,
-            capture_output=True,
-            input=stdin,
-            cwd=folder or self.folder,
-            env=self._environment(env),
-            timeout=DEADLINE_S,
+        """Run `meter WORDS…` to its end. `exec`, which measures processes, and what has words for Python is started."""
+        start = partial(forks.started, python=python) if python or words[:1] == ("exec",) else forks.run
+        done = start(
+            words, folder=folder or self.folder, environment=self._environment(env), timeout=DEADLINE_S, stdin=stdin
         )
         return Done(done.returncode, done.stdout, done.stderr.decode(errors="surrogateescape"))
 
