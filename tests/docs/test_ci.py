@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ INSTALL = 'python -m pip install "$METER"'
 
 def job(name: str) -> Any:
     """A file of the page that a service reads, parsed."""
-    yaml = pytest.importorskip("yaml", reason="the pages are built with the extra `docs`, which has it")
+    yaml = import_module("yaml")  # only who has the extra `docs` has it
     [block] = [block for block in blocks(PAGE) if block.mark == "file" and block.says == name]
     return yaml.safe_load(block.text)
 
@@ -44,6 +46,7 @@ def repository(tmp_path: Path) -> Shell:
     return shell
 
 
+@pytest.mark.tools("yaml")
 @pytest.mark.parametrize("name", [".github/workflows/meter.yml", ".gitlab-ci.yml"])
 def test_the_commands_of_a_job_run(repository: Shell, name: str) -> None:
     """On the sound repository each ends with 0; a request that was edited by hand makes a job fail, as it is locked."""
@@ -56,6 +59,7 @@ def test_the_commands_of_a_job_run(repository: Shell, name: str) -> None:
     assert {".sarif": "E-PLUGIN-UNKNOWN", ".json": "E-LOCK-STALE"}[made.suffix] in made.read_text()
 
 
+@pytest.mark.tools("yaml")
 def test_what_a_job_uploads_is_what_it_made() -> None:
     """The names of files agree."""
     upload = [step["with"]["sarif_file"] for step in job(".github/workflows/meter.yml")["jobs"]["check"]["steps"][-1:]]
@@ -70,3 +74,11 @@ def test_meters_own_check_is_one_call() -> None:
     [line] = [line.strip() for line in script.splitlines() if line.startswith("meter check ")]
     assert "examples plugins" in line
     assert "--strict" in line
+
+
+def test_what_the_test_command_skips_is_run_later() -> None:
+    """Who needs a tool that the extra `test` does not have is marked, and `.ci/run` runs what is marked."""
+    files = [path for path in Path(__file__).parent.glob("*.py") if path.name != "conftest.py"]
+    asked = {name for path in files for name in re.findall(r"importorskip\(\"(\w+)", path.read_text())}
+    assert asked <= {"pyarrow"}, "the extra `test` has it"
+    assert "-m pytest -q tests/docs -m tools" in (ROOT / ".ci" / "run").read_text()

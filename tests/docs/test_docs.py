@@ -489,10 +489,9 @@ def test_pages_of_plugins_are_written_once_and_taken_out(tmp_path: Path) -> None
     assert "cpu.md" in before
 
 
+@pytest.mark.tools("sphinx", "furo")
 def test_the_built_pages_hold_clauses_codes_commands_and_plugins(tmp_path: Path) -> None:
     """What Sphinx makes of the pages, without a warning, has a target or a mention for each of them."""
-    pytest.importorskip("sphinx", reason="the pages are built with the extra `docs`")
-    pytest.importorskip("furo", reason="as above")
     copytree(DOCS, tmp_path / "docs", ignore=lambda *_: {"_build"})
     html = tmp_path / "html"
     words = ["-q", "-W", "--keep-going", "-b", "html", str(tmp_path / "docs"), str(html)]

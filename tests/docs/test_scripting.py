@@ -71,14 +71,20 @@ def test_every_block_of_python_is_an_example() -> None:
     assert len(examples()) == PAGE.read_text().count("```python") >= 9
 
 
-def test_the_examples_are_typed(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def typing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy found out of meter itself, which need not be found again."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+@pytest.mark.tools("mypy")
+def test_the_examples_are_typed(tmp_path: Path, typing_cache: Path) -> None:
     """Strictly, as a user would check them: the interface says all that they need."""
-    pytest.importorskip("mypy")
     (tmp_path / "examples").mkdir()
     files = [example.write(tmp_path / "examples") for example in examples()]
     settings = ["--strict", "--namespace-packages", "--explicit-package-bases", "--follow-imports=silent"]
 
-    run("-m", "mypy", *settings, "--cache-dir", tmp_path / "mypy", *files, folder=tmp_path)
+    run("-m", "mypy", *settings, "--cache-dir", typing_cache, *files, folder=tmp_path)
 
 
 METHODS = """
@@ -96,13 +102,13 @@ text: str = Model().fit(0.5)  # type: ignore[assignment]
 """
 
 
-def test_a_measured_method_keeps_its_types(tmp_path: Path) -> None:
+@pytest.mark.tools("mypy")
+def test_a_measured_method_keeps_its_types(tmp_path: Path, typing_cache: Path) -> None:
     """A wrong argument is seen: an `ignore` that is not needed would be an error."""
-    pytest.importorskip("mypy")
     (tmp_path / "methods.py").write_text(METHODS)
     settings = ["--strict", "--namespace-packages", "--explicit-package-bases", "--follow-imports=silent"]
 
-    run("-m", "mypy", *settings, "--cache-dir", tmp_path / "mypy", tmp_path / "methods.py", folder=tmp_path)
+    run("-m", "mypy", *settings, "--cache-dir", typing_cache, tmp_path / "methods.py", folder=tmp_path)
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
