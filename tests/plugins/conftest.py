@@ -1,7 +1,8 @@
-"""What tests of several plugins share: the fake driver of NVIDIA GPUs."""
+"""What tests of several plugins share: sources that end with the test, and the fake driver of NVIDIA GPUs."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,26 @@ import pytest
 from tests import nvml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.fake import Mounted
+
+
+@pytest.fixture
+def stopped() -> Iterator[Callable[[Mounted], Mounted]]:
+    """Takes a source that was made and stops it with the test; then no file is open that was not before."""
+    before = set(os.listdir("/proc/self/fd"))
+    made: list[Mounted] = []
+
+    def take(mounted: Mounted) -> Mounted:
+        made.append(mounted)
+        return mounted
+
+    yield take
+    for each in made:
+        each.source.stop()
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from meter.core.plugin import Missing, Retry
 from tests.fake import SECOND, Mounted
+from tests.plugins.failing import failing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 REAL = Path("/sys/class/power_supply")
 FOLDER = "/sys/class/power_supply"
@@ -54,19 +55,9 @@ def supplies(tmp_path: Path) -> Supplies:
 
 
 @pytest.fixture
-def mount(supplies: Supplies) -> Iterator[Any]:
-    """Makes the source; stops what it has made, and then no file is open that was not before."""
-    before = set(os.listdir("/proc/self/fd"))
-    made: list[Mounted] = []
-
-    def make(**config: Any) -> Mounted:
-        made.append(supplies.mount(**config))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.source.stop()
-    assert set(os.listdir("/proc/self/fd")) == before
+def mount(supplies: Supplies, stopped: Callable[[Mounted], Mounted]) -> Callable[..., Mounted]:
+    """Makes the source; it is stopped with the test."""
+    return lambda **config: stopped(supplies.mount(**config))
 
 
 def values(mounted: Mounted, seconds: float = 1) -> dict[str, Any]:
@@ -258,17 +249,9 @@ def test_what_the_firmware_does_not_say_is_missing_once(
     supplies.battery(power_now=5_000_000, capacity=50, voltage_now=12_000_000)
     mounted = mount()
     steady = values(mounted)
-    failing = {"power_now", "capacity"}
-    pread = os.pread
-
-    def driver(file: int, size: int, offset: int) -> bytes:
-        if os.path.basename(os.readlink(f"/proc/self/fd/{file}")) in failing:
-            raise OSError(code, os.strerror(code))
-        return pread(file, size, offset)
-
-    monkeypatch.setattr(os, "pread", driver)
+    refused = failing(monkeypatch, {"/power_now": code, "/capacity": code})
     silent = values(mounted, 2)
-    failing.clear()
+    refused.clear()
 
     assert silent["hw.battery.charge@BAT0"] == f"{FOLDER}/BAT0/capacity: {os.strerror(code)}"
     assert silent[power()] == silent[HOST] == f"{FOLDER}/BAT0/power_now: {os.strerror(code)}"

@@ -17,7 +17,7 @@ from tests.fake import SECOND, Mounted
 from tests.plugins.failing import failing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 FOLDER = "/sys/devices/system/cpu/cpufreq"
 REAL = Path(FOLDER)
@@ -57,19 +57,9 @@ def policies(tmp_path: Path) -> Policies:
 
 
 @pytest.fixture
-def mount(policies: Policies) -> Iterator[Any]:
-    """Makes the source; stops what it has made, and then no file is open that was not before."""
-    before = set(os.listdir("/proc/self/fd"))
-    made: list[Mounted] = []
-
-    def make(**config: Any) -> Mounted:
-        made.append(policies.mount(**config))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.source.stop()
-    assert set(os.listdir("/proc/self/fd")) == before
+def mount(policies: Policies, stopped: Callable[[Mounted], Mounted]) -> Callable[..., Mounted]:
+    """Makes the source; it is stopped with the test."""
+    return lambda **config: stopped(policies.mount(**config))
 
 
 def values(mounted: Mounted, seconds: float = 1) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from meter.core.plugin import Missing, Retry
 from tests.fake import SECOND, Mounted
+from tests.plugins.failing import failing
 
 REAL = Path("/sys/class/hwmon")
 
@@ -211,17 +212,9 @@ def test_a_sleeping_sensor_is_missing_once(chips: Chips, monkeypatch: pytest.Mon
     chips.write(0, "nvme", temp1_input=30_000, temp2_input=31_000)
     mounted = chips.mount()
     steady = mounted.rows(SECOND)[0].columns
-    failing = {"temp1_input"}
-    pread = os.pread
-
-    def driver(file: int, size: int, offset: int) -> bytes:
-        if os.path.basename(os.readlink(f"/proc/self/fd/{file}")) in failing:
-            raise OSError(code, os.strerror(code))
-        return pread(file, size, offset)
-
-    monkeypatch.setattr(os, "pread", driver)
+    refused = failing(monkeypatch, {"/temp1_input": code})
     asleep = values(mounted, 2)
-    failing.clear()
+    refused.clear()
     awake = mounted.rows(3 * SECOND)[0]
     mounted.source.stop()
 
