@@ -55,7 +55,7 @@ class Source:
 
     def writer(self) -> Writer:
         """What makes changes of the text."""
-        return Writer(self._located, self.file, self._first_line)
+        return Writer(self._located, self.file, self._first_line, self._locate.document)
 
 
 Guard = dict[str, Any]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -110,7 +111,12 @@ class Locator:
         self._file = file
         self._first_line = first_line
         self._lines = [0, *(newline.end() for newline in re.finditer("\n", text))]
-        self._root = scan(text).root
+        self._text = text
+
+    @cached_property
+    def document(self) -> Document:
+        """The tree of all keys; made when somebody asks for one of them."""
+        return scan(self._text)
 
     def key(self, *path: str | int) -> Span:
         """The key at a path, without the dots and brackets around it.
@@ -140,7 +146,7 @@ class Locator:
         return self._span((start, end))
 
     def _find(self, path: tuple[str | int, ...]) -> tuple[Node, bool]:
-        node = self._root
+        node = self.document.root
         for part in path:
             child = node.children.get(part)
             if child is None:
@@ -210,9 +216,12 @@ class Document(NamedTuple):
     statements: tuple[Statement, ...]
 
 
-def scan(text: str) -> Document:
-    """Where everything stands in a TOML 1.0 text; of another text it is a guess."""
-    return _Scanner(text).document()
+def scan(text: str, until: int | None = None) -> Document:
+    """Where everything stands in a TOML 1.0 text; of another text it is a guess.
+
+    Args: `until`, statements that begin at this character or behind it are left out.
+    """
+    return _Scanner(text).document(len(text) if until is None else min(until, len(text)))
 
 
 class _Scanner:
@@ -222,12 +231,12 @@ class _Scanner:
         self._text = text
         self._root = Node(_START, _START)
 
-    def document(self) -> Document:
-        """The tree of all keys."""
+    def document(self, until: int) -> Document:
+        """The tree of all keys of the statements that begin before a character."""
         statements: list[Statement] = []
         table = self._root
         at = self._skip(0)
-        while at < len(self._text):
+        while at < until:
             header = self._text[at] == "["
             if header:
                 table, end = self._header(at)

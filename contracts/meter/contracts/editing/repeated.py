@@ -35,24 +35,24 @@ class _Said(NamedTuple):
 
 def repeated(text: str, file: str, at: int) -> Repeated | None:
     """What is wrong with the statement that ends behind a character of a text; None where it is something else."""
-    statements = [each for each in scan(text).statements if each.range[0] < at]
-    if not statements:
+    statements = scan(text, at).statements
+    said = _said(text, statements[-1]) if statements else None
+    if said is None:
         return None
-    before = text[: statements[-1].range[0]]
-    said = _said(text, statements[-1])
+    before = text[: said.start]
     above = next((_said(text, each) for each in reversed(statements[:-1]) if each.header), None)
     try:
         document = tomllib.loads(before)
     except ValueError:
         return None
-    if said is None:
-        return None
     prefix = () if said.header or above is None else _latest(document, above.path)
     path = (*prefix, *said.path)
+    if not said.header and len(said.path) == 1 and not _has(document, path):
+        return None  # a new key of a table that may have it
     place = Locator(text, file).at(said.start, said.key)
-    writer = Writer(before, file)
-    inline = writer.inline(path)
     known = Locator(before, file)
+    writer = Writer(before, file, document=known.document)
+    inline = writer.inline(path)
     if inline is not None and inline != path:
         pair = f"{dotted(path[len(inline) :])} = {text[slice(*said.value)]}"
         shown = dotted(inline[len(prefix) :] if inline[: len(prefix)] == prefix else inline)

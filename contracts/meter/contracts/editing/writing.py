@@ -41,15 +41,15 @@ def toml(value: Any) -> str:
 class Writer:
     """Changes of one text that `tomllib` accepts.
 
-    Args: text, file, first_line: as for `Locator`.
+    Args: text, file, first_line: as for `Locator`; `document`, where everything stands in it, if that is known.
     """
 
-    def __init__(self, text: str, file: str, first_line: int = 1) -> None:
+    def __init__(self, text: str, file: str, first_line: int = 1, document: Document | None = None) -> None:
         self._text = text
         self._file = file
         self._first_line = first_line
         self._end = "\r\n" if "\r\n" in text else "\n"
-        self._document: Document = scan(text)
+        self._document = scan(text) if document is None else document
 
     # ------------------------------------------------------------------------------------------------------- forms
 
