@@ -246,28 +246,45 @@ def rarely(draw: st.DrawFn, one_in: int) -> bool:
     return draw(st.integers(1, one_in)) == one_in
 
 
+_GIVEN = st.dictionaries(st.sampled_from(CAPABILITIES), st.sampled_from(("1.0", "2.0")), max_size=2)
+_READABLE = st.sets(st.sampled_from(HOST_FILES)).map(frozenset)
+
+
+@cache
+def _some(words: tuple[str, ...], least: int, most: int) -> st.SearchStrategy[list[str]]:
+    """Some of the words, each once."""
+    return st.lists(st.sampled_from(words), min_size=least, max_size=most, unique=True)
+
+
+@cache
+def _ranges(words: tuple[str, ...]) -> st.SearchStrategy[dict[str, str]]:
+    """One or two of the words, each with a range of versions."""
+    ranges = st.sampled_from(("*", "*", "*", "*", ">=1", "<2"))
+    return st.dictionaries(st.sampled_from(words), ranges, min_size=1, max_size=2)
+
+
 @st.composite
 def reaching(draw: st.DrawFn, name: str, others: tuple[str, ...]) -> str:
     """The text of a plugin of which most clauses are about other plugins."""
     placement = draw(st.sampled_from(("source", "source", "filter", "prefilter")))
-    names = st.sampled_from(others)
-    ranges = st.sampled_from(("*", "*", "*", "*", ">=1", "<2"))
     status = draw(st.sampled_from(((), (), ("tested",), ("unittest",), ("orphan",), ("example",))))
     lines = [f"name = '{name}'\nversion = '{draw(st.integers(0, 2))}.0.0'\nplacement = '{placement}'\n{STATED}"]
     lines += [f"status = {quoted(list(status))}", "config.depth = { type = 'int', default = 1 }"]
     for clause, one_in in (("needs.capabilities", 4), ("recommends", 2), ("conflicts", 14)):
         if rarely(draw, one_in):
-            table = draw(st.dictionaries(names, ranges, min_size=1, max_size=2))
+            table = draw(_ranges(others))
             lines += [f"{clause}.'{key}' = '{table[key]}'" for key in sorted(table)]
-    given = draw(st.dictionaries(st.sampled_from(CAPABILITIES), st.sampled_from(("1.0", "2.0")), max_size=2))
+    given = draw(_GIVEN)
     lines += [f"provides.capabilities.'{key}' = '{given[key]}'" for key in sorted(given)]
     if rarely(draw, 5):
-        words = draw(st.lists(names, min_size=1, max_size=2, unique=True))
+        words = draw(_some(others, 1, 2))
         lines.append(f"alias = {quoted([*words, *([f'depth={draw(st.integers(1, 2))}'] if rarely(draw, 2) else [])])}")
     if rarely(draw, 5):
-        lines.append(f"config_for.'{draw(names)}' = {{ depth = {draw(st.sampled_from((1, 1, 1, 2)))} }}")
+        lines.append(
+            f"config_for.'{draw(st.sampled_from(others))}' = {{ depth = {draw(st.sampled_from((1, 1, 1, 2)))} }}"
+        )
     if rarely(draw, 6):
-        lines.append(f"ordering.{draw(st.sampled_from(('before', 'after')))} = ['{draw(names)}']")
+        lines.append(f"ordering.{draw(st.sampled_from(('before', 'after')))} = ['{draw(st.sampled_from(others))}']")
     if rarely(draw, 7):
         lines.append(f"[[needs.host]]\nreadable = ['{draw(st.sampled_from(HOST_FILES))}']")
     if placement == "source":
@@ -303,19 +320,19 @@ def worlds(draw: st.DrawFn) -> World:
     """A catalogue of plugins that reach out to each other, a request for some of them, and a host."""
     plugins = PLUGINS[: draw(st.integers(2, len(PLUGINS)))]
     texts = [draw(reaching(name, (*CAPABILITIES, *(each for each in plugins if each != name)))) for name in plugins]
-    asked = draw(st.lists(st.sampled_from(plugins), min_size=1, max_size=3, unique=True))
+    asked = draw(_some(plugins, 1, 3))
     if rarely(draw, 4):
         asked.append(draw(st.sampled_from(CAPABILITIES)))
     words = (*plugins, *CAPABILITIES)
-    rest = [word for word in words if word not in asked]
+    rest = tuple(word for word in words if word not in asked)
     lines = []
     if rarely(draw, 3):
-        lines.append(f"optional = {quoted(draw(st.lists(st.sampled_from(rest), max_size=2, unique=True)))}")
+        lines.append(f"optional = {quoted(draw(_some(rest, 0, 2)))}")
     if rarely(draw, 3):
-        lines.append(f"want = {quoted(draw(st.lists(st.sampled_from(WORLD_METRICS), max_size=2, unique=True)))}")
+        lines.append(f"want = {quoted(draw(_some(WORLD_METRICS, 0, 2)))}")
     if rarely(draw, 3):
-        lines.append(f"prefer = {quoted(draw(st.lists(st.sampled_from(plugins), max_size=2, unique=True)))}")
+        lines.append(f"prefer = {quoted(draw(_some(plugins, 0, 2)))}")
     if rarely(draw, 5):
         lines.append(f"config.'{draw(st.sampled_from(words))}'.depth = {draw(st.integers(1, 2))}")
     scene = Scene((*texts, BASE, SINK), tuple(draw(st.permutations(["base", *asked, "sink"]))), "\n".join(lines) + "\n")
-    return World(scene, draw(st.sets(st.sampled_from(HOST_FILES)).map(frozenset)))
+    return World(scene, draw(_READABLE))
