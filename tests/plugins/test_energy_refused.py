@@ -169,6 +169,21 @@ def test_wrong_joules_are_refused(chain: Chain, code: str, message: str, mends: 
     assert found.spans[0].file == __file__
 
 
+@pytest.mark.parametrize("over", [["domain", "resource"], ["resource", "domain"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [("hw.energy", "hw.energy{domain=dram|package}"), ("hw.energy{domain=package|psys}", "hw.energy{domain=package}")],
+)
+def test_the_sum_that_is_offered_is_one(asked: str, offered: str, over: list[str]) -> None:
+    """What is offered in place of a sum that counts joules twice is taken, and is there without a counter of psys."""
+
+    def chain(selector: str) -> Chain:
+        return [("rapl", {}), ("aggregate", {"metrics": [selector], "function": "sum", "over": over})]
+
+    assert f"'metrics={offered}'" in refused(chain(asked)).help
+    assert backend(chain(offered)).check(assume=True).schema["collect"]
+
+
 @pytest.mark.parametrize(
     "chain",
     [

@@ -5,7 +5,7 @@ Apart from the flow, because a rule that merges and a formula that sums ask the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from meter.contracts.language import language
@@ -137,6 +137,34 @@ def wholes(variants: Iterable[Variant], dimension: str, whole: str) -> tuple[str
     if dimension in KINDS:
         return tuple(sorted(value for value in values if not values.intersection(ancestors(dimension, value))))
     return tuple(sorted(value for value in values if not values.intersection(_above(value, above))))
+
+
+def summable(
+    variants: Sequence[Variant], dimensions: Collection[str], dimension: str, whole: str
+) -> tuple[str, tuple[str, ...]]:
+    """A dimension and those of its values that count nothing twice where all of `dimensions` are summed over.
+
+    Where an attribute tells a whole of resources or consumers from what it contains, the whole is what is left out: not
+    every machine has it.
+
+    Args: `dimension` is the one in which `whole` was found to contain something.
+    """
+    beneath = list(variants)
+    for family in (kind for kind in KINDS if kind in dimensions):
+        above = {kind for each in beneath for own in getattr(each, family) for kind in ancestors(family, own)}
+        beneath = [each for each in beneath if not above.intersection(getattr(each, family))]
+    tops = [each for each in variants if each not in beneath]
+    for name in [dimension] if dimension not in KINDS else sorted(set(dimensions).difference(KINDS)):
+        values = wholes(beneath, name, "")
+        if values and "" not in values and not any(_has(each, name, values) for each in tops):
+            return name, values
+    return dimension, wholes(variants, dimension, whole)
+
+
+def _has(variant: Variant, attribute: str, values: Collection[str]) -> bool:
+    """Whether a variant could have one of these values, or is not told apart by the attribute."""
+    domain = dict(variant.attributes).get(attribute)
+    return domain is None or not domain.isdisjoint(values)
 
 
 def _of_kinds(kinds: frozenset[str], wholes: frozenset[str], family: str) -> Doubled | None:

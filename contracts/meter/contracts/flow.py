@@ -16,7 +16,7 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.doubling import twice, wholes
+from meter.contracts.doubling import summable, twice
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
@@ -381,8 +381,8 @@ class _Walk:
                 item = one.item if one.item == other.item else -1
                 spans = (self.place(instance, compiled, item), self.clause(instance, compiled, "drop"))
                 facts = {"metric": _both(one, other), "dimension": word, "part": double.part, "whole": double.whole}
-                kept = wholes((each.part for each in group), word, double.whole)
-                facts["selection"] = self.narrowed(instance, compiled, other.part.metric, word, kept)
+                kept = summable([each.part for each in group], gives.folds, word, double.whole)
+                facts["selection"] = self.narrowed(instance, compiled, other.part.metric, *kept)
                 self.say("E-FLOW-DOUBLE", spans, clause, (), double.how, instance=instance.label, **facts)
                 return False
         return True
