@@ -16,8 +16,8 @@ import meter.plugins
 from benchmarks.figure import Figure, absent, best_us
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
 from meter.core.batch import Anchor, Batch, Block

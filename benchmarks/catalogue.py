@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.figure import Figure, absent
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
 from meter.contracts.language import language
-from meter.contracts.request import from_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

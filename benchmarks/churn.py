@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.figure import Figure
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core.batch import Anchor, Batch
 from meter.core.discovery import discover
 from meter.core.engine import Engine

@@ -28,8 +28,8 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.language import language
 from meter.contracts.model import Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import from_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

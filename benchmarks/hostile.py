@@ -135,7 +135,7 @@ def mounts(name: str, large: int, small: int, make: Callable[[int], str], *codes
         from meter.contracts.diagnostics import Diagnostic
         from meter.contracts.documents import parse_toml
         from meter.contracts.model import Source
-        from meter.contracts.request import from_document
+        from meter.contracts.mount_tables import from_document
 
         parsed = parse_toml(make(size).encode(), "meter.toml")
         if isinstance(parsed, Diagnostic):
@@ -173,8 +173,8 @@ def chain(name: str, large: int, small: int, make: Callable[[int], tuple[list[st
     def run(size: int) -> Sequence[Diagnostic]:
         from meter.contracts.catalogue import Catalogue
         from meter.contracts.check import check
+        from meter.contracts.command_line import from_words
         from meter.contracts.host import Assumed
-        from meter.contracts.request import from_words
 
         words, texts = make(size)
         request, found = from_words("/hostile", words, ["mount", "/hostile"])
@@ -344,7 +344,7 @@ def _strangers(size: int) -> Sequence[Diagnostic]:
     from meter.contracts.check import check
     from meter.contracts.host import Assumed
     from meter.contracts.model import Source
-    from meter.contracts.request import from_document
+    from meter.contracts.mount_tables import from_document
 
     words, strangers = [*_names(size), "sink"], [f"q{number}" for number in range(size)]
     text = f'[mounts."/m"]\nplugins = {_list(words)}\norder = [{_list(strangers)}]\n'

@@ -116,8 +116,8 @@ def started(
     name: str, options: list[str], sysroot: Path | None = None
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """What polls a source, which was polled once, and what stops it."""
+    from meter.contracts.command_line import from_words
     from meter.contracts.instances import Instance, configure
-    from meter.contracts.request import from_words
 
     entry = discover(installed=False).catalogue.entries[name][0]
     assert entry.contract is not None

@@ -16,8 +16,8 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Recorded
 from meter.contracts.model import Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import from_document
 from tests.contracts.build import filter_, metric, name_of, output, rule, source
 
 ROOT = Path(__file__).parents[1]

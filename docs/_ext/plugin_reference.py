@@ -18,9 +18,9 @@ import attrs
 from contract_reference import code, escape, table, target, toml
 from meter.contracts.catalogue import Catalogue, is_listed
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
 from meter.contracts.language import ABSENT, language
-from meter.contracts.request import from_words
 from meter.core.discovery import discover
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed, Host
 from meter.contracts.model import Contract, Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import Request, from_document
+from meter.contracts.request import Request
 
 FILE = "meter.toml"
 STATED = 'summary = "s"\nauthor = "a"\nlicence = "BSD-3-Clause"\n'

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words
 from meter.contracts.editing.edits import applied
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.contracts.rules import Rule
 from meter.contracts.spans import COMMAND_LINE
 from tests.contracts.build import (

@@ -9,7 +9,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.request import remains
+from meter.contracts.mount_tables import remains
 from tests.contracts.build import FILE, SELECT, catalogue, codes, filter_, metric, output, rule, run, source
 
 HW = source("hw", metric("hw.energy", kind="delta", unit="J"))

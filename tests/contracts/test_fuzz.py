@@ -15,8 +15,8 @@ from meter.contracts.check import check
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.model import Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import from_document
 from meter.contracts.spans import Span
 
 

@@ -12,8 +12,8 @@ from meter.contracts import order
 from meter.contracts.diagnostics import MANY, Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.model import Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import from_document
 from meter.contracts.spans import Span
 from tests.contracts.build import shown
 

@@ -236,6 +236,7 @@ def test_no_text_of_the_language_stands_in_the_code() -> None:
 
 SAYERS = {
     "Diagnostic",
+    "diagnostic",
     "OptionError",
     "_fault",
     "_misfit",

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.edits import applied
 from meter.contracts.host import Assumed, Recorded
-from meter.contracts.request import from_words
 from tests.contracts.build import (
     FILE,
     catalogue,

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words as request_from_words
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.written import written
 from meter.contracts.host import Assumed, Recorded
 from meter.contracts.language import ABSENT, language
 from meter.contracts.model import Option
 from meter.contracts.options import OptionError, canonical, from_words, parse_type
-from meter.contracts.request import from_words as request_from_words
 from tests.contracts.build import catalogue, codes, faults, metric, one, output, pointed, run, said, source
 from tests.strategies import steady
 

@@ -19,7 +19,7 @@ from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.language import language
 from meter.contracts.model import Source
-from meter.contracts.request import from_document
+from meter.contracts.mount_tables import from_document
 from tests import strategies
 from tests.contracts.build import catalogue, head, metric, request, shown
 from tests.strategies import Scene

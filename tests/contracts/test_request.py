@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.request import Request, from_document, from_words
+from meter.contracts.mount_tables import from_document
+from meter.contracts.request import Request
 from meter.contracts.spans import COMMAND_LINE
 from tests.contracts.build import FILE, at, catalogue, metric, output, request, requests, shown, source
 from tests.strategies import steady

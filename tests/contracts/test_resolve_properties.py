@@ -13,7 +13,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Recorded
 from meter.contracts.model import Source
-from meter.contracts.request import from_document
+from meter.contracts.mount_tables import from_document
 from tests import strategies
 from tests.contracts.build import catalogue, request, shown
 from tests.contracts.test_properties import schemas, turned, whole, without_places, written

@@ -7,10 +7,10 @@ import tomllib
 import pytest
 
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.edits import applied
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from tests.contracts.build import catalogue, filter_, head, metric, one, output, requests, rule, run, said, source
 
 SINK = output()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed, Recorded
-from meter.contracts.request import from_words
 from tests.contracts.build import (
     DIFFERENCE,
     RATE,

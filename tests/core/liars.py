@@ -9,8 +9,8 @@ import numpy as np
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core import chain as core_chain
 from meter.core.batch import Block
 from meter.core.engine import Engine

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core.discovery import builtin_folder, discover, read_folder
 from tests.core.test_host import folder, nobody
 

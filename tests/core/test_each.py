@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core.batch import Anchor, Batch, Block
 from meter.core.breach import ContractBreach
 from meter.core.building import build

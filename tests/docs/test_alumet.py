@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core.discovery import discover
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,10 @@ from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.instances import holds_when
 from meter.contracts.model import Contract, Source
+from meter.contracts.mount_tables import from_document, remains
 from meter.contracts.placeholders import CONFIG
 from meter.contracts.reader import read
-from meter.contracts.request import Request, from_document, remains
+from meter.contracts.request import Request
 from meter.contracts.shelf import Entry
 from tests.misconfig.cases import Answers, cases, shelf
 from tests.mutations.documents import dumps

@@ -14,7 +14,7 @@ from meter.contracts.diagnostics import ContractError, Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.request import from_document
+from meter.contracts.mount_tables import from_document
 from meter.contracts.spans import Span
 from tests import snapshots
 from tests.misconfig.cases import Case, cases

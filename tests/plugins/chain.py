@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import meter.plugins.cpu
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.contracts.rules import Rule, WorstQuality
 from meter.contracts.variants import Variant
 from meter.core.batch import Anchor, Batch, Block

@@ -15,8 +15,8 @@ import pytest
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core import measure
 from tests import nvml
 from tests.amdgpu import Gpu, table

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.diagnostics import ContractError
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core.backend import Backend
 from meter.core.discovery import discover
 from meter.core.plugin import Missing

@@ -11,8 +11,8 @@ import pytest
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core import automatic
 from meter.core.plugin import Missing, Retry
 from tests.contracts.build import run

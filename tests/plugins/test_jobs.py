@@ -12,7 +12,7 @@ from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
-from meter.contracts.request import from_document
+from meter.contracts.mount_tables import from_document
 from meter.core.discovery import discover
 from meter.core.engine import Engine
 from meter.core.plugin import Missing

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core import own
 from meter.core.discovery import discover
 from meter.core.engine import Engine

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Recorded
-from meter.contracts.request import from_words
 from meter.core.discovery import discover
 from meter.core.perf_event import CACHE, GROUPED, HARDWARE, RAW, SOFTWARE, Counted, numbers, open_counter
 from meter.core.plugin import Gone, Missing, SourceContext

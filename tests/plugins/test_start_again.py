@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from meter.contracts.check import check
+from meter.contracts.command_line import from_words
 from meter.contracts.host import Assumed
-from meter.contracts.request import from_words
 from meter.core import engine as engines
 from meter.core.assembly import Assembly
 from meter.core.discovery import discover

@@ -7,12 +7,14 @@ from typing import Any
 
 from meter.contracts.catalogue import Catalogue, score
 from meter.contracts.check import Checked, check
+from meter.contracts.command_line import from_words
 from meter.contracts.diagnostics import ContractError
 from meter.contracts.documents import parse_toml
 from meter.contracts.host import Assumed
 from meter.contracts.model import Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import Request, from_document, from_words
+from meter.contracts.request import Request
 from meter.core.own_check import EXPORT
 from tests.vectors import checkconf, plugins
 

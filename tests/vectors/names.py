@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from meter.contracts.command_line import from_words
 from meter.contracts.reader import read
-from meter.contracts.request import from_words
 from tests.vectors import plugins
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from meter.contracts.request import Request, from_words
+from meter.contracts.command_line import from_words
+from meter.contracts.request import Request
 
 
 def run(case: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Diagnostic:
         return (self.level, place, self.code, self.message, self.notes)
 
 
+def diagnostic(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
+    """A diagnostic at one place; the fact `clause` is the clause that it is about."""
+    return Diagnostic(code=code, facts=facts, spans=(span,), clause=facts.get("clause", ""), variant=variant)
+
+
 class ContractError(Exception):
     """A request was refused; `diagnostics` say why, errors and warnings, sorted by place.
 

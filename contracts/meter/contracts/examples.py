@@ -13,8 +13,8 @@ from meter.contracts.documents import parse_toml
 from meter.contracts.host import Recorded
 from meter.contracts.language import Clause, language
 from meter.contracts.model import Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.reader import read
-from meter.contracts.request import from_document
 
 _FILE: Final = "contract.toml"
 _BASE: Final[dict[str, Any]] = {"version": "1.0.0", "placement": "source"}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.diagnostics import Diagnostic, diagnostic
 from meter.contracts.spans import Span
 
 _LABEL: Final = r"[a-z][a-z0-9_-]*"
@@ -69,13 +69,13 @@ def parse(words: Sequence[str], place: Place) -> tuple[list[Spoken], list[Diagno
             named = split_name(word.text)
             if named is None:
                 variant = "" if split_name(word.text, numbers=True) is None else "number"
-                found.append(_fault("E-NAME", word.span, variant, name=word.text))
+                found.append(diagnostic("E-NAME", word.span, variant, name=word.text))
                 options = {}
             else:
                 options = {}
                 spoken.append(Spoken(*named, word.text, word.span, options))
         elif options is None:
-            found.append(_fault("E-OPTION", word.span, "first", word=word.text))
+            found.append(diagnostic("E-OPTION", word.span, "first", word=word.text))
         else:
             found += _options(word, options)
     spoken = _numbered(spoken)
@@ -133,7 +133,7 @@ def _line(text: str, place: Place, found: list[Diagnostic]) -> Iterator[_Word]:
     """The words of a line that is one word of the command line."""
     cuts = _cuts(text)
     if cuts is None:
-        found.append(_fault("E-OPTION", place(0), "open", word=text))
+        found.append(diagnostic("E-OPTION", place(0), "open", word=text))
         return
     for begin, end in _between(text, cuts, 0, len(text), str.isspace):
         pieces = [
@@ -174,11 +174,11 @@ def _options(word: _Word, options: dict[str, list[Value]]) -> Iterator[Diagnosti
     for piece in word.pieces:
         name, equals, value = piece.text.partition("=")
         if not equals:
-            yield _fault("E-OPTION", piece.span, "comma", word=piece.text, whole=word.text)
+            yield diagnostic("E-OPTION", piece.span, "comma", word=piece.text, whole=word.text)
         elif not _OPTION.fullmatch(name):
-            yield _fault("E-OPTION", piece.span, word=piece.text)
+            yield diagnostic("E-OPTION", piece.span, word=piece.text)
         elif name in said:
-            yield _fault("E-OPTION", piece.span, "twice", word=piece.text, option=name, whole=word.text)
+            yield diagnostic("E-OPTION", piece.span, "twice", word=piece.text, option=name, whole=word.text)
         else:
             said.add(name)
             if piece.end is not None:  # in a word by itself the shell has seen the quotes
@@ -226,7 +226,3 @@ def _clashes(spoken: Sequence[Spoken]) -> Iterator[Diagnostic]:
             facts = {"label": each.label, "first": one, "second": other}
             variant = "twice" if one == other else ""
             yield Diagnostic(code="E-LABEL-CLASH", variant=variant, facts=facts, spans=spans)
-
-
-def _fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
-    return Diagnostic(code=code, variant=variant, facts=facts, spans=(span,))

@@ -178,8 +178,8 @@ def _answer(asked: Asked) -> dict[str, Any]:
 
 def _make(asked: Asked) -> dict[str, Any]:
     from meter.contracts.check import check  # the contract language: only where no plan is cached
+    from meter.contracts.command_line import from_words
     from meter.contracts.diagnostics import ContractError
-    from meter.contracts.request import from_words
     from meter.core.discovery import discover
     from meter.core.host import Probe
     from meter.core.lock_text import paths_of
@@ -317,9 +317,9 @@ def _check_carbon(asked: str, catalogue: Catalogue) -> None:
     Raises: ContractError.
     """
     from meter.contracts.check import check  # as in _make
+    from meter.contracts.command_line import from_words
     from meter.contracts.diagnostics import ContractError
     from meter.contracts.host import Assumed
-    from meter.contracts.request import from_words
 
     words = [_givers(catalogue)[0].name, _carbon_filter(catalogue), *carbon.words(asked), COLLECT]
     request, found = from_words("/carbon", words, ["meter", "exec"])

@@ -194,7 +194,7 @@ class Backend:
         Raises: ContractError, a name or a word is none, or a folder of plugins is not there.
         """
         from meter.contracts.diagnostics import ContractError, Diagnostic  # as in _checked
-        from meter.contracts.request import from_document, remains
+        from meter.contracts.mount_tables import from_document, remains
         from meter.core.moment import all_wrong
         from meter.core.script import Script
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
 from meter.contracts.model import Contract, Source
+from meter.contracts.mount_tables import from_document
 from meter.contracts.replacement.records import record
-from meter.contracts.request import Request, from_document
+from meter.contracts.request import Request
 from meter.core import lock
 from meter.core.host import Probe
 

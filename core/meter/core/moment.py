@@ -14,7 +14,8 @@ from meter.contracts.claims import Held
 from meter.contracts.diagnostics import Diagnostic
 from meter.contracts.editing.settings import setting
 from meter.contracts.model import Source
-from meter.contracts.request import Request, remains
+from meter.contracts.mount_tables import remains
+from meter.contracts.request import Request
 from meter.core.lock_text import Made
 
 Found = tuple[Catalogue, tuple[Diagnostic, ...]]

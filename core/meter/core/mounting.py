@@ -13,16 +13,18 @@ from typing import Any
 from meter.contracts import keynames, options
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked
-from meter.contracts.diagnostics import ContractError, Diagnostic
+from meter.contracts.command_line import NONE, Asks, from_words, rest_of_words
+from meter.contracts.diagnostics import ContractError, Diagnostic, diagnostic
 from meter.contracts.model import Source
-from meter.contracts.request import NONE, Asks, Request, check_mountpoint, from_document, from_words, rest_of_words
+from meter.contracts.mount_tables import from_document
+from meter.contracts.request import Request, check_mountpoint
 from meter.contracts.spans import Span, Words
 from meter.core import drift, files, lock_text, own_check
 from meter.core.host import Probe
 from meter.core.lock_text import Made
 from meter.core.moment import Moment, all_wrong
 from meter.core.mount_text import over, with_mount, with_options, without_mount
-from meter.core.mounts import Mounts, Ready, fault, mounted_in
+from meter.core.mounts import Mounts, Ready, mounted_in
 
 
 class Mounting(Mounts):
@@ -31,7 +33,7 @@ class Mounting(Mounts):
     def mount(self, mountpoint: str, words: Sequence[str], before: Sequence[str], asks: Asks = NONE) -> Ready:
         """Build and record the backend that some words of a command line ask for.
 
-        Args: `mountpoint` as typed: `//a/./b/` is `/a/b`; `asks` as for `meter.contracts.request.from_words`.
+        Args: `mountpoint` as typed: `//a/./b/` is `/a/b`; `asks` as for `meter.contracts.command_line.from_words`.
 
         Raises: ContractError; nothing was changed then.
         """
@@ -40,7 +42,7 @@ class Mounting(Mounts):
             text, requests = self._readable()
             line = Words([*before, *words])
             if mountpoint in requests or mountpoint in mounted_in(text):
-                raise ContractError([fault("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
+                raise ContractError([diagnostic("E-MOUNT-TAKEN", line.span(len(before) - 1), mountpoint=mountpoint)])
             request, found = from_words(mountpoint, words, before, asks)
             if request is None:
                 rest = rest_of_words(mountpoint, words, before, asks)
@@ -64,7 +66,7 @@ class Mounting(Mounts):
                 catalogue, problems = self.catalogue()
                 request = self.completed(request, catalogue, problems)[0]  # as it was when it was mounted
         if known is None or known.digest() != request.digest():
-            raise ContractError([fault("E-MOUNT-TAKEN", request.span, mountpoint=mountpoint)])
+            raise ContractError([diagnostic("E-MOUNT-TAKEN", request.span, mountpoint=mountpoint)])
         ready, found = self.resolve(mountpoint)
         if ready is None:
             raise ContractError(found)
@@ -93,7 +95,7 @@ class Mounting(Mounts):
             changed = with_mount(text, request.mountpoint, written, values).encode()
         except UnicodeEncodeError as error:
             facts = {"word": str(error.object)[error.start : error.end]}
-            raise ContractError([fault("E-OPTION", request.span, "not-utf8", **facts)]) from None
+            raise ContractError([diagnostic("E-OPTION", request.span, "not-utf8", **facts)]) from None
         _, again, _ = self._parsed(changed)
         if clashes := self._clashes(request, checked.plan.document, again):
             raise ContractError([*problems, *checked.diagnostics, *clashes])

@@ -17,12 +17,13 @@ from attrs import evolve
 
 from meter.contracts.catalogue import Catalogue
 from meter.contracts.check import Checked, check
-from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, listed, nearest
+from meter.contracts.diagnostics import MANY, ContractError, Diagnostic, diagnostic, listed, nearest
 from meter.contracts.documents import LIMIT, parse_toml
 from meter.contracts.editing.edits import clear, renamed
 from meter.contracts.host import Host
 from meter.contracts.model import Source
-from meter.contracts.request import Request, from_document
+from meter.contracts.mount_tables import from_document
+from meter.contracts.request import Request
 from meter.contracts.spans import COMMAND_LINE, Span
 from meter.core import drift, files, lock, lock_text, own_check
 from meter.core.discovery import Shelf, discover
@@ -41,11 +42,6 @@ class Ready(NamedTuple):
     """The mountpoint where the plan was checked anew, empty where the lock held."""
     completed: tuple[str, ...] = ()
     """What the own code of plugins has completed, in a sentence for each option."""
-
-
-def fault(code: str, span: Span, variant: str = "", **facts: str) -> Diagnostic:
-    """A diagnostic at one place."""
-    return Diagnostic(code=code, facts=facts, spans=(span,), variant=variant)
 
 
 class Mounts:
@@ -110,7 +106,7 @@ class Mounts:
     def unknown(self, mountpoint: str, mounted: Sequence[str], span: Span) -> Diagnostic:
         """E-MOUNT-UNKNOWN."""
         facts = {"near": nearest(mountpoint, mounted), "mounted": listed(mounted), "path": self.path}
-        unknown = fault("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
+        unknown = diagnostic("E-MOUNT-UNKNOWN", span, "" if mounted else "none", mountpoint=mountpoint, **facts)
         meant = clear(mountpoint, mounted) if span.file == COMMAND_LINE else ""
         return evolve(unknown, edit=renamed(span, mountpoint, meant)) if meant else unknown
 
@@ -196,7 +192,7 @@ class Mounts:
             variant = "" if entry is None else "changed"
             if not same_request:
                 path = self.lock_path
-                return None, [fault("E-LOCK-STALE", request.span, variant, mountpoint=mountpoint, lock=path)]
+                return None, [diagnostic("E-LOCK-STALE", request.span, variant, mountpoint=mountpoint, lock=path)]
         catalogue, problems = now.catalogue
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
@@ -268,7 +264,7 @@ class Mounts:
             wrong.add(self.besides(name, now))
         names = list(mountpoints) or sorted(now.requests)
         if not names and not wrong.found:
-            wrong.add([fault("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)])
+            wrong.add([diagnostic("E-FILE", Span(self.path, 1, 1), "empty", path=self.path)])
         out: list[Ready] = []
         places = dict(zip(mountpoints, spans, strict=False))
         for name in names:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from meter.contracts.command_line import Told, read_words
 from meter.contracts.editing.edits import within
 from meter.contracts.model import Contract
-from meter.contracts.request import Asked, Told, read_words
+from meter.contracts.request import Asked
 from meter.contracts.spans import Span
 
 
