@@ -390,11 +390,17 @@ def test_a_record_knows_of_every_alternative(host: Sandbox) -> None:
     assert "which no command for this machine changes" in " ".join(all_.errors.split())
 
 
-def test_perf_below_a_sysroot_is_refused_when_it_is_mounted(host: Sandbox) -> None:
-    """As `run` would refuse it: the events are those of the kernel that runs, whatever the tree has."""
-    done = host.meter("mount", "/p", "perf", "scope=process", "pid=1", "csv", "path=p.csv")
+@pytest.mark.parametrize("words", [("perf", "scope=process", "pid=1"), ("rapl",)], ids=lambda words: words[0])
+def test_events_below_a_sysroot_are_refused_when_they_are_mounted(host: Sandbox, words: tuple[str, ...]) -> None:
+    """As `run` would refuse them: they are those of the kernel that runs, whatever the tree has and permits."""
+    tree = host.folder / "tree"
+    (tree / "proc" / "self" / "status").write_text("CapEff:\tffffffffffffffff\n")
+    power = tree / "sys" / "bus" / "event_source" / "devices" / "power" / "events"
+    power.mkdir(parents=True)
+    (power / "energy-pkg").write_text("event=0x02\n")
+    done = host.meter("mount", "/p", *words, "csv", "path=p.csv")
 
     assert (done.code, done.codes) == (1, ["E-HOST"])
     told = " ".join(done.errors.split())
     assert f"events are counted on the running machine only, and `{host.folder}/tree` is looked at" in told
-    assert "run without `--sysroot` and METER_SYSROOT" in told
+    assert ("run without `--sysroot` and METER_SYSROOT" in told) is (words[0] == "perf")  # `rapl` has another way
