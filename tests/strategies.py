@@ -280,9 +280,8 @@ def reaching(draw: st.DrawFn, name: str, others: tuple[str, ...]) -> str:
         words = draw(_some(others, 1, 2))
         lines.append(f"alias = {quoted([*words, *([f'depth={draw(st.integers(1, 2))}'] if rarely(draw, 2) else [])])}")
     if rarely(draw, 5):
-        lines.append(
-            f"config_for.'{draw(st.sampled_from(others))}' = {{ depth = {draw(st.sampled_from((1, 1, 1, 2)))} }}"
-        )
+        other, depth = draw(st.sampled_from(others)), draw(st.sampled_from((1, 1, 1, 2)))
+        lines.append(f"config_for.'{other}' = {{ depth = {depth} }}")
     if rarely(draw, 6):
         lines.append(f"ordering.{draw(st.sampled_from(('before', 'after')))} = ['{draw(st.sampled_from(others))}']")
     if rarely(draw, 7):

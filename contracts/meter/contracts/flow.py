@@ -22,9 +22,10 @@ from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
 from meter.contracts.editing.elsewhere import elsewhere
 from meter.contracts.editing.emptied import Emptied
-from meter.contracts.editing.fitting import FEW, Mender, Trouble, some
+from meter.contracts.editing.fitting import Mender
 from meter.contracts.editing.offers import offered
 from meter.contracts.editing.settings import entry, setting
+from meter.contracts.editing.trouble import FEW, Trouble, some
 from meter.contracts.editing.trying import Sound
 from meter.contracts.editing.ways import filter_for, givers
 from meter.contracts.host import Host

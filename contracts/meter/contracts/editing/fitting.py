@@ -8,90 +8,29 @@ check, and what was taken before still has to be.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from attrs import field, frozen
-
-from meter.contracts import selectors
-from meter.contracts.catalogue import Catalogue, is_listed
+from meter.contracts.catalogue import Catalogue
 from meter.contracts.diagnostics import listed
 from meter.contracts.editing.apart import configured, dropping
 from meter.contracts.editing.edits import Change, Edit, applied, rewritten
+from meter.contracts.editing.makers import Makers
 from meter.contracts.editing.mending import edit_of
+from meter.contracts.editing.reselecting import Selections
 from meter.contracts.editing.settings import entry, setting
 from meter.contracts.editing.substitutes import substitute
+from meter.contracts.editing.trouble import FEW, Trouble, Way, some
 from meter.contracts.editing.trying import Sound, never
-from meter.contracts.editing.ways import already, changes, filter_for
-from meter.contracts.instances import Compiled, Instance, holds_when
+from meter.contracts.editing.ways import already, filter_for
+from meter.contracts.instances import Instance, holds_when
 from meter.contracts.language import language
-from meter.contracts.model import Contract, MetricClause, RuleClause
+from meter.contracts.model import MetricClause, RuleClause
 from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Given, Request
-from meter.contracts.rules import Rule, WorstQuality, apply, give
+from meter.contracts.rules import Rule, WorstQuality, apply
 from meter.contracts.selectors import Commensurable
 from meter.contracts.variants import Variant
-
-FEW: Final = 6
-"""So many metrics are written out for a user; of more than that the selector that took them says what is meant."""
-_DEMANDS: Final = ("kind", "type", "unit")
-"""What a rule can demand and a condition can say."""
-
-
-class Trouble(NamedTuple):
-    """Metrics that an item of a selection took and that its rule cannot take.
-
-    `clause` says what of them is wrong, `wanted` what it has to be; `live` is all that reaches the instance, `labels`
-    are those of the chain. `filters` are those before the instance, `maker` is the source that gives all of the
-    metrics, if one does, and `takers` are those who take a metric, too, by its name: of these and of all others that
-    are wrong; `outputs` are those of the chain.
-    """
-
-    instance: Instance
-    compiled: Compiled
-    item: int
-    clause: str
-    wanted: tuple[str, ...]
-    metrics: frozenset[str]
-    live: Sequence[Variant]
-    labels: Collection[str]
-    filters: Sequence[Instance] = ()
-    maker: Instance | None = None
-    takers: Mapping[str, frozenset[str]] = MappingProxyType({})
-    outputs: frozenset[str] = frozenset()
-
-    @property
-    def whole(self) -> list[Variant]:
-        """All of the metrics: a name has one type, unit and kind, so that none of it can be taken."""
-        found = [variant for variant in self.live if variant.metric in self.metrics]
-        return sorted(found, key=lambda variant: str(variant.to_json()))
-
-    @property
-    def texts(self) -> list[str]:
-        """The selection as it is."""
-        if not self.compiled.option:
-            return [selector.text for selector in self.compiled.rule.select]
-        value = self.instance.config[self.compiled.option]
-        return list(value) if isinstance(value, list) else [value]
-
-
-@frozen(kw_only=True)
-class _Way:
-    """A filter that makes of metrics what is wanted, its options, and what it gives.
-
-    `exact`: it changes nothing but the name and what is wrong. `keeps`: what it takes goes on beside what it gives;
-    `option` is the one that says so.
-    """
-
-    plugin: str
-    given: tuple[Variant, ...]
-    options: Mapping[str, Any] = field(factory=dict)
-    exact: bool = False
-    keeps: bool = True
-    option: str = ""
-    cost: tuple[Any, ...] = ()
-
 
 _Words = list[tuple[str, Mapping[str, Any]]]
 """New instances, as `plugins` names them, with their options."""
@@ -117,7 +56,8 @@ class Mender:
         self._catalogue = catalogue
         self._wrong = wrong
         self._same = same_dimension
-        self._quality = quality
+        self._makers = Makers(catalogue, wrong, same_dimension, quality)
+        self._selections = Selections(wrong, same_dimension)
         self._sound_request = sound
         self._known: dict[tuple[Any, ...], str] = {}
         self._sound: dict[tuple[str, int], frozenset[str]] = {}
@@ -129,13 +69,13 @@ class Mender:
         source, label = self._request.document, trouble.instance.label
         if source is None or not trouble.compiled.option:
             return None
-        ways = [way for way in self._ways(trouble) if way.exact and way.options]
+        ways = [way for way in self._makers.ways(trouble) if way.exact and way.options]
         names = {variant.metric for variant in trouble.live}
         if len(ways) != 1 or any(variant.metric in names for variant in ways[0].given):
             return None
         (way,) = ways
         asked = self._asked(way.plugin, trouble)
-        texts = self._selection(trouble, way)
+        texts = self._selections.selection(trouble, way)
         if not asked or texts is None:
             return None
         made = [*self._put_in(trouble, asked, way), *self._selected(trouble, texts)]
@@ -149,11 +89,11 @@ class Mender:
         if source is None or given is None or trouble.compiled.formula is None:
             return None
         (metric,) = trouble.metrics
-        for way in self._existing(trouble):
-            if all(map(self._is_exact, [trouble] * len(way.given), trouble.whole, way.given)):
+        for way in self._makers.existing(trouble):
+            if all(map(self._makers.is_exact, [trouble] * len(way.given), trouble.whole, way.given)):
                 new = way.given[0].metric
                 return edit_of("rename", [self._reading(trouble, given, new)], old=metric, new=new)
-        ways = [way for way in self._ways(trouble) if way.exact and way.options]
+        ways = [way for way in self._makers.ways(trouble) if way.exact and way.options]
         names = {variant.metric for variant in trouble.live}
         asked = self._asked(ways[0].plugin, trouble) if len(ways) == 1 else ""
         if not asked or ways[0].given[0].metric in names:
@@ -162,7 +102,7 @@ class Mender:
         edit = edit_of("insert", made, filter=asked, instance=label)
         return edit if edit is not None and _is_toml(source.text, edit) else None
 
-    def _put_in(self, trouble: Trouble, asked: str, way: _Way) -> list[Change | None]:
+    def _put_in(self, trouble: Trouble, asked: str, way: Way) -> list[Change | None]:
         """The changes that put a filter with its options before the instance, or before the last one that is asked."""
         assert self._request.document is not None
         writer, label = self._request.document.writer(), trouble.instance.label
@@ -246,7 +186,7 @@ class Mender:
         if any(self._wrong(rules[hit.rule], hit.part) for hit in hits):
             return False
         taken = {hit.part for hit in hits}
-        return all(self._parts(variant, trouble.texts) <= taken for variant in trouble.live)
+        return all(self._selections.parts(variant, trouble.texts) <= taken for variant in trouble.live)
 
     def _left(self, trouble: Trouble) -> str:
         """What an instance still gets without what is wrong, where that is little enough, and who gets all of it."""
@@ -272,7 +212,7 @@ class Mender:
 
     def _there(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
         """The filter that is there and makes of all of it what is wanted, and what is to be written."""
-        for way in self._existing(trouble):
+        for way in self._makers.existing(trouble):
             if settings := self._settings_of(trouble, way):
                 return _say("there", **facts, filter=way.plugin, settings=" or ".join(settings))
         return ""
@@ -293,7 +233,7 @@ class Mender:
         return ""
 
     @staticmethod
-    def _gets(trouble: Trouble, way: _Way) -> str:
+    def _gets(trouble: Trouble, way: Way) -> str:
         """What the instance gets then, where that is called otherwise."""
         before = {variant.metric: variant.unit for variant in trouble.whole}
         after = {variant.metric: variant.unit for variant in way.given}
@@ -303,7 +243,7 @@ class Mender:
         names = [f"`{name}` in `{unit}`" if units else f"`{name}`" for name, unit in sorted(after.items())]
         return _say("made", instance=trouble.instance.label, metrics=" and ".join(names))
 
-    def _plans(self, trouble: Trouble) -> Iterator[tuple[_Way, _Words]]:
+    def _plans(self, trouble: Trouble) -> Iterator[tuple[Way, _Words]]:
         """One filter for all of it, else one for each unit; with the words and options of the instances to put in."""
         for way in self._fitting(trouble):
             if asked := self._asked(way.plugin, trouble):
@@ -321,11 +261,12 @@ class Mender:
             words.append((f"{way_of.plugin}#{label}", way_of.options))
             given.update(zip(group.whole, way_of.given, strict=True))
         if words:
-            yield _Way(plugin="", given=tuple(given[part] for part in trouble.whole)), words
+            yield Way(plugin="", given=tuple(given[part] for part in trouble.whole)), words
 
-    def _fitting(self, trouble: Trouble) -> list[_Way]:
+    def _fitting(self, trouble: Trouble) -> list[Way]:
         """The filters that make of it what can be taken, those first that change the least."""
-        return sorted((way for way in self._ways(trouble) if self._takes(trouble, way)), key=lambda way: way.cost)
+        found = (way for way in self._makers.ways(trouble) if self._makers.takes(trouble, way))
+        return sorted(found, key=lambda way: way.cost)
 
     def _told_without(self, trouble: Trouble, facts: Mapping[str, str]) -> str:
         """How it is done without what is wrong, to stand behind something else; empty where nothing would be left."""
@@ -374,16 +315,16 @@ class Mender:
         """Metrics that reach the instance, that it could take and does not select."""
         label, rule = trouble.instance.label, trouble.compiled.rule
         there = (each for each in trouble.live if label not in each.via and not self._wrong(rule, each))
-        there = (each for each in there if not self._parts(each, trouble.texts))
+        there = (each for each in there if not self._selections.parts(each, trouble.texts))
         return sorted({variant.metric for variant in there})
 
-    def _insertion(self, trouble: Trouble, way: _Way, words: _Words) -> tuple[str, str] | None:
+    def _insertion(self, trouble: Trouble, way: Way, words: _Words) -> tuple[str, str] | None:
         """The filters to put in, and what to write for it; None where that would not be enough."""
         if {variant.metric for variant in trouble.live}.intersection(new.metric for new in way.given):
             return None
         filters = [asked for asked, _ in words]
         settings = [setting(self._request, asked.rpartition("#")[2], options) for asked, options in words if options]
-        texts = self._selection(trouble, way)
+        texts = self._selections.selection(trouble, way)
         if trouble.compiled.option and texts is not None:
             if texts != trouble.texts:
                 settings.append(self._option(trouble, texts))
@@ -399,12 +340,12 @@ class Mender:
         many = isinstance(trouble.instance.config[option], list)
         return setting(self._request, trouble.instance.label, {option: list(texts) if many else texts[0]})
 
-    def _settings_of(self, trouble: Trouble, way: _Way) -> list[str]:
+    def _settings_of(self, trouble: Trouble, way: Way) -> list[str]:
         """What to write where a filter that is there makes what is wanted, and what it takes goes on, too."""
         found = []
-        if way.option and self._only(trouble, way.plugin) and self._stays(trouble, way.given):
+        if way.option and self._only(trouble, way.plugin) and self._selections.stays(trouble, way.given):
             found.append(setting(self._request, way.plugin, {way.option: False}))
-        texts = self._selection(trouble, way) if trouble.compiled.option else None
+        texts = self._selections.selection(trouble, way) if trouble.compiled.option else None
         if texts is not None:
             found.append(self._option(trouble, texts))
         return found
@@ -415,10 +356,10 @@ class Mender:
         What nobody else takes has to be dropped. None where nothing would be left.
         """
         if trouble.compiled.option and all(trouble.takers.get(name) for name in trouble.metrics):
-            for texts in self._without(trouble):
-                if self._holds(trouble, None, texts) and self._takes_something(trouble, texts):
+            for texts in self._selections.without(trouble):
+                if self._selections.holds(trouble, None, texts) and self._selections.takes_something(trouble, texts):
                     return "", self._option(trouble, texts)
-        return self._dropper(trouble) if self._stays(trouble, ()) else None
+        return self._dropper(trouble) if self._selections.stays(trouble, ()) else None
 
     @staticmethod
     def _only(trouble: Trouble, label: str) -> bool:
@@ -434,11 +375,12 @@ class Mender:
         unit = trouble.compiled.rule.unit if trouble.clause == "kind" else ""
         return filter_for(self._catalogue, trouble.whole[0], trouble.clause, trouble.wanted, self._same, unit)
 
-    def _dropper(self, trouble: Trouble, way: _Way | None = None) -> tuple[str, str] | None:
+    def _dropper(self, trouble: Trouble, way: Way | None = None) -> tuple[str, str] | None:
         """The filter that drops before an output what it cannot take, and what to write for it."""
         if trouble.instance.contract.role == "filter":
             return None
-        new = [part for variant in (way.given if way else ()) for part in self._parts(variant, trouble.texts)]
+        given = way.given if way else ()
+        new = [part for variant in given for part in self._selections.parts(variant, trouble.texts)]
         if not self._sound_names(trouble) and all(self._wrong(trouble.compiled.rule, part) for part in new):
             return None
         names = sorted(trouble.metrics)
@@ -452,15 +394,16 @@ class Mender:
         """The metrics of which the instance takes something by this rule that it can take; worked out once."""
         key = trouble.instance.label, trouble.compiled.place
         if key not in self._sound:
-            rule, texts = trouble.compiled.rule, trouble.texts
-            sound = (each for each in trouble.live if any(not self._wrong(rule, p) for p in self._parts(each, texts)))
+            rule = trouble.compiled.rule
+            parts = ((each, self._selections.parts(each, trouble.texts)) for each in trouble.live)
+            sound = (each for each, taken in parts if any(not self._wrong(rule, part) for part in taken))
             self._sound[key] = frozenset(variant.metric for variant in sound)
         return self._sound[key]
 
     def _other(self, trouble: Trouble, maker: Instance) -> dict[str, Any]:
         """Other options with which a source gives nothing but what can be taken; empty where there are none."""
         for options, new in self._switched(maker, maker.contract.provides.metrics):
-            parts = [self._parts(variant, trouble.texts) for variant in new.emits]
+            parts = [self._selections.parts(variant, trouble.texts) for variant in new.emits]
             if parts and all(parts) and not any(self._wrong(trouble.compiled.rule, p) for each in parts for p in each):
                 return options
         return {}
@@ -472,151 +415,6 @@ class Mender:
         asked = plugin if plugin not in trouble.labels else f"{plugin}#{plugin}-{trouble.instance.label}"
         label = asked.rpartition("#")[2]
         return "" if label in trouble.labels or label in self._request.config else asked
-
-    def _ways(self, trouble: Trouble) -> Iterator[_Way]:
-        """Every filter with one rule that takes the metrics and gives others."""
-        place = language().rank("placement", trouble.instance.contract.placement)
-        for contract in self._catalogue.contracts():
-            role = contract.role
-            early = language().rank("placement", contract.placement) <= place
-            if role != "filter" or not early or len(contract.needs.metrics) != 1 or not is_listed(contract):
-                continue
-            options = _options(contract, trouble)
-            rule = None if options is None else _rule(contract, options, trouble)
-            if options is None or rule is None or rule.gives is None:
-                continue
-            given = [self._made(rule, part, contract.name) for part in trouble.whole]
-            found = tuple(new for new in given if new is not None)
-            if found and len(found) == len(given):
-                exact = all(map(self._is_exact, [trouble] * len(found), trouble.whole, found))
-                cost = (*changes(contract.needs.metrics[0], trouble.clause), contract.name)
-                yield _Way(plugin=contract.name, given=found, options=options, exact=exact, keeps=rule.keeps, cost=cost)
-
-    def _existing(self, trouble: Trouble) -> Iterator[_Way]:
-        """Every filter of the chain that makes of the metrics what goes on to the instance."""
-        there = {(variant.origin, variant.metric) for variant in trouble.live}
-        for instance in trouble.filters:
-            given: list[Variant] = []
-            keeping: set[str] = set()
-            for part in trouble.whole:
-                for compiled in instance.rules:
-                    new = None if compiled.formula else self._made(compiled.rule, part, instance.label)
-                    if new is not None and (instance.label, new.metric) in there:
-                        given.append(new)
-                        clause = instance.contract.needs.metrics[compiled.place].keeps
-                        option = CONFIG.fullmatch(clause) if isinstance(clause, str) else None
-                        keeping.add(option[1] if option else "")
-                        break
-            way = _Way(plugin=instance.label, given=tuple(given), option=keeping.pop() if len(keeping) == 1 else "")
-            if given and len(given) == len(trouble.whole) and self._takes(trouble, way):
-                yield way
-
-    def _made(self, rule: Rule, part: Variant, label: str) -> Variant | None:
-        """What a filter makes of a metric; None where it cannot take it, or not all of it."""
-        hits, rest = selectors.split_list(part, rule.select, self._same)
-        new = give(rule, part, label, self._quality)
-        if rest or len(hits) != 1 or new is None or self._wrong(rule, part):
-            return None
-        return new if new.metric != part.metric else None
-
-    @staticmethod
-    def _is_exact(trouble: Trouble, part: Variant, new: Variant) -> bool:
-        """Whether nothing is changed but the name and what is wrong."""
-        kept = {name: getattr(new, name) for name in ("metric", "origin", "via", "quality", trouble.clause)}
-        if trouble.clause == "kind":
-            kept["additive"] = new.additive  # follows from the kind
-        elif trouble.clause == "unit":
-            kept["type"] = new.type  # what is converted is no integer any more
-        return getattr(new, trouble.clause) in trouble.wanted and part._replace(**kept) == new
-
-    def _takes(self, trouble: Trouble, way: _Way) -> bool:
-        """Whether the rule can take what a filter gives."""
-        return not any(self._wrong(trouble.compiled.rule, new) for new in way.given)
-
-    # --------------------------------------------------------------------------------------------------- selections
-
-    def _selection(self, trouble: Trouble, way: _Way) -> list[str] | None:
-        """A selection that takes what a filter gives in the place of what is wrong."""
-        if not trouble.compiled.option:
-            return None
-        old = [trouble.texts] if not way.keeps else []
-        renames = {part.metric: new.metric for part, new in zip(trouble.whole, way.given, strict=True)}
-        found = (texts for texts in (*old, *self._selections(trouble, renames)) if self._holds(trouble, way, texts))
-        return next(found, None)
-
-    def _selections(self, trouble: Trouble, renames: Mapping[str, str]) -> Iterator[list[str]]:
-        """Selections that could take what is made of the metrics, by their new names."""
-        old = trouble.texts
-        if trouble.item >= 0:
-            item = selectors.parse(old[trouble.item])
-            if item.glob in renames:
-                yield _replaced(old, trouble.item, old[trouble.item].replace(item.glob, renames[item.glob], 1))
-                return
-        yield from self._without(trouble)
-
-    def _without(self, trouble: Trouble) -> Iterator[list[str]]:
-        """Selections that could leave out what is wrong."""
-        old, rule = trouble.texts, trouble.compiled.rule
-        if trouble.item >= 0:
-            demands = {name: getattr(rule, name) for name in _DEMANDS if getattr(rule, name)}
-            for conditions in ({trouble.clause: trouble.wanted}, demands):
-                if text := _conditioned(old[trouble.item], conditions):
-                    yield _replaced(old, trouble.item, text)
-            if len(old) > 1:
-                yield [*old[: trouble.item], *old[trouble.item + 1 :]]
-        wrong = {variant.metric for variant in trouble.live if self._faulty(trouble, variant)}
-        for names in (trouble.metrics, wrong):
-            if len(names) <= FEW:
-                yield [*old, *(f"!{name}" for name in sorted(names))]
-
-    def _faulty(self, trouble: Trouble, variant: Variant) -> bool:
-        """Whether something is selected of a metric that the rule cannot take."""
-        return any(self._wrong(trouble.compiled.rule, part) for part in self._parts(variant, trouble.texts))
-
-    def _holds(self, trouble: Trouble, way: _Way | None, texts: Sequence[str]) -> bool:
-        """Whether a selection takes what the filter gives, nothing that is wrong, and all else as before.
-
-        Other metrics that are wrong may be left out if somebody else takes them: what is said of them mends them. Each
-        item has to mean something still.
-        """
-        rule = trouble.compiled.rule
-        made = way.given if way else ()
-        gone = trouble.metrics if way and not way.keeps else frozenset[str]()
-        live = [variant for variant in trouble.live if variant.metric not in gone]
-        names = {variant.metric for variant in made}
-        for variant in live:
-            now, before = self._parts(variant, texts), self._parts(variant, trouble.texts)
-            if variant.metric in names:
-                continue
-            sound = {part for part in before if not self._wrong(rule, part)}
-            free = variant.metric not in trouble.metrics and not trouble.takers.get(variant.metric)
-            if now != (before if free else sound) and (variant.metric in trouble.metrics or now != before):
-                return False
-        taken = [self._parts(variant, texts) for variant in made]
-        if not all(taken) or any(self._wrong(rule, part) for parts in taken for part in parts):
-            return False
-        return all(any(self._means(text, variant) for variant in (*live, *made)) for text in texts)
-
-    def _means(self, text: str, variant: Variant) -> bool:
-        """Whether an item of a list, an exclusion too, selects something of a metric."""
-        selector = selectors.parse(text)._replace(excludes=False)
-        return selectors.split(variant, selector, self._same)[0] is not None
-
-    def _stays(self, trouble: Trouble, given: Sequence[Variant]) -> bool:
-        """Whether the selection holds as it is once what is wrong does not go on."""
-        left = [variant for variant in trouble.live if variant.metric not in trouble.metrics]
-        texts = trouble.texts
-        return all(self._parts(variant, texts) for variant in given) and all(
-            any(self._means(text, variant) for variant in left) for text in texts
-        )
-
-    def _takes_something(self, trouble: Trouble, texts: Sequence[str]) -> bool:
-        rule = trouble.compiled.rule
-        return any(not self._wrong(rule, part) for each in trouble.live for part in self._parts(each, texts))
-
-    def _parts(self, variant: Variant, texts: Sequence[str]) -> set[Variant]:
-        select = tuple(map(selectors.parse, texts))
-        return {hit.part for hit in selectors.split_list(variant, select, self._same)[0]}
 
     def _selected(self, trouble: Trouble, texts: Sequence[str]) -> Iterator[Change | None]:
         """The changes that make another selection of the one that is there."""
@@ -646,61 +444,5 @@ def _is_toml(text: str, edit: Edit) -> bool:
     return True
 
 
-def _options(contract: Contract, trouble: Trouble) -> dict[str, Any] | None:
-    """The options of a filter for the metrics at hand; none where its contract says what it takes.
-
-    None where it cannot be told to take them.
-    """
-    clause = contract.needs.metrics[0]
-    selection = CONFIG.fullmatch(clause.metric)
-    if selection is None:
-        return {}
-    names = sorted(trouble.metrics)
-    if trouble.clause == "kind" and len(names) > FEW and trouble.item >= 0:
-        kinds = sorted({part.kind for part in trouble.whole})
-        names = [selectors.with_condition(selectors.parse(trouble.texts[trouble.item]), "kind", kinds)]
-    many = contract.config[selection[1]].type != "metric"
-    if not many and len(names) != 1:
-        return None
-    options: dict[str, Any] = {selection[1]: names if many else names[0]}
-    unit = CONFIG.fullmatch(clause.unit)
-    if unit is not None:
-        units = {trouble.wanted[0]} if trouble.clause == "unit" else {part.unit for part in trouble.whole}
-        if len(units) != 1:
-            return None
-        options[unit[1]] = units.pop()
-    return options
-
-
-def _rule(contract: Contract, options: Mapping[str, Any], trouble: Trouble) -> Rule | None:
-    """The rule of a filter with its options put in; None where these are not enough."""
-    blank = Instance(label=contract.name, contract=contract, span=trouble.instance.span, because="")
-    new = configured(blank, {}, options)
-    return None if new is None or len(new.rules) != 1 else new.rules[0].rule
-
-
-def some(names: Sequence[str]) -> str:
-    """Some names, of many the first ones and how many more there are."""
-    shown = names if len(names) <= FEW else names[:3]
-    return listed(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
-
-
 def _say(variant: str, **facts: str) -> str:
     return language().phrase("text", "fit", "text", variant, **facts)
-
-
-def _replaced(texts: Sequence[str], place: int, text: str) -> list[str]:
-    return [*texts[:place], text, *texts[place + 1 :]]
-
-
-def _conditioned(text: str, conditions: Mapping[str, str | tuple[str, ...]]) -> str:
-    """The text of a selector with more conditions; empty where one cannot be written, as a unit with braces."""
-    for name, values in conditions.items():
-        try:
-            text = selectors.with_condition(
-                selectors.parse(text), name, (values,) if isinstance(values, str) else values
-            )
-            selectors.parse(text)
-        except selectors.SelectorError:
-            return ""
-    return text
