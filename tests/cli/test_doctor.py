@@ -88,7 +88,8 @@ def test_each_plugin_is_told_with_what_mends_it(host: Sandbox) -> None:
     lines = done.out.splitlines()
     capability = "the process does not have the capability"
     drive = lines.index("driver does not work here: the Python distribution `no-such-driver>=2,<3` is not installed")
-    assert lines[drive + 1] == "  $ pip install 'no-such-driver>=2,<3'"
+    assert lines[drive + 1].startswith("  $ ")
+    assert lines[drive + 1].endswith(" install 'no-such-driver>=2,<3'")
     text = " ".join(" ".join(lines).split())
     ways = f"{capability} CAP_PERFMON, and `{host.folder}/tree/sys/none` does not exist"
     assert f"perfmon does not work here: neither of the two ways is open: {ways}" in text
@@ -209,7 +210,8 @@ def test_the_json_form_has_the_same(host: Sandbox) -> None:
     assert lack["metrics"] == ["`part.power` of dram"]
     assert (lack["commands"], lack["permanent"]) == ([], [])  # of the tree, and not of this machine
     assert done.json["sysroot"] == str(host.folder / "tree")
-    assert finding(done, "driver")["lacks"][0]["commands"] == ["pip install 'no-such-driver>=2,<3'"]
+    [install] = finding(done, "driver")["lacks"][0]["commands"]
+    assert install.endswith(" install 'no-such-driver>=2,<3'")
     assert finding(done, "driver")["metrics"] == []
     answer = f"unprivileged CAP_PERFMON {host.folder / 'tree'}"
     assert {"question": "capability", "argument": "CAP_PERFMON", "answer": answer} in done.json["facts"]

@@ -111,6 +111,20 @@ def test_commands_call_meter_as_it_was_called(
     ]
 
 
+@pytest.mark.parametrize("has_pip", [True, False])
+def test_what_is_installed_is_installed_beside_meter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_pip: bool
+) -> None:
+    """By the pip of its environment, else by another one for it: that on the path may be of another Python."""
+    (tmp_path / "meter").touch()
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "meter")])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if has_pip else None)
+    pip = [sys.executable, "-m", "pip"] if has_pip else ["python3", "-m", "pip", "--python", sys.executable]
+    assert shlex.split(common.called(command("uninstalled rich>=13"))) == [*pip, "install", "rich>=13"]
+    assert common.called("install it: `pip install rich`; or") == f"install it: `{shlex.join(pip)} install rich`; or"
+    assert common.called("`x -m pip install rich`") == "`x -m pip install rich`"
+
+
 def test_commands_of_a_program_that_is_no_file_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `python -c` is: there is nothing to call."""
     monkeypatch.setattr(sys, "argv", ["-c"])

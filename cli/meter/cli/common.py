@@ -97,18 +97,24 @@ def for_here(diagnostics: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def called(text: str) -> str:
-    """A text whose commands call this meter as it was called: nothing says that the path of a shell has it."""
-    if "$(" not in text or not os.path.isfile(sys.argv[0]):  # as of `python -c`
+    """A text whose commands call this meter as it was called, and install beside it.
+
+    Nothing says that the path of a shell has it, and pip on that path may be that of another Python.
+    """
+    if ("$(" not in text and "pip " not in text) or not os.path.isfile(sys.argv[0]):  # as of `python -c`
         return text
-    import shlex  # only what lacks rights has such commands
+    import shlex  # only what a host lacks has such commands
+    from importlib.util import find_spec
 
-    from meter.contracts.language import language  # as for shlex
+    from meter.contracts.language import language
 
+    program = language().words["text"]["program"]
     script = os.path.abspath(sys.argv[0])
     own = [sys.executable, "-m", "meter"] if os.path.basename(script) == "__main__.py" else [script]
-    program = language().words["text"]["program"]
+    pip = [sys.executable, "-m", "pip"] if find_spec("pip") else ["python3", "-m", "pip", "--python", sys.executable]
     text = text.replace(program["python"], shlex.quote(os.path.realpath(sys.executable)))
-    return text.replace(program["program"], shlex.join(own))
+    text = text.replace(program["program"], shlex.join(own))
+    return re.sub(f"(^|`){program['pip']} ", lambda found: f"{found[1]}{shlex.join([*pip, 'install'])} ", text)
 
 
 def source(words: Sequence[str]) -> Callable[[str], str | None]:
