@@ -142,7 +142,8 @@ def test_the_power_meters_of_grace(chips: Chips, named: str) -> None:
         (device / "name" if named == "device" else device.parent / "name").write_text("power_meter\n")
     mounted = chips.mount()
     found = values(mounted)
-    additive = {key.metric.additive for row in mounted.rows(2 * SECOND) for key in row.columns.keys}
+    # Not `key`, which Python 3.12.1 takes for the name in the comprehension below, too.
+    additive = {series.metric.additive for row in mounted.rows(2 * SECOND) for series in row.columns.keys}
     mounted.source.stop()
 
     assert found == {

@@ -303,7 +303,8 @@ class TestTrees:
         for pid in range(100, 300):
             tree.write(pid, parent=100)
         before = descriptors()
-        setrlimit(RLIMIT_NOFILE, (256, hard))
+        limit = before + 256  # other tests of this process may have left some open
+        setrlimit(RLIMIT_NOFILE, (limit, hard))
         try:
             mounted = tree.mount(tree=[100])
             found = [len(values(mounted, ts * SECOND)) for ts in (1, 2)]
@@ -317,7 +318,7 @@ class TestTrees:
             setrlimit(RLIMIT_NOFILE, (soft, hard))
 
         assert found == [200, 200]
-        assert kept == 64
+        assert kept == limit // 4
         assert left <= 2  # of what has ended nothing is kept
 
 
