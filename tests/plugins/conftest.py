@@ -1,4 +1,4 @@
-"""What tests of several plugins share: sources that end with the test, and the fake driver of NVIDIA GPUs."""
+"""What tests of several plugins share: sources that end with the test, trees of cgroups, the fake driver of NVIDIA."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import nvml
+from tests.plugins.cgroups import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,18 @@ def stopped() -> Iterator[Callable[[Mounted], Mounted]]:
     for each in made:
         each.source.stop()
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Cgroups of version 2 with all controllers, none made yet."""
+    return Tree.version_2(tmp_path)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Tree:
+    """Cgroups of version 1 as systemd mounts them, none made yet."""
+    return Tree.version_1(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The source `cgroup`, on made trees of both versions and on the real one."""
+"""The source `cgroup`: what cgroups of both versions use, on made trees and on the real one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meter.contracts.check import check
-from meter.contracts.command_line import from_words
-from meter.contracts.diagnostics import ContractError
-from meter.contracts.host import Assumed
-from meter.core.backend import Backend
-from meter.core.discovery import discover
 from meter.core.plugin import Missing
-from meter.core.workloads import workload
 from tests.fake import SECOND, Mounted
 from tests.plugins.cgroups import CPU, USAGE, Tree, values
 
@@ -33,41 +26,8 @@ CASES: list[dict[str, Any]] = [
     if case["topic"] == "cgroup-delta"
 ]
 REAL = Path("/sys/fs/cgroup")
-ID = "0123456789abcdef" * 4
-UID = "2b801b7a-5266-4386-864e-45ed71136539"
 HERTZ = os.sysconf("SC_CLK_TCK")
 IO = "container.disk.io"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """Version 2 with all controllers, without cgroups."""
-    return Tree.version_2(tmp_path)
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Tree:
-    """Version 1 as systemd mounts it, without cgroups."""
-    return Tree.version_1(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("paths", "code"),
-    [
-        (["/,/*"], "E-CONFIG-REFUSED"),
-        (["/", "/*"], ""),
-        (["/a,b"], ""),  # a name may have one
-    ],
-)
-def test_several_paths_in_one_text_are_refused(paths: list[str], code: str) -> None:
-    """Else they would be one pattern, which selects nothing."""
-    found = []
-    try:
-        Backend("/x").add("cgroup", paths=paths).add("collect").mounted()
-    except ContractError as error:
-        found = [(each.code, each.facts["why"]) for each in error.diagnostics]
-    told = "`paths` has '/,/*', which is one path: say 'paths=/' 'paths=/*' in a command, [\"/\", \"/*\"] in a file"
-    assert found == [(code, told)] * bool(code)
 
 
 def since(mounted: Mounted, ts: int) -> dict[str, int]:
@@ -298,142 +258,6 @@ class TestUnreadable:
         mounted.source.stop()
 
 
-class TestStorage:
-    """Traffic by device."""
-
-    @pytest.fixture(autouse=True)
-    def devices(self, tmp_path: Path) -> None:
-        """A disk, an encrypted volume on it and a loop device."""
-        made = Tree.__new__(Tree)
-        made.root = tmp_path
-        made.device("8:0", "sda")
-        made.device("253:0", "dm-0", "sda")
-        made.device("7:0", "loop0")
-
-    def test_version_2(self, tree: Tree) -> None:
-        """Bytes and operations of devices by their names; a stacked one is left out, as it would count twice."""
-        line = "{} rbytes={} wbytes={} rios={} wios={} dbytes=9 dios=9\n"
-        tree.write("/a", io_stat=line.format("8:0", 0, 0, 0, 0))
-        mounted = tree.mount()
-        mounted.rows(SECOND)
-        tree.write("/a", io_stat="".join(line.format(each, 4096, 512, 3, 1) for each in ("8:0", "253:0", "7:0")))
-
-        assert values(mounted, 2 * SECOND, IO) == {"/a sda read": 4096, "/a sda write": 512}
-
-    def test_operations(self, tree: Tree) -> None:
-        """Are counted beside the bytes."""
-        tree.write("/a", io_stat="")
-        mounted = tree.mount()
-        mounted.rows(SECOND)
-        tree.write("/a", io_stat="8:0 rbytes=4096 wbytes=512 rios=3 wios=1\n")
-
-        assert values(mounted, 2 * SECOND, "container.disk.operations") == {"/a sda read": 3, "/a sda write": 1}
-
-    def test_a_device_that_comes_counts_from_0(self, tree: Tree) -> None:
-        """A cgroup has a line of those that it has used."""
-        tree.write("/a", io_stat="8:0 rbytes=1 wbytes=1 rios=1 wios=1\n")
-        mounted = tree.mount()
-        mounted.rows(SECOND)
-        more = "8:16 rbytes=7 wbytes=8 rios=1 wios=1\n"
-        tree.write("/a", io_stat="8:0 rbytes=1 wbytes=1 rios=1 wios=1\n" + more)
-
-        found = values(mounted, 2 * SECOND, IO)
-
-        assert found == {"/a sda read": 0, "/a sda write": 0, "/a 8:16 read": 7, "/a 8:16 write": 8}
-
-    def test_a_file_that_becomes_readable_is_no_birth(self, tree: Tree) -> None:
-        """What was counted before nobody has measured."""
-        tree.cpu("/a", 0)
-        mounted = tree.mount()
-        mounted.rows(SECOND)
-        tree.write("/a", io_stat="8:0 rbytes=1000000 wbytes=0 rios=1 wios=0\n")
-
-        assert values(mounted, 2 * SECOND, IO) == {}
-
-    @pytest.mark.parametrize("suffix", ["", "_recursive"])
-    @pytest.mark.parametrize(
-        ("metric", "file"), [(IO, "io_service_bytes"), ("container.disk.operations", "io_serviced")]
-    )
-    def test_version_1(self, old: Tree, suffix: str, metric: str, file: str) -> None:
-        """With what is below the cgroup, where the kernel tells it; bytes and operations have a file each."""
-        text = "8:0 Read {}\n8:0 Write {}\n8:0 Sync 9\n8:0 Async 9\n8:0 Discard 9\n8:0 Total 9\nTotal 99\n"
-
-        def write(read: int, wrote: int) -> None:
-            for name in ("io_service_bytes", "io_serviced"):
-                old.write("blkio/a", **{f"blkio_throttle.{name}": text.format(0, 0)})
-                there = (read, wrote) if name == file else (1, 1)
-                old.write("blkio/a", **{f"blkio_throttle.{name}{suffix}": text.format(*there)})
-
-        write(0, 0)
-        mounted = old.mount()
-        mounted.rows(SECOND)
-        write(4096, 512)
-
-        assert values(mounted, 2 * SECOND, metric) == {"/a sda read": 4096, "/a sda write": 512}
-
-
-def test_threads(tree: Tree) -> None:
-    """The kernel calls them pids."""
-    tree.write("/a", pids_current="12\n")
-
-    assert values(tree.mount(), SECOND, "container.thread.count") == {"/a": 12}
-
-
-def test_threads_of_version_1(old: Tree) -> None:
-    """The same file, in a hierarchy of its own."""
-    old.write("pids/a", pids_current="12\n")
-    old.write("pids/a/b", pids_current="5\n")
-
-    assert values(old.mount("/a", "/a/b"), SECOND, "container.thread.count") == {"/a": 12, "/a/b": 5}
-
-
-@pytest.mark.parametrize("both", [False, True])
-def test_pressure_is_told_by_version_2_only(old: Tree, both: bool) -> None:  # noqa: FBT001  (a parameter of pytest)
-    """Where there is no cgroup of it there is nothing, and the source says so; of a host with both there is."""
-    (old.root / "proc" / "pressure").mkdir(parents=True)
-    (old.root / "proc" / "pressure" / "cpu").write_text("")
-    old.write("pids/a", pids_current="12\n")
-    if both:
-        line = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
-        old.write("unified", cgroup_controllers="\n")
-        old.write("unified/a", cpu_pressure=line)
-    mounted = old.mount()
-    mounted.rows(SECOND)
-    if both:
-        old.write("unified/a", cpu_pressure=line.replace("total=0", "total=500000"))
-
-    found = values(mounted, 2 * SECOND, "container.pressure.stall_time")
-
-    assert found.get("/a cpu some") == (0.5 if both else None)
-    assert ("container.pressure.stall_time" in mounted.readings.idle) is not both
-
-
-def test_pressure(tree: Tree) -> None:
-    """Of each resource, some and full, in seconds."""
-    (tree.root / "proc" / "pressure").mkdir(parents=True)
-    (tree.root / "proc" / "pressure" / "cpu").write_text("")
-    line = "{} avg10=0.00 avg60=0.00 avg300=0.00 total={}\n"
-
-    def write(some: int, full: int) -> None:
-        text = line.format("some", some) + line.format("full", full)
-        tree.write("/a", cpu_pressure=text, memory_pressure=text)
-
-    write(0, 0)
-    mounted = tree.mount()
-    mounted.rows(SECOND)
-    write(500_000, 250_000)
-
-    found = values(mounted, 2 * SECOND, "container.pressure.stall_time")
-
-    assert {name: each for name, each in found.items() if " io " not in name} == {
-        "/a cpu some": 0.5,
-        "/a cpu full": 0.25,
-        "/a memory some": 0.5,
-        "/a memory full": 0.25,
-    }
-    assert "io.pressure" in found["/a io some"]
-
-
 def test_both_versions_at_once(old: Tree) -> None:
     """Each controller is read where it is; the trees need not have the same cgroups."""
     old.write("unified", cgroup_controllers="io\n")
@@ -463,110 +287,6 @@ def test_a_controller_that_the_host_lacks_gives_nothing(tmp_path: Path) -> None:
 
     assert {key.metric.name for row in mounted.rows(2 * SECOND) for key in row.columns.keys} == {CPU}
     assert {USAGE, IO, "container.thread.count", "container.pressure.stall_time"} <= mounted.readings.idle
-
-
-def test_no_cgroups_are_mounted(tmp_path: Path) -> None:
-    """The start says where they were looked for."""
-    tree = Tree(tmp_path)
-
-    with pytest.raises(FileNotFoundError, match="no cgroups are mounted below /sys/fs/cgroup"):
-        tree.mount()
-
-
-@pytest.mark.parametrize(
-    ("asked", "found"),
-    [
-        ("/*", {"/a", "/b"}),
-        ("/a", {"/a"}),
-        ("a/", {"/a"}),
-        ("/a/*", {"/a/x", "/a/y"}),
-        ("/?/x", {"/a/x", "/b/x"}),
-        ("/**", {"/a", "/b", "/a/x", "/a/y", "/a/x/deep", "/b/x"}),
-        ("/a/**", {"/a/x", "/a/y", "/a/x/deep"}),
-        ("/**/deep", {"/a/x/deep"}),
-        ("/**/x", {"/a/x", "/b/x"}),
-        ("/", {"/"}),
-        ("/c*", set()),
-    ],
-)
-def test_paths_select(tree: Tree, asked: str, found: set[str]) -> None:
-    """A pattern goes name by name; the default takes none that lies in another."""
-    for path in ("/", "/a", "/b", "/a/x", "/a/y", "/a/x/deep", "/b/x"):
-        tree.write(path, pids_current="1\n")
-
-    assert set(values(tree.mount(asked), SECOND, "container.thread.count")) == found
-
-
-def test_no_sum_over_cgroups_passes_the_check() -> None:
-    """One cgroup may lie in another, so the check refuses what would count twice."""
-    words = ["cgroup", "aggregate", f"metrics={CPU}", "over=consumer", "function=sum", "jsonl", "path=x.jsonl"]
-    asked, wrong = from_words("/sum", words, ["meter", "mount", "/sum"])
-    assert asked is not None, wrong
-
-    result = check(asked, discover(installed=False).catalogue, Assumed())
-
-    assert [each.code for each in result.diagnostics] == ["E-FLOW-DOUBLE"]
-
-
-@pytest.mark.parametrize(
-    ("path", "manager", "id_", "part"),
-    [
-        ("/slurm/uid_1000/job_7", "slurm", "7", "all"),
-        ("/slurm_node1/uid_1000/job_7/step_batch/task_0", "slurm", "7", "batch"),
-        ("/system.slice/slurmstepd.scope/job_7/step_0/user/task_0", "slurm", "7", "0"),
-        ("/system.slice/node1_slurmstepd.scope/job_7/step_extern", "slurm", "7", "extern"),
-        (f"/kubepods/burstable/pod{UID}", "kubernetes", UID, "all"),
-        (f"/kubepods/pod{UID}/{ID}", "kubernetes", UID, ID),
-        (
-            f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/cri-containerd-{ID}.scope",
-            "kubernetes",
-            UID,
-            ID,
-        ),
-        (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{ID[:32]}.slice", "kubernetes", ID[:32], "all"),
-        ("/oar/jane.doe2_123", "oar", "123", "all"),
-        ("/oar.slice/oar-u1000.slice/oar-u1000-j123.slice", "oar", "123", "all"),
-        (f"/docker/{ID}", "container", ID, "all"),
-        (f"/machine.slice/libpod-{ID}.scope/container", "container", ID, "all"),
-        ("/system.slice/ssh.service", "systemd", "ssh.service", "all"),
-        ("/user.slice/user-0.slice/session-1.scope", "systemd", "session-1.scope", "all"),
-        ("/system.slice/web.service/worker/1", "systemd", "web.service", "worker/1"),
-        ("/", "none", "/", "all"),
-        ("/job_7/step_0", "none", "/job_7/step_0", "all"),
-    ],
-)
-def test_who_made_a_cgroup(path: str, manager: str, id_: str, part: str) -> None:
-    """The path says it."""
-    assert workload(path) == (manager, id_, part)
-
-
-@given(st.lists(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1), max_size=5))
-def test_every_path_is_of_something(names: list[str]) -> None:
-    """No word of a workload is empty: attributes have values."""
-    assert all(workload("/" + "/".join(names)))
-
-
-def test_series_say_what_a_cgroup_is_of(tree: Tree) -> None:
-    """Every metric does, from the source itself: no other plugin has to stand behind it, whatever the manager is."""
-    tree.write("/slurm/uid_1/job_7", pids_current="3\n")
-    tree.cpu("/slurm/uid_1/job_7", 0)
-    mounted = tree.mount("/slurm/*/*", names=True)
-
-    rows = [*mounted.rows(SECOND), *mounted.rows(2 * SECOND)]
-    of = {
-        (key.consumer, *(pair for pair in key.attributes if "workload" in pair[0]))
-        for row in rows
-        for key in row[0].keys
-    }
-
-    assert of == {
-        (
-            ("cgroup", "/slurm/uid_1/job_7"),
-            ("workload.id", "7"),
-            ("workload.manager", "slurm"),
-            ("workload.part", "all"),
-        )
-    }
 
 
 def descriptors() -> int:

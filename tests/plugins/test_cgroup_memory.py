@@ -19,18 +19,6 @@ PAGES = "container.paging.operations"
 MAX_V1 = (2**63 - 1) // 4096 * 4096
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """Version 2 with all controllers, without cgroups."""
-    return Tree.version_2(tmp_path)
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Tree:
-    """Version 1 as systemd mounts it, without cgroups."""
-    return Tree.version_1(tmp_path)
-
-
 class TestMemory:
     """Bytes in use and what for."""
 
