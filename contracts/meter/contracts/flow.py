@@ -8,7 +8,7 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -16,7 +16,6 @@ from meter.contracts.catalogue import Catalogue
 from meter.contracts.clashes import Clashes, attributes_text
 from meter.contracts.delivery import mixed
 from meter.contracts.diagnostics import MANY, Diagnostic, listed, nearest
-from meter.contracts.doubling import summable, twice
 from meter.contracts.editing.apart import alike, apart, dropping, left_out, renaming, taken_too, told_apart
 from meter.contracts.editing.corrected import corrected
 from meter.contracts.editing.edits import Edit, clear, renamed, within
@@ -28,18 +27,18 @@ from meter.contracts.editing.settings import entry, setting
 from meter.contracts.editing.trouble import FEW, Trouble, some
 from meter.contracts.editing.trying import Sound
 from meter.contracts.editing.ways import filter_for, givers
+from meter.contracts.folding import Folding, Merging
 from meter.contracts.host import Host
 from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.live import Live, Step, step
 from meter.contracts.nothings import Nothing, causes, lacking
 from meter.contracts.order import commensurable, worst_quality
-from meter.contracts.placeholders import CONFIG
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
-from meter.contracts.seen import Crowd
 from meter.contracts.selectors import Selector, matches, parse, split, with_condition
 from meter.contracts.spans import COMMAND_LINE, Span
+from meter.contracts.spots import selected_at
 from meter.contracts.units import UnitError
 from meter.contracts.unkept import Broken
 from meter.contracts.variants import Variant
@@ -63,15 +62,6 @@ class Flow:
             if instance == label:
                 break
         return list(there.values())
-
-
-class Merging(NamedTuple):
-    """A part that a rule takes, and what it makes of it."""
-
-    part: Variant
-    new: Variant
-    item: int
-    """The item of the selection that took the part."""
 
 
 Wrong = dict[tuple[int, int, str, str], list[tuple[Fault, Variant]]]
@@ -181,7 +171,7 @@ class _Walk:
         for key in wrong:
             self.fault(instance, wrong, key)
         for rule, pairs in merging.items():
-            if not self.drops(instance, instance.rules[rule], pairs):
+            if not Folding(self.request, self.sources, self.say).drops(instance, instance.rules[rule], pairs):
                 doubtful |= {variant.metric for variant in given[rule]}
         self.unknown.update(doubtful)
         if role != "filter":
@@ -303,102 +293,6 @@ class _Walk:
         gives = compiled.rule.gives
         return merged(given, worst_quality()) if gives is not None and gives.folds else given
 
-    # ---------------------------------------------------------------------------------------------------- merging
-
-    def drops(self, instance: Instance, compiled: Compiled, merging: Sequence[Merging]) -> bool:
-        """Whether what a rule drops of the key can be dropped; says why not."""
-        gives = compiled.rule.gives
-        if gives is None or not gives.folds:
-            return True
-        known = sorted({name for each in merging for name, _ in each.part.attributes} | {"resource", "consumer"})
-        spans = (self.place(instance, compiled, -1), self.clause(instance, compiled, "drop"))
-        sound = True
-        for word in gives.drop:
-            if word not in known:
-                facts = {"word": word, "near": nearest(word, known), "known": listed(known)}
-                spans = (self.dropped(instance, compiled, word), *spans[1:])
-                clause = "needs.metrics.gives.drop"
-                meant = clear(word, known) if spans[0] != instance.span else ""
-                edit = renamed(spans[0], word, meant) if meant else None
-                self.say("E-FLOW-IDENTITY", spans, clause, (), "drop", edit, instance=instance.label, **facts)
-                sound = False
-        by_name: dict[str, list[Merging]] = {}
-        for each in sorted(merging, key=lambda each: str(each.part.to_json())):
-            by_name.setdefault(each.new.metric, []).append(each)
-        for group in by_name.values():
-            sound &= self.cadence(instance, compiled, group)
-            if gives.merge is not None and language().says("merge", gives.merge, "sums"):
-                sound &= self.once(instance, compiled, group)
-        return sound
-
-    def clause(self, instance: Instance, compiled: Compiled, name: str) -> Span:
-        """Where a field of a rule's `gives` stands in the contract."""
-        return instance.contract.source.key("needs", "metrics", compiled.place, "gives", name)
-
-    def dropped(self, instance: Instance, compiled: Compiled, word: str) -> Span:
-        """Where the user wrote what is dropped, else the instance."""
-        clause = instance.contract.needs.metrics[compiled.place].gives
-        option = CONFIG.fullmatch(clause.drop) if clause is not None and isinstance(clause.drop, str) else None
-        given = self.request.config.get(instance.label, {}).get(option[1]) if option is not None else None
-        if given is None:
-            return instance.span
-        words = list(given.raw) if given.words or isinstance(given.raw, list) else []
-        return given.locate((words.index(word),) if word in words else ())
-
-    def cadence(self, instance: Instance, compiled: Compiled, group: Sequence[Merging]) -> bool:
-        """Whether series that are merged row by row have their rows at the same times: those of one source have."""
-        gives = compiled.rule.gives
-        assert gives is not None
-        if gives.interval is not None:
-            return True
-        crowd = Crowd()
-        via = [each.part.via & self.sources for each in group]
-        for place, each in enumerate(group if len(set(via)) > 1 else ()):
-            crowd.add(each.new, place)
-        for place, one in enumerate(group if len(set(via)) > 1 else ()):
-            behind = [at for at in crowd.meeting(one.new) if at > place and via[at] != via[place]]
-            if behind:
-                other, ones, others = group[min(behind)], via[place], via[min(behind)]
-                first, second = (
-                    sorted((min(ones), min(others))) if min(ones) != min(others) else sorted(ones ^ others)[:2]
-                )
-                item = one.item if one.item == other.item else -1
-                spans = (self.place(instance, compiled, item), self.clause(instance, compiled, "drop"))
-                facts = {"metric": _both(one, other), "first": first, "second": second}
-                clause = "needs.metrics.gives.drop"
-                self.say("E-FLOW-IDENTITY", spans, clause, (), "cadence", instance=instance.label, **facts)
-                return False
-        return True
-
-    def once(self, instance: Instance, compiled: Compiled, group: Sequence[Merging]) -> bool:
-        """Whether a sum counts nothing twice: no value together with a part of it."""
-        gives = compiled.rule.gives
-        assert gives is not None
-        clause = "needs.metrics.gives.drop"
-        for word in gives.folds:
-            found = twice([(each.part, each.new) for each in group], word)
-            if found is not None:
-                one, other, double = group[found[0]], group[found[1]], found[2]
-                item = one.item if one.item == other.item else -1
-                spans = (self.place(instance, compiled, item), self.clause(instance, compiled, "drop"))
-                facts = {"metric": _both(one, other), "dimension": word, "part": double.part, "whole": double.whole}
-                kept = summable([each.part for each in group], gives.folds, word, double.whole)
-                facts["selection"] = self.narrowed(instance, compiled, other.part.metric, *kept)
-                self.say("E-FLOW-DOUBLE", spans, clause, (), double.how, instance=instance.label, **facts)
-                return False
-        return True
-
-    def narrowed(
-        self, instance: Instance, compiled: Compiled, metric: str, dimension: str, values: tuple[str, ...]
-    ) -> str:
-        """What to write so that of a metric only some values of a dimension are selected."""
-        select = compiled.rule.select
-        found = [with_condition(each, dimension, values) if each.glob == metric else each.text for each in select]
-        if compiled.option and found != [each.text for each in select]:
-            many = isinstance(instance.config[compiled.option], list)
-            return setting(self.request, instance.label, {compiled.option: found if many else found[0]})
-        return f"`{with_condition(parse(metric), dimension, values)}`"
-
     # ---------------------------------------------------------------------------------------------------- demands
 
     def sound(self, instance: Instance, compiled: Compiled, hit: Applied, wrong: Wrong) -> bool:
@@ -424,19 +318,6 @@ class _Walk:
             return False
         return True
 
-    def place(self, instance: Instance, compiled: Compiled, item: int) -> Span:
-        """Where the selector stands that took something: the user's item, else the instance."""
-        if compiled.formula is not None:
-            from meter.contracts.formula.computing import place  # few chains have one
-
-            part = compiled.formula.readings[item].named if item >= 0 else None
-            return place(instance, compiled, self.request.config.get(instance.label, {}), part)
-        given = self.request.config.get(instance.label, {}).get(compiled.option)
-        if given is None:
-            return instance.span
-        many = given.words or isinstance(given.raw, list)
-        return given.locate((item,) if many and item >= 0 else ())
-
     def requires(self, instance: Instance, compiled: Compiled, part: Variant) -> bool:
         """Whether a part keeps the rule's constraints; notes which it does not."""
         for constraint in compiled.require:
@@ -455,7 +336,7 @@ class _Walk:
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
         fault, part = group[0]
         demanded = instance.contract.source.key("needs", "metrics", compiled.place, *fault.clause.split("."))
-        spans = (self.place(instance, compiled, item), demanded)
+        spans = (selected_at(self.request, instance, compiled, item), demanded)
         clause = f"needs.metrics.{fault.clause}"
         parts = {each.metric: each for _, each in group}
         names = sorted(parts)
@@ -569,9 +450,9 @@ class _Walk:
         """An edit that writes the selector that was meant, be it an item of a list or in a formula."""
         selector = compiled.rule.select[item]
         if compiled.formula is None:
-            return renamed(self.place(instance, compiled, item), selector.text, meant)
+            return renamed(selected_at(self.request, instance, compiled, item), selector.text, meant)
         text, (start, end) = compiled.formula.text, compiled.formula.readings[item].named
-        whole = self.place(instance, compiled, -1)
+        whole = selected_at(self.request, instance, compiled, -1)
         if whole.file == COMMAND_LINE:  # a part of a word that the shell needs quoted
             return None
         return renamed(whole, text, f"{text[:start]}{meant}{text[end:]}", (selector.text, meant))
@@ -609,7 +490,7 @@ class _Walk:
         part, meant = corrected(selector, live, commensurable)
         near = language().phrase("text", "near", names=f"`{meant}`") + " " if meant else nearest(selector.glob, names)
         some = listed((fit or names)[:FEW]) + (" …" if len(fit or names) > FEW else "")
-        span, edit = self.place(instance, compiled, item), None
+        span, edit = selected_at(self.request, instance, compiled, item), None
         if compiled.asked:
             edit = self.rewritten(instance, compiled, item, meant) if meant else None
             span = span if part is None else within(span, selector.text, *part)
@@ -746,11 +627,6 @@ def misfit(rule: Rule, part: Variant) -> Fault | None:
     if rule.unit and not converts and units.parse(rule.unit).offset != units.parse(part.unit).offset:
         return Fault("unit", part.unit, (rule.unit,))
     return None
-
-
-def _both(one: Merging, other: Merging) -> str:
-    """The metrics that would be merged."""
-    return listed(sorted({one.part.metric, other.part.metric}))
 
 
 def _says(variant: Variant) -> str:
