@@ -190,6 +190,18 @@ def test_each_domain_says_whether_it_is_counted_and_why_not() -> None:
     assert found[3].energy == Quantity.missing("J", lacks)
 
 
+def test_a_total_without_the_processors_says_so() -> None:
+    """Every machine has them: where only GPUs are measured, a line says why the sum is without what they take."""
+    gpu, package = joules(420, ("gpu", "0")), joules(100, ("cpu_package", "0"))
+    why = "`counters` cannot be used: no such file"
+    alone = energies.energy([gpu], why, structure())
+
+    assert alone.total == Quantity(420, "J", "derived")
+    assert dict(energies.lines(alone.to_json()))["energy of cpu_package"] == Quantity.missing("J", why)
+    assert "energy of cpu_package" not in names(energies.energy([gpu, package], why, structure()))
+    assert "energy of cpu_package" not in names(energies.energy([joules(500, ("machine", ""))], why, structure()))
+
+
 def test_a_table_has_a_line_for_each_kind() -> None:
     """What a core has used is in its package's number, so that they are not one sum."""
     metrics = [totals.to_json(each) for each in (joules(10, ("cpu_package", "0")), joules(4, ("cpu_core", "0")))]
@@ -257,7 +269,7 @@ def test_qualities_are_ranked_as_the_contract_language_ranks_them() -> None:
 def test_what_was_read_before_a_thing_was_lost_is_not_its_energy() -> None:
     """It is missing in its own line as in the total; the joules until then stand apart, with the reason."""
     lost = joules(120, ("gpu", "1"))._replace(whole=False, missing=3, reasons=("GPU is lost",))
-    found = energies.energy([joules(750, ("gpu", "0")), lost], "none", structure())
+    found = energies.energy([joules(750, ("gpu", "0")), lost], "", structure())
     kept, gone = found.domains
 
     assert found.total.value is None

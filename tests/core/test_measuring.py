@@ -7,6 +7,7 @@ import json
 import math
 import mmap
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -1102,6 +1103,21 @@ def test_why_there_is_no_energy_is_told(facts: dict[tuple[str, str], str], why: 
 
     assert told.startswith(why)
     assert ("/sys/energy_uj" in told) == ("cannot" in told)
+
+
+def test_why_there_is_no_energy_of_processors_is_told() -> None:
+    """Where GPUs are measured, only what hinders the sources of processors is; where both are, nothing is."""
+
+    class Bare(Assumed):
+        def answer(self, kind: str, argument: str) -> str:
+            return f"missing {argument}" if kind == "readable" else super().answer(kind, argument)
+
+    def told(*kinds: str) -> str:
+        emits = [{"metric": "hw.energy", "resource": [kind]} for kind in kinds]
+        return automatic._no_energy({"plugins": [{"emits": emits}]}, discover(installed=False).catalogue, Bare())
+
+    assert re.findall(r"`(\w+)` cannot be used", told("gpu")) == ["rapl"]
+    assert told("gpu", "cpu_package") == ""
 
 
 @pytest.mark.parametrize(

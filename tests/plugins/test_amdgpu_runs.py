@@ -73,7 +73,10 @@ def test_exec_counts_a_gpu_once(tmp_path: Path, root: Path) -> None:
     found, span_s = document(tmp_path, root)
 
     energy = found["energy"]
-    assert [(each["name"], each["counted"], each["quality"]) for each in energy["domains"]] == [(AMD, True, "derived")]
+    assert [(each["name"], each["counted"], each["quality"]) for each in energy["domains"]] == [
+        (AMD, True, "derived"),
+        ("cpu_package", False, "missing"),
+    ]
     assert energy["total"]["value"] == pytest.approx(150 * span_s, rel=1e-3)
     assert "the mean power (power1_average) was integrated" in energy["domains"][0]["reason"]
 
@@ -91,7 +94,8 @@ def test_each_of_several_gpus_is_a_device_of_its_own(tmp_path: Path) -> None:
 
     domains = found["energy"]["domains"]
     assert [(each["name"], each["quality"]) for each in domains] == [
-        (name, quality) for name, quality in zip(gpus, ("derived", "derived", "missing"), strict=True)
+        *zip(gpus, ("derived", "derived", "missing"), strict=True),
+        ("cpu_package", "missing"),
     ]
     assert domains[0]["value"] == pytest.approx(150 * span_s, rel=1e-3)
     assert domains[1]["value"] == pytest.approx(50 * span_s, rel=1e-3)
@@ -112,6 +116,7 @@ def test_gpus_of_two_vendors_are_in_one_total(tmp_path: Path, root: Path, nvml_l
     found, span_s = document(tmp_path, root, **environment)
 
     values = {each["name"]: each["value"] for each in found["energy"]["domains"]}
+    assert values.pop("cpu_package") is None
     assert set(values) == {AMD, "gpu-0"}
     assert values["gpu-0"] == pytest.approx(100 * span_s, abs=3)
     assert found["energy"]["total"]["value"] == pytest.approx(sum(values.values()))
@@ -138,6 +143,7 @@ def test_a_gpu_that_sleeps_is_not_left_out_of_a_total_without_a_sign(root: Path)
     assert {domain.name: domain.energy.quality for domain in m.domains} == {
         AMD: "derived",
         "gpu-0000:43:00.0": "missing",
+        "cpu_package": "missing",
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from meter.core import carbon, files, lock
 from meter.core.attributing import HAD
+from meter.core.energies import PROCESSOR
 from meter.core.faults import described
 from meter.core.mounted import Mounted
 from meter.core.planned import COLLECT, Plan
@@ -67,7 +68,7 @@ class PlanRefused(Exception):  # noqa: N818  (named as in E-CONFIG-REFUSED)
 
 
 class Automatic(NamedTuple):
-    """The chain, and why there is no energy in it; that is empty where there is.
+    """The chain, and why there is no energy in it, or none of processors; that is empty where there is.
 
     `slower` are the sources that are polled less often than was asked, with the time between two polls in ns.
     """
@@ -228,9 +229,10 @@ def _denied(catalogue: Catalogue, host: Host) -> set[tuple[str, str]]:
     return {question for contract in _givers(catalogue) for question in lacking_rights(contract, host)}
 
 
-def _givers(catalogue: Catalogue) -> list[Contract]:
-    """The sources of energy."""
-    return [c for c in _sources(catalogue) if any(metric.name == ENERGY for metric in c.provides.metrics)]
+def _givers(catalogue: Catalogue, kind: str = "") -> list[Contract]:
+    """The sources of energy, or those of the energy of one kind of resource."""
+    gives = {c.name: [m.resource for m in c.provides.metrics if m.name == ENERGY] for c in _sources(catalogue)}
+    return [c for c in _sources(catalogue) if any(not kind or kind in resource for resource in gives[c.name])]
 
 
 def _sources(catalogue: Catalogue) -> list[Contract]:
@@ -329,13 +331,16 @@ def _check_carbon(asked: str, catalogue: Catalogue) -> None:
 
 
 def _no_energy(plan: dict[str, Any], catalogue: Catalogue, host: Host) -> str:
-    """Why no source of a plan gives energy: the host, where it is that; the empty text where one does."""
+    """Why no source of a plan gives energy, or none that of processors: the host, where it is that; else empty."""
     from meter.contracts.host_needs import host_fault  # as in _make
 
-    if any(variant["metric"] == ENERGY for plugin in plan["plugins"] for variant in plugin["emits"]):
+    emits = (variant for plugin in plan["plugins"] for variant in plugin["emits"] if variant["metric"] == ENERGY)
+    kinds = {kind for variant in emits for kind in variant["resource"]}
+    if PROCESSOR in kinds:
         return ""
-    faults = [f"`{c.name}` cannot be used: {fault}" for c in _givers(catalogue) if (fault := host_fault(c, host))]
-    return "; ".join(faults) or "no source of energy is mounted in this chain"
+    lacking = _givers(catalogue, PROCESSOR) if kinds else _givers(catalogue)
+    faults = [f"`{c.name}` cannot be used: {fault}" for c in lacking if (fault := host_fault(c, host))]
+    return "; ".join(faults) or ("" if kinds else "no source of energy is mounted in this chain")
 
 
 def _output_for(path: str, catalogue: Catalogue) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DOMAIN: Final = "domain"
 """Its attribute that parts the energy of one thing, such as `package` and `core`."""
+PROCESSOR: Final = "cpu_package"
+"""The kind of resource that every machine has and whose energy is known of few."""
 
 
 Place = tuple[tuple[str, str], tuple[tuple[str, str], ...]]
@@ -128,8 +130,8 @@ def energy(
     joules all the same, where one of them is missing or not whole, and where there is a part without its whole, it is
     missing: joules are never counted twice, nor a part of them taken for the whole.
 
-    Args: `otherwise` is why there is none where no series is there. `left_out` are the instances that gave nothing more
-        from some time on, each with the reason.
+    Args: `otherwise` is why there is none where no series is there, or none of processors. `left_out` are the instances
+        that gave nothing more from some time on, each with the reason.
     """
     series = [t for t in series if t.key.metric.name == ENERGY and t.statistic == "sum" and t.key.consumer == MACHINE]
     silent = _silent(series, structure, left_out)
@@ -158,7 +160,7 @@ def energy(
         total = Quantity.missing("J", silent)
     known = total.value is not None
     domains = [domain._replace(counted=domain.counted and known) for domain in domains]
-    found = Energy(total, (*domains, *_absent(series, structure)))
+    found = Energy(total, (*domains, *_absent(series, structure), *_processors(series, otherwise)))
     if not known:
         return found
     longest = max(t.span_s for t, domain in zip(series, domains, strict=True) if domain.counted)
@@ -276,6 +278,12 @@ def _absent(series: Sequence[Total], structure: Structure) -> Iterator[Domain]:
             if structure.whole(DOMAIN, value) or any((kind, place) in there for kind in variant["resource"]):
                 continue
             yield Domain(value, Quantity.missing("J", "this machine has no counter for it"), counted=False)
+
+
+def _processors(series: Sequence[Total], otherwise: str) -> Iterator[Domain]:
+    """The processors, where no source gives what they take, so that a total without it says so."""
+    if otherwise and not any(total.key.resource[0] in (PROCESSOR, MACHINE[0]) for total in series):
+        yield Domain(PROCESSOR, Quantity.missing("J", otherwise), counted=False)
 
 
 def lines(energy: dict[str, Any]) -> Iterator[tuple[str, Quantity]]:
