@@ -317,6 +317,31 @@ def test_who_may_block_has_a_thread_from_the_start(tmp_path: Path) -> None:
     }
 
 
+def test_whoever_ends_the_run_meets_no_thread_that_has_not_begun(
+    tmp_path: Path, clock: Still, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that is made for a source while the run ends cannot be joined before it has begun."""
+    engine = started(chain(tmp_path, source("a"), source("b"), output()), clock)
+    begun = threading.Thread.start
+    seen: list[str] = []
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("meter-poll"):
+            # Whoever joins looks with the lock.
+            assert engine._pollers._lock.locked()
+            assert all(other.is_alive() for poller in engine._pollers._all if (other := poller.thread) is not None)
+            seen.append(thread.name)
+        begun(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    go(engine, clock)
+    engine._pollers.part(engine._pollers.first.leave(lambda each: each.label == "b"))
+    engine.stop()
+
+    assert seen == ["meter-poll", "meter-poll-2"]
+    assert engine.faults == []
+
+
 class TestWatermark:
     """Filters that wait for all rows of a time are told when they are there."""
 

@@ -128,11 +128,14 @@ class Pollers:
             return
         if not self._polled:
             self._schedule(self.clock.now())
-        self._add(self.first)
+        with self._lock:
+            self._add(self.first)
         # Who may block says so in its contract.
         for entry in self.first.leave(lambda source: source.blocks):
             self.part([entry])
-        self._start(self.first)
+        self._share_out(self.first)
+        with self._lock:
+            self._run(self.first)
 
     def go(self, begin_again: Callable[[], None] | None = None) -> None:
         """Let the threads hand over and keep their schedule; `begin_again` waits until they can be met from now on."""
@@ -156,8 +159,9 @@ class Pollers:
         """Wait until all have ended; those that did not in time. Who hung before has a moment only."""
         behind = []
         for poller in self._all:  # which may grow meanwhile
-            thread, busy = poller.thread, poller.busy
-            if thread is None:
+            with self._lock:
+                thread, busy = poller.thread, poller.busy
+            if thread is None:  # it could not be started
                 continue
             hangs = busy is not None and self.clock.now() - busy[1] > OVERDUE_NS
             thread.join(grace_s if hangs else max(0.0, (give_up_ns - time.monotonic_ns()) / 1e9) + grace_s)
@@ -183,20 +187,23 @@ class Pollers:
             behind.heir = made
         made.asked = True  # one may have been asked for while it waited
         made.wake.set()
-        self._add(made)
-        self._start(made)
+        self._share_out(made)
+        with self._lock:  # in one go: at the end of a run each that is there is waited for
+            self._add(made)
+            self._run(made)
 
     def _add(self, poller: Poller) -> None:
-        with self._lock:
-            self._all.append(poller)
-            self._live += 1
+        """Count it; holds the lock."""
+        self._all.append(poller)
+        self._live += 1
 
-    def _start(self, poller: Poller) -> None:
-        self._share_out(poller)
+    def _run(self, poller: Poller) -> None:
+        """Start its thread; holds the lock. Raises: RuntimeError, the system gives no thread."""
         self._started += 1
         name = "meter-poll" if self._started == 1 else f"meter-poll-{self._started}"
-        poller.thread = threading.Thread(target=poller.loop, name=name, daemon=True)
-        poller.thread.start()
+        thread = threading.Thread(target=poller.loop, name=name, daemon=True)
+        thread.start()
+        poller.thread = thread
 
     def _share_out(self, poller: Poller) -> None:
         """How long a poll of each source may take until it disturbs the others of its thread."""
