@@ -75,6 +75,14 @@ def test_info_shows_metrics_options_and_needs(sandbox: Sandbox) -> None:
     assert "path" in sandbox.meter("plugin", "info", "csv").ok().out
 
 
+def test_info_tells_what_an_option_may_be(sandbox: Sandbox) -> None:
+    """Its values, where these are named; what is taken in one way with several options is told once."""
+    text = sandbox.meter("plugin", "info", "carbon").ok().out
+
+    assert "enum: none, world, AUT, DEU, FRA, POL, USA" in text
+    assert text.count("${metric}.carbon") == 1
+
+
 def test_info_tells_each_way_in_which_a_host_will_do(sandbox: Sandbox) -> None:
     """All that an alternative asks for stands in one line, with the options for which it is there."""
     needs = (

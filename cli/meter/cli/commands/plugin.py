@@ -197,18 +197,24 @@ def _text(contract: Contract, path: str) -> str:
         headers = ["metric", "type", "unit", "kind", "resource", "consumer", "attributes"]
         lines += ["", render.listing(metrics, headers, width=width)]
     rules = [
-        [r.metric, "|".join(r.kind) or "any", r.unit or "any", r.gives.name if r.gives else "-", _goes_on(r.keeps)]
+        (r.metric, "|".join(r.kind) or "any", r.unit or "any", r.gives.name if r.gives else "-", _goes_on(r.keeps))
         for r in contract.needs.metrics
     ]
     if rules:
-        lines += ["", render.listing(rules, ["takes", "kind", "unit", "gives", "what it took"], width=width)]
+        told = [*dict.fromkeys(rules)]  # some differ in what is not shown, such as the options for which they are there
+        lines += ["", render.listing(told, ["takes", "kind", "unit", "gives", "what it took"], width=width)]
     options = [
-        [name, option.type, "-" if _default(option) is None else _shown(_default(option)), option.summary]
+        [name, _type(option), "-" if _default(option) is None else _shown(_default(option)), option.summary]
         for name, option in sorted(contract.config.items())
     ]
     if options:
         lines += ["", render.listing(options, ["option", "type", "default", "meaning"], width=width, prose=True)]
     return "\n".join(lines)
+
+
+def _type(option: Option) -> str:
+    """The type of an option, with the values where these are named."""
+    return f"{option.type}: {', '.join(option.values)}" if option.values else option.type
 
 
 def _goes_on(keeps: bool) -> str:  # noqa: FBT001  (the clause's own value)
