@@ -169,6 +169,16 @@ def test_wrong_joules_are_refused(chain: Chain, code: str, message: str, mends: 
     assert found.spans[0].file == __file__
 
 
+def test_the_metrics_that_are_offered_are_taken() -> None:
+    """What is offered for an option that lacks is no other fault: a filter of energy is offered energy."""
+    offered = "*{kind=delta,unit=kW.h}"
+    found = refused([("rapl", {}), ("carbon", {"country": "FRA"})])
+
+    assert found.code == "E-CONFIG-MISSING"
+    assert f"`'metrics={offered}'`" in found.help
+    assert backend([("rapl", {}), ("carbon", {"country": "FRA", "metrics": [offered]})]).check(assume=True)
+
+
 @pytest.mark.parametrize("over", [["domain", "resource"], ["resource", "domain"]], ids=" ".join)
 @pytest.mark.parametrize(
     ("asked", "offered"),

@@ -152,7 +152,7 @@ def configure(
         elif option.default is ABSENT:
             summary = f": {option.summary}" if option.summary else ""
             facts = {"instance": instance.label, "option": name, "type": option.type, "summary": summary}
-            facts |= _shown_example(contract.name, name, option)
+            facts |= _shown_example(contract, name, option)
             found.append(
                 Diagnostic(code="E-CONFIG-MISSING", facts=facts, spans=(instance.span,), clause=f"config.{name}")
             )
@@ -205,9 +205,23 @@ def _unknown(contract: Contract, name: str, given: Given, meant: Sequence[str]) 
     return Diagnostic(code="E-CONFIG-UNKNOWN", facts=facts, spans=at, clause="config", variant=variant, edit=edit)
 
 
-def _shown_example(plugin: str, name: str, option: Option) -> dict[str, str]:
+def _shown_example(contract: Contract, name: str, option: Option) -> dict[str, str]:
     """What could be written for an option, in a mount file and in a command."""
-    return {"example": toml(options.example(option, plugin)), "word": options.example_word(option, name, plugin)}
+    value = options.example(option, contract.name)
+    if option.type.removeprefix("list<").rstrip(">") == "metric":
+        taken = f"*{_taken([rule for rule in contract.needs.metrics if rule.metric == f'${{config.{name}}}'])}"
+        value = [taken] if isinstance(value, list) else taken
+    return {"example": toml(value), "word": options.word(name, value)}
+
+
+def _taken(rules: Sequence[RuleClause]) -> str:
+    """The conditions of a selector under which all of these rules take what it selects."""
+    units = {rule.unit for rule in rules}
+    kinds = [kind for rule in rules[:1] for kind in rule.kind if all(kind in each.kind for each in rules)]
+    said = [f"kind={'|'.join(kinds)}"] if kinds else []
+    if len(units) == 1 and (unit := units.pop()) and not CONFIG.search(unit):  # one of an option may not be said yet
+        said.append(f"unit={unit}")
+    return f"{{{','.join(said)}}}" if said else ""
 
 
 def _other(instance: Instance, option: Option, name: str, value: Given, each: Handed | None) -> Iterator[Diagnostic]:

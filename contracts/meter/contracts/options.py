@@ -250,7 +250,11 @@ def example(option: Option, plugin: str) -> Any:
 
 def example_word(option: Option, name: str, plugin: str) -> str:
     """The word `NAME=VALUE` of a command with a value that an option of a plugin could have."""
-    value = example(option, plugin)
+    return word(name, example(option, plugin))
+
+
+def word(name: str, value: Any) -> str:
+    """The word `NAME=VALUE` of a command, of a list with its first item."""
     one = value[0] if isinstance(value, list) else value
     return shlex.quote(f"{name}={one}" if isinstance(one, str) else f"{name}={toml(one)}")
 
