@@ -1,4 +1,4 @@
-"""What holds for all tests: signals and bytecode as in a terminal, properties that do not depend on how busy it is.
+"""What holds for all tests: signals and bytecode as in a terminal, and properties without a time limit.
 
 A shell starts background jobs with some signals ignored; the commands that tests start would inherit that. Where Python
 may keep no bytecode, each of these commands compiles all of meter anew, twice the work of what it has to do. A property
