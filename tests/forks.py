@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 METER = (sys.executable, "-m", "meter")
 Words = Sequence[str | bytes | PathLike[str]]
 Done = subprocess.CompletedProcess[bytes]
+READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ")
+STARTED = 3
+"""So many are started before one is worth its loading."""
 ANSWER = 16
 """Bytes of an answer: a number as text, with blanks before it."""
 
@@ -46,12 +50,17 @@ def run(
 ) -> Done:
     """What `meter WORDS…` leaves, as `subprocess.run` would say it; with both streams in one, where they are merged.
 
-    Where Python or C read something at their start that is not what they read here, it is started.
+    The first ones are started, for each environment that Python or C read at their start.
     """
-    if _at_start(environment) != _at_start(os.environ) or not _one_at_a_time.acquire(blocking=False):
+    read = {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+    key = tuple(sorted(read.items()))
+    _asked[key] += 1
+    if _asked[key] <= STARTED or not _one_at_a_time.acquire(blocking=False):
         return started(words, folder=folder, environment=environment, timeout=timeout, stdin=stdin, merged=merged)
     try:
-        return _spare().run(words, folder, environment, timeout, stdin, merged=merged)
+        if key not in _spares:
+            _spares[key] = Spare(read)
+        return _spares[key].run(words, folder, environment, timeout, stdin, merged=merged)
     finally:
         _one_at_a_time.release()
 
@@ -80,24 +89,14 @@ def started(
 
 
 _one_at_a_time = threading.Lock()
-_found: list[Spare] = []
-
-
-def _spare() -> Spare:
-    if not _found:
-        _found.append(Spare())
-    return _found[0]
-
-
-def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    read = ("PYTHON", "LC_", "LANG", "LD_", "TZ")
-    return {name: value for name, value in environment.items() if name.startswith(read)}
+_asked: Counter[tuple[tuple[str, str], ...]] = Counter()
+_spares: dict[tuple[tuple[str, str], ...], Spare] = {}
 
 
 class Spare:
     """The process that has loaded the modules, and the socket to it: it ends when this is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Mapping[str, str]) -> None:
         self._socket, other = socket.socketpair()
         with other:
             self._process = subprocess.Popen(
@@ -105,6 +104,7 @@ class Spare:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                env={**{name: os.environ[name] for name in os.environ if not name.startswith(READ_AT_START)}, **read},
             )
         atexit.register(self.close)
 
