@@ -108,6 +108,8 @@ def test_a_command_that_cannot_be_run_is_said(box: Sandbox, words: list[str], co
         (["--carbon", ""], "E-CONFIG-RANGE", "--carbon="),
         (["--carbon", "475"], "E-CONFIG-TYPE", "--carbon=475"),
         (["--carbon", "5kg"], "E-CONFIG-TYPE", "--carbon=5kg"),
+        (["--carbon", "none"], "E-CONSTRAINT", "--carbon=none"),
+        (["--carbon", "0g/kWh"], "E-CONSTRAINT", "--carbon=0g/kWh"),
     ],
 )
 def test_what_meter_cannot_do_is_said_before_the_command_runs(

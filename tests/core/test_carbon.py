@@ -146,6 +146,8 @@ def test_who_asks_for_no_grams_gets_none(tmp_path: Path) -> None:
         ("475", "write it with a unit"),
         ("5 kg/kW", "cannot be converted"),
         ("5 g/kW.h", "did you mean `5 g/(kW.h)`?"),
+        ("none", "change `intensity` or `country`"),
+        ("0 g/kWh", "change `intensity` or `country`"),
     ],
 )
 def test_a_grid_that_is_none_is_refused_before_the_block(asked: str, why: str, tmp_path: Path) -> None:

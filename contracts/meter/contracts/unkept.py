@@ -120,7 +120,7 @@ def unkept(
     values = [say("text", "value", name=name, value=_shown(instance, name)) for name in names]
     if interval and (constraint.of_interval or not values):
         values.append(say("text", "interval", value=format_duration(interval)))
-    place = next((given[name].keys[0] for name in names if name in given), instance.span)
+    asked = next((name for name in names if name in given), "")
     ways = list(_ways(instance, constraint, interval, paces, can))
     facts = {
         "instance": instance.label,
@@ -129,6 +129,9 @@ def unkept(
         "names": " or ".join(f"`{name}`" for name in names),
         "ways": ", or ".join(ways),
     }
+    if asked:
+        facts["option"] = asked
+    place = given[asked].keys[0] if asked else instance.span
     variant = "ways" if ways else "" if names else "interval"
     return Diagnostic(code="E-CONSTRAINT", facts=facts, spans=(place, span), clause=clause, variant=variant)
 
