@@ -1105,6 +1105,15 @@ def test_why_there_is_no_energy_is_told(facts: dict[tuple[str, str], str], why: 
     assert ("/sys/energy_uj" in told) == ("cannot" in told)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """One sentence, and not what each source lacks in it."""
+    with measure(sysroot=tmp_path / "none") as m:
+        pass
+
+    why = f"/proc and /sys cannot be read below {tmp_path / 'none'}: no such folder"
+    assert (m.energy.reason, m.problems) == (why, (why,))
+
+
 def test_why_there_is_no_energy_of_processors_is_told() -> None:
     """Where GPUs are measured, only what hinders the sources of processors is; where both are, nothing is."""
 

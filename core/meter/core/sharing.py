@@ -72,7 +72,9 @@ def _made(interval: str | None, sysroot: str | None, carbon: str | None) -> Mach
         if of_carbon:
             told = "; ".join(f"{each['message']}; {each['help']}" for each in of_carbon)
             raise ValueError(f"carbon={carbon!r}: {told}") from None
-        return Machine(None, str(error), str(error))
+        gone = sysroot is not None and not os.path.isdir(sysroot)
+        why = f"/proc and /sys cannot be read below {sysroot}: no such folder" if gone else str(error)
+        return Machine(None, why, why)
     except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
         why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
         return Machine(None, why, why)
