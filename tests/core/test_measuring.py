@@ -1110,7 +1110,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with measure(sysroot=tmp_path / "none") as m:
         pass
 
-    why = f"/proc and /sys cannot be read below {tmp_path / 'none'}: no such folder"
+    why = f"cannot read `{tmp_path / 'none'}`: no such file or directory"
     assert (m.energy.reason, m.problems) == (why, (why,))
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meter.core import energies
+from meter.core import energies, files
 
 if TYPE_CHECKING:
     from meter.core.cuts import Sources
@@ -72,8 +72,7 @@ def _made(interval: str | None, sysroot: str | None, carbon: str | None) -> Mach
         if of_carbon:
             told = "; ".join(f"{each['message']}; {each['help']}" for each in of_carbon)
             raise ValueError(f"carbon={carbon!r}: {told}") from None
-        gone = sysroot is not None and not os.path.isdir(sysroot)
-        why = f"/proc and /sys cannot be read below {sysroot}: no such folder" if gone else str(error)
+        why = _no_folder(sysroot) or str(error)
         return Machine(None, why, why)
     except Exception as error:  # noqa: BLE001  (a fault of meter's own must not stop what is measured)
         why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
@@ -82,6 +81,16 @@ def _made(interval: str | None, sysroot: str | None, carbon: str | None) -> Mach
     root = None if sysroot is None else Path(sysroot)
     sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
     return Machine(sources, "", chain.no_energy, energies.Structure.of(mounted.plan.document), tuple(chain.slowed()))
+
+
+def _no_folder(sysroot: str | None) -> str:
+    """What is wrong with the folder that /proc and /sys are read below; empty where it is there."""
+    if sysroot is not None:
+        try:
+            os.listdir(sysroot)
+        except OSError as error:
+            return files.fault(sysroot, error).message
+    return ""
 
 
 def checked_carbon(carbon: str | None) -> str | None:
