@@ -153,7 +153,7 @@ def _takes(
 
 def _joined(group: Iterable[Variant]) -> _Group:
     """The series of a metric and giver, whatever else they derive from."""
-    return joined({variant._replace(via=frozenset()) for variant in group})
+    return joined({variant._replace(via=frozenset(), sums=frozenset()) for variant in group})
 
 
 def _changed(step: Step, there: dict[_Key, list[Variant]], known: dict[_Key, _Group]) -> dict[_Key, _Group]:

@@ -298,6 +298,10 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
     if rule.gives is None:
         return None
     gives = rule.gives
+    if gives.merge == "sum" and part.additive and gives.folds:
+        sums = part.counted
+    else:
+        sums = frozenset([each._replace(metric=gives.name.replace("${metric}", each.metric)) for each in part.sums])
     if gives.drop:
         part = part.without(gives.drop)
     if gives.resource:
@@ -318,6 +322,7 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
         interval=part.interval if gives.interval is None else gives.interval,
         origin=label,
         via=part.via | {label},
+        sums=sums,
     )
 
 

@@ -8,6 +8,7 @@ attrs classes: the running engine needs them and must start without attrs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 Domain = frozenset[str] | None
@@ -23,7 +24,8 @@ class Variant(NamedTuple):
 
     `attributes` is sorted by name; `parts` says which of their values are parts of others. `interval` is the time
     between rows in nanoseconds, 0 where it is not known. `origin` is the instance that gives it, `via` every instance
-    that it derives from, its origin included.
+    that it derives from, its origin included. `sums` are the series that were added up to it, where the keys of these
+    are lost, by the name that they would have now and without what does not tell series apart.
     """
 
     metric: str
@@ -39,6 +41,7 @@ class Variant(NamedTuple):
     origin: str = ""
     via: frozenset[str] = frozenset()
     parts: Parts = ()
+    sums: frozenset[Variant] = frozenset()
 
     def domain(self, attribute: str) -> Domain:
         """The values of an attribute; raises KeyError where the variant has no such attribute."""
@@ -88,6 +91,11 @@ class Variant(NamedTuple):
             parts=tuple(pair for pair in self.parts if pair[0] not in dimensions),
         )
 
+    @property
+    def counted(self) -> frozenset[Variant]:
+        """The series that its values count: those that were added up to it, or itself."""
+        return self.sums or frozenset((self._replace(**_COUNTED),))
+
     def together(self, other: Variant, worst_quality: Callable[[str, str], str]) -> Variant:
         """The least variant that holds both, where they have the same attributes; of its facts the weaker ones."""
         return self._replace(
@@ -102,10 +110,12 @@ class Variant(NamedTuple):
             interval=max(self.interval, other.interval),
             via=self.via | other.via,
             parts=both(self.parts, other.parts),
+            sums=self.sums | other.sums,
         )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value with sorted sets; equal variants give equal values."""
+        sums = sorted((each.to_json() for each in self.sums), key=str)
         return {
             "metric": self.metric,
             "type": self.type,
@@ -120,6 +130,7 @@ class Variant(NamedTuple):
             "origin": self.origin,
             "via": sorted(self.via),
             "parts": {name: dict(pairs) for name, pairs in self.parts},
+            **({"sums": sums} if sums else {}),
         }
 
     @classmethod
@@ -136,8 +147,15 @@ class Variant(NamedTuple):
                 ),
                 "via": frozenset(value["via"]),
                 "parts": parts_of(value["parts"]),
+                "sums": frozenset(map(cls.from_json, value.get("sums", ()))),
             }
         )
+
+
+_COUNTED: Final[Mapping[str, Any]] = MappingProxyType(
+    {"type": "", "unit": "", "kind": "", "quality": "", "interval": 0, "origin": "", "via": frozenset()}
+)
+"""Of what is counted: all that does not tell series apart."""
 
 
 def parts_of(table: Mapping[str, Mapping[str, str]]) -> Parts:

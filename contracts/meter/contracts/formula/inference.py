@@ -23,11 +23,12 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import listed
-from meter.contracts.doubling import KINDS, doubled, wholes
+from meter.contracts.doubling import KINDS, Doubled, doubled, wholes
 from meter.contracts.formula.formulas import Formula, Node, Number, Product, Reading, Sum
 from meter.contracts.formula.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
 from meter.contracts.language import language
 from meter.contracts.rules import Operand, Taken
+from meter.contracts.seen import Seen
 from meter.contracts.selectors import with_condition
 from meter.contracts.units import Unit, UnitError, commensurable, product
 from meter.contracts.variants import MACHINE, Parts, Variant, both
@@ -286,8 +287,51 @@ def _added(node: Node, hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFau
                 if sign == same and part.selector.glob == whole.selector.glob:
                     for one, other in itertools.product(unlike[part.place], unlike[whole.place]):
                         yield from _lies_in((part, one), (whole, other), name)
+        yield from _summed(terms, hits)
         inner = (term for _, term in node.terms if not isinstance(term, Sum))
         yield from (fault for term in inner for fault in _added(term, hits))
+
+
+def _summed(terms: Mapping[tuple[int, str], Reading], hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFault]:
+    """What is added beside a sum, under another name, that it is in, or that is in it."""
+    if not any(hit.sums for term in terms.values() for hit in hits[term.place]):
+        return
+    counted = {term.place: _counted(hits[term.place]) for term in terms.values()}
+    for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
+        if sign == same and part.selector.glob != whole.selector.glob:
+            for metric in sorted(counted[part.place].keys() & counted[whole.place].keys()):
+                ones, others = counted[part.place][metric], counted[whole.place][metric]
+                yield from _both_count((part, ones), (whole, others), metric)
+
+
+def _counted(hits: Sequence[Variant]) -> dict[str, list[Variant]]:
+    """What additive values count, by metric."""
+    found: dict[str, list[Variant]] = {}
+    every = {each for hit in hits if hit.additive for each in hit.counted}
+    for each in sorted(every, key=lambda variant: str(variant.to_json())):
+        found.setdefault(each.metric, []).append(each)
+    return found
+
+
+def _both_count(
+    part: tuple[Reading, Sequence[Variant]], whole: tuple[Reading, Sequence[Variant]], metric: str
+) -> Iterator[FormulaFault]:
+    """Whether what one reading counts of a metric is, or is a part of, what another one does."""
+    (first, ones), (second, others) = part, whole
+    seen = Seen(others)
+    if any(True for one in ones for _ in seen.meeting(one)):
+        facts = {"metric": f"`{metric}`", "selector": first.selector.text}
+        yield _fault("E-FLOW-DOUBLE", "again", [first, second], **facts)
+    for name in sorted({name for each in (*ones, *others) for name, _ in each.parts}):
+        for one, other in itertools.product(_unlike(ones, name), _unlike(others, name)):
+            yield from _lies_in((first, one), (second, other), name)
+    kinds, wholes_ = ({(each.resource, each.consumer): each for each in found} for found in (ones, others))
+    for one, other in itertools.product(kinds.values(), wholes_.values()):
+        for name, beside in (KINDS, KINDS[::-1]):
+            if getattr(one, beside) & getattr(other, beside):
+                double = doubled(one, other, name)
+                if double is not None and not double.how:
+                    yield _added_to(first, second, double, name)
 
 
 def _terms(node: Sum, sign: int = 1) -> Iterator[tuple[int, Reading]]:
@@ -316,8 +360,13 @@ def _lies_in(part: tuple[Reading, Variant], whole: tuple[Reading, Variant], name
     if not (one.resource & other.resource and one.consumer & other.consumer):
         return
     if (double := doubled(one, other, name)) is not None and not double.how:
-        facts = {"dimension": name, "part": double.part, "whole": double.whole, "selector": first.selector.text}
-        yield _fault("E-FLOW-DOUBLE", "added", [first, second], **facts)
+        yield _added_to(first, second, double, name)
+
+
+def _added_to(part: Reading, whole: Reading, double: Doubled, name: str) -> FormulaFault:
+    """The fault of a part that is added to its whole."""
+    facts = {"dimension": name, "part": double.part, "whole": double.whole, "selector": part.selector.text}
+    return _fault("E-FLOW-DOUBLE", "added", [part, whole], **facts)
 
 
 # ------------------------------------------------------------------------------------------------------------- units
