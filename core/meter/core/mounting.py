@@ -19,7 +19,7 @@ from meter.contracts.model import Source
 from meter.contracts.mount_tables import from_document
 from meter.contracts.request import Request, check_mountpoint
 from meter.contracts.spans import Span, Words
-from meter.core import drift, files, lock_text, own_check
+from meter.core import files, lock_text, own_check
 from meter.core.host import Probe
 from meter.core.lock_text import Made
 from meter.core.moment import Moment, all_wrong
@@ -143,7 +143,11 @@ class Mounting(Mounts):
                 raise ContractError([fault] if fault else self.refused(mountpoint, text, found, span))
             catalogue, problems = self.catalogue()
             entry = self.entry(mountpoint)
-            known = None if entry is None else drift.Locked(request, entry, self.lock(), self.lock_path)
+            known = None
+            if entry is not None:
+                from meter.core import drift  # the language of replacements: what is mounted first needs none
+
+                known = drift.Locked(request, entry, self.lock(), self.lock_path)
             before = entry["plan"] if entry is not None and entry["request"] == request.digest() else None
             request, checked, probe, values = self.completed(request, catalogue, problems)
             assert checked.plan is not None

@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import evolve
 
@@ -25,11 +25,14 @@ from meter.contracts.model import Source
 from meter.contracts.mount_tables import from_document
 from meter.contracts.request import Request
 from meter.contracts.spans import COMMAND_LINE, Span
-from meter.core import drift, files, lock, lock_text, own_check
+from meter.core import files, lock, lock_text, own_check
 from meter.core.discovery import Shelf, discover
 from meter.core.host import Beside, Probe
 from meter.core.lock_text import Made
 from meter.core.moment import Found, Moment, Once
+
+if TYPE_CHECKING:
+    from meter.core.drift import Locked
 
 
 class Ready(NamedTuple):
@@ -197,7 +200,11 @@ class Mounts:
         if entry is not None and same_request:
             names = {plugin["plugin"] for plugin in entry["plan"]["plugins"]}
             catalogue = catalogue.only(names.union(entry["plan"]["considered"]))
-        known = None if entry is None else drift.Locked(request, entry, now.document, self.lock_path)
+        known = None
+        if entry is not None:
+            from meter.core import drift  # the language of replacements: what is checked for the first time needs none
+
+            known = drift.Locked(request, entry, now.document, self.lock_path)
         checked, probe, notes = self.anew(request, known if same_request else None, catalogue)
         if known is not None and same_request and (drifted := drift.sent_otherwise(known, probe.facts)):
             return None, drifted
@@ -216,15 +223,19 @@ class Mounts:
         return ready, [*problems, *told]
 
     def anew(
-        self, request: Request, known: drift.Locked | None, catalogue: Catalogue
+        self, request: Request, known: Locked | None, catalogue: Catalogue
     ) -> tuple[Checked | None, Probe, list[Diagnostic]]:
         """A check, who answered for the host, and notes; none, and why, where contracts have drifted too far.
 
         Args: `known` is the backend as the lock has it of the same request.
         """
+        if known is None:
+            return *self.check(request, catalogue), []
+        from meter.core import drift  # as above
+
         probe = self.probe()
-        differing = [] if known is None else drift.differences(known, catalogue, self.host or probe)
-        if known is None or not differing:
+        differing = drift.differences(known, catalogue, self.host or probe)
+        if not differing:
             return *self.check(request, catalogue), []
         if drift.refused(differing):
             return None, probe, drift.said(known, differing)
