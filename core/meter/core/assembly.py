@@ -19,7 +19,7 @@ from meter.core.readings import Declared
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from os import PathLike
 
     from meter.contracts.rules import Rule
     from meter.core.faults import Faults
@@ -36,8 +36,8 @@ class Assembly:
         self,
         plan: dict[str, Any],
         contracts: dict[str, str],
-        folder: Path,
-        sysroot: Path | None,
+        folder: str | PathLike[str],
+        sysroot: str | PathLike[str] | None,
         vault: Vault,
         faults: Faults,
     ) -> None:
@@ -185,7 +185,11 @@ class Assembly:
             return [self._absolute(each) for each in value]
         if isinstance(value, dict):
             return {name: self._absolute(each) for name, each in value.items()}
-        return str(self.folder / value)
+        if "./" in value or "//" in value or value == ".":
+            from pathlib import Path  # it would take 2 MiB in every run, to tidy what few write
+
+            return str(Path(self.folder, value))
+        return os.path.join(self.folder, value)
 
 
 def filled(rule: Rule, label: str, environ: Mapping[str, str]) -> Rule:

@@ -23,7 +23,7 @@ from meter.core.planned import COLLECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+    from os import PathLike
 
     from meter.core.batch import Anchor, Block
     from meter.core.faults import Fault
@@ -121,8 +121,8 @@ class Sources:
         self,
         plan: dict[str, Any],
         contracts: dict[str, str],
-        folder: Path,
-        sysroot: Path | None = None,
+        folder: str | PathLike[str],
+        sysroot: str | PathLike[str] | None = None,
         *,
         patience_s: float = 5.0,
         clock: Clock | None = None,

@@ -17,7 +17,7 @@ from meter.core.silence import Silence
 from meter.core.state import FilterState, OutputState, SourceState, no_lateness
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from os import PathLike
 
     from meter.contracts.rules import Rule, WorstQuality
     from meter.contracts.variants import Variant
@@ -45,7 +45,7 @@ class SourceElement:
         source: Source,
         declared: Declared,
         interval_ns: int,
-        sysroot: Path | None,
+        sysroot: str | PathLike[str] | None,
         received: Collection[str] = (),
         *,
         blocks: bool = False,

@@ -28,7 +28,7 @@ from meter.core.state import State
 from meter.core.vault import Vault
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from os import PathLike
 
     from meter.core.batch import Block
     from meter.core.polling import Poller, Raw
@@ -79,8 +79,8 @@ class Engine:
         plan: dict[str, Any],
         contracts: dict[str, str],
         *,
-        folder: Path,
-        sysroot: Path | None = None,
+        folder: str | PathLike[str],
+        sysroot: str | PathLike[str] | None = None,
         clock: Clock | None = None,
         report: Callable[[Fault], None] = lambda _: None,
         on_breach: str | None = None,

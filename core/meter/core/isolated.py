@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from meter.core.assembly import Assembly
@@ -81,11 +80,11 @@ class Isolated:
         self._safe_rows = 0
         self._behind: set[str] = set()
         self._finished = False
-        folder = Path(setup.folder)
+        folder = setup.folder
         vault = Vault(setup.folder, os.environ)
         self.blame = Blame(setup.plan, setup.on_breach, partial(link.send, "halt"))
         self.faults = Faults(vault, self._report, self.blame)
-        sysroot = None if setup.sysroot is None else Path(setup.sysroot)
+        sysroot = setup.sysroot
         self._broken = threading.Event()
         self.chain = Chain(
             Assembly(setup.plan, setup.contracts, folder, sysroot, vault, self.faults),

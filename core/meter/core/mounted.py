@@ -69,15 +69,13 @@ class Mounted:
             from meter.contracts.diagnostics import ContractError  # only a refusal needs it
 
             raise ContractError(refused)
-        from pathlib import Path  # the engine; a check needs none
-
-        from meter.core.engine import Engine
+        from meter.core.engine import Engine  # a check needs none
 
         return Engine(
             self.plan.document,
             self.contracts,
-            folder=Path(self.folder),
-            sysroot=Path(self.sysroot).absolute() if self.sysroot else None,
+            folder=self.folder,
+            sysroot=os.path.abspath(self.sysroot) if self.sysroot else None,
             report=report or (lambda _: None),
             on_breach=on_breach,
             isolate=isolate,

@@ -16,7 +16,7 @@ from meter.core.quantity import Missing as Missing  # noqa: PLC0414  (as EACH)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from os import PathLike
 
     from meter.core.batch import Batch, Block
     from meter.core.bind import Selection
@@ -41,7 +41,9 @@ class Context:
     output: str = ""
     """The label of the output for which a `recover` plugin keeps batches."""
 
-    def __init__(self, label: str, sysroot: Path | None = None, anchor: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, label: str, sysroot: str | PathLike[str] | None = None, anchor: tuple[int, int] | None = None
+    ) -> None:
         self.label = label
         self.sysroot = sysroot
         self._anchor = anchor or (time.monotonic_ns(), time.time_ns())

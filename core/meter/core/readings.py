@@ -20,7 +20,7 @@ from meter.core.rows import Row as Row  # noqa: PLC0414  (as above)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from os import PathLike
 
     from meter.contracts.variants import Variant
 
@@ -549,7 +549,7 @@ class Readings:
 class BoundSourceContext(SourceContext):
     """The context of a source whose plan is known."""
 
-    def __init__(self, declared: Declared, sysroot: Path | None = None) -> None:
+    def __init__(self, declared: Declared, sysroot: str | PathLike[str] | None = None) -> None:
         super().__init__(declared.label, sysroot)
         self.absent = declared.absent
         self._declared = declared

@@ -56,8 +56,6 @@ def machine(interval: str | None, sysroot: str | None, carbon: str | None = None
 
 
 def _made(interval: str | None, sysroot: str | None, carbon: str | None) -> Machine:
-    from pathlib import Path  # a script that only imports `measure` needs none of these
-
     from meter.core import automatic
     from meter.core.carbon import OPTIONS
     from meter.core.cuts import Sources
@@ -78,8 +76,7 @@ def _made(interval: str | None, sysroot: str | None, carbon: str | None) -> Mach
         why = str(error) if isinstance(error, RuntimeError | OSError) else described(error)
         return Machine(None, why, why)
     mounted = chain.mounted
-    root = None if sysroot is None else Path(sysroot)
-    sources = Sources(mounted.plan.document, mounted.contracts, Path(mounted.folder), root)
+    sources = Sources(mounted.plan.document, mounted.contracts, mounted.folder, sysroot)
     return Machine(sources, "", chain.no_energy, energies.Structure.of(mounted.plan.document), tuple(chain.slowed()))
 
 
