@@ -107,6 +107,23 @@ def test_a_sum_that_changes_its_name_counts_the_same() -> None:
     assert codes(rates) == ["E-FLOW-DOUBLE"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        ("sum(energy{domain=package})", "y + energy{domain=package}", ["E-FLOW-DOUBLE"]),
+        ("sum(energy{domain=core})", "y + energy.sum", ["E-FLOW-DOUBLE"]),
+        ("sum(energy{domain=core}) * 2", "y + energy.sum", []),  # a model
+        ("energy.sum - sum(energy{domain=core})", "y + sum(energy{domain=core})", []),  # put together again
+    ],
+)
+def test_a_formula_counts_what_it_adds_up(first: str, second: str, wrong: list[str]) -> None:
+    """Its result goes into another formula as what it is."""
+    again = FORMULA.replace('name = "formula"', 'name = "again"')
+    options = 'config.total = { what = ["energy{domain=package}"], over = ["domain"] }\n'
+    options += f'config.formula.formulas."y" = "{first}"\nconfig.again.formulas."x" = "{second}"\n'
+    assert codes(run("rapl total formula again sink", RAPL, TOTAL, FORMULA, again, SINK, more=options)) == wrong
+
+
 def test_a_plan_has_what_is_counted() -> None:
     """A variant is read back as it was written, and of two together all that both count is counted."""
     rule_ = Rule((parse("*"),), gives=Gives("${metric}.sum", drop=("resource",), merge="sum"))

@@ -300,8 +300,10 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
     gives = rule.gives
     if gives.merge == "sum" and part.additive and gives.folds:
         sums = part.counted
-    else:
+    elif "${metric}" in gives.name:  # as it is done with what was not added up
         sums = frozenset([each._replace(metric=gives.name.replace("${metric}", each.metric)) for each in part.sums])
+    else:
+        sums = part.sums
     if gives.drop:
         part = part.without(gives.drop)
     if gives.resource:

@@ -146,15 +146,16 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
             unit=unit.text,
             kind=kind,
             additive=additive or language().says("kind", kind, "additive"),
-            resource=frozenset({resource}),
-            consumer=frozenset({consumer}),
-            attributes=attributes,
+            resource=frozenset({way.resource}),
+            consumer=frozenset({way.consumer}),
+            attributes=way.attributes,
             quality=language().worst_quality(*qualities, *([_quality("divided")] if is_divided else ())),
             interval=operands[lead].interval,
             via=frozenset().union(*(hit.via for hit in every)),
-            parts=_parts_of(every, {name for name, _ in attributes}),
+            parts=_parts_of(every, {name for name, _ in way.attributes}),
+            sums=frozenset(_adds_up(formula.root, hits, way)),
         )
-        for (_, resource, consumer, attributes), is_divided in zip(ways, divided, strict=True)
+        for way, is_divided in zip(ways, divided, strict=True)
     )
     ratio = Fraction(1) if computed.mixed else unit.ratio
     takes = tuple(
@@ -332,6 +333,20 @@ def _both_count(
                 double = doubled(one, other, name)
                 if double is not None and not double.how:
                     yield _added_to(first, second, double, name)
+
+
+def _adds_up(node: Node, hits: Sequence[Sequence[Variant]], way: Joined) -> Iterator[Variant]:
+    """What the result counts where it is nothing but a sum; what is taken off is in it no more."""
+    if isinstance(node, Sum):
+        if all(sign > 0 and isinstance(term, Sum | Reading) for sign, term in node.terms):
+            for _, term in node.terms:
+                yield from _adds_up(term, hits, way)
+    elif isinstance(node, Reading):
+        piece = way.pieces[node.place]
+        for hit in hits[node.place]:
+            if hit.additive and piece.resource in hit.resource and piece.consumer in hit.consumer:
+                own = hit._replace(resource=frozenset({piece.resource}), consumer=frozenset({piece.consumer}))
+                yield from own.counted
 
 
 def _terms(node: Sum, sign: int = 1) -> Iterator[tuple[int, Reading]]:
