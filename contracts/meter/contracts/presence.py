@@ -137,12 +137,12 @@ def degraded(instance: Instance, around: Surroundings) -> list[Diagnostic]:
     without: dict[int, str] = {}
     found = []
     answers: list[str] = []
-    for (of, reasons), places in lacking.items():
+    for (of, reasons), places in sorted(lacking.items()):
         answers += reasons
         why, help_ = told(reasons, "metric")
         without |= dict.fromkeys(places, why)
         span = instance.contract.source.key("provides", "metrics", places[0], "host")
-        metrics = ", ".join(dict.fromkeys(f"`{clauses[place].name}`" for place in places))
+        metrics = ", ".join(sorted({f"`{clauses[place].name}`" for place in places}))
         facts = {"instance": instance.label, "plugin": instance.contract.name, "metric": metrics, "of": of}
         facts |= {"why": why, "help": help_}
         spans, variant = (instance.span, span), "of" if of else ""
