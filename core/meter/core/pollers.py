@@ -267,9 +267,12 @@ class Pollers:
 
     @property
     def pace_s(self) -> float:
-        """How often somebody has to look for polls that do not come back, in seconds."""
+        """How often somebody has to look for polls that do not come back, in seconds.
+
+        Each look wakes a thread, which takes as long as the poll of some sources: every other interval will do.
+        """
         several = len(self.sources) > 1
-        return min(max(self.shortest_ns(), STUCK_NS), OVERDUE_NS) / 1e9 if several else OVERDUE_NS / 1e9
+        return min(max(2 * self.shortest_ns(), STUCK_NS), OVERDUE_NS) / 1e9 if several else OVERDUE_NS / 1e9
 
     def look(self) -> None:
         """Let sources go on that wait behind one that is being polled for too long; name one that hangs."""
