@@ -61,6 +61,8 @@ def checked(formula: str, what: str = "energy{domain=package}", chain: str = "to
             "`energy` twice: what was added up is added once more",
         ),
         ("energy.sum - (1 - energy{domain=psys})", "energy{domain=package}", "`cpu_package` of resource twice"),
+        ("energy{domain=psys} + energy{domain=package}", "energy{domain=package}", "it is a part of `machine`"),
+        ("energy{domain=psys} + sum(energy{domain=package})", "energy{domain=dram}", "it is a part of `machine`"),
     ],
 )
 def test_what_a_sum_counts_is_not_added_to_it(formula: str, what: str, variant: str) -> None:

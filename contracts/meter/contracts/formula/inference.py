@@ -294,15 +294,15 @@ def _added(node: Node, hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFau
 
 
 def _summed(terms: Mapping[tuple[int, str], Reading], hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFault]:
-    """What is added beside a sum, under another name, that it is in, or that is in it."""
-    if not any(hit.sums for term in terms.values() for hit in hits[term.place]):
-        return
+    """What is added beside what it is in, by the kinds of things, or beside a sum, under another name, of the same."""
     counted = {term.place: _counted(hits[term.place]) for term in terms.values()}
     for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
-        if sign == same and part.selector.glob != whole.selector.glob:
+        if sign == same:
             for metric in sorted(counted[part.place].keys() & counted[whole.place].keys()):
-                ones, others = counted[part.place][metric], counted[whole.place][metric]
-                yield from _both_count((part, ones), (whole, others), metric)
+                one, other = (part, counted[part.place][metric]), (whole, counted[whole.place][metric])
+                if part.selector.glob != whole.selector.glob:
+                    yield from _both_count(one, other, metric)
+                yield from _of_kinds(one, other)
 
 
 def _counted(hits: Sequence[Variant]) -> dict[str, list[Variant]]:
@@ -326,6 +326,13 @@ def _both_count(
     for name in sorted({name for each in (*ones, *others) for name, _ in each.parts}):
         for one, other in itertools.product(_unlike(ones, name), _unlike(others, name)):
             yield from _lies_in((first, one), (second, other), name)
+
+
+def _of_kinds(
+    part: tuple[Reading, Sequence[Variant]], whole: tuple[Reading, Sequence[Variant]]
+) -> Iterator[FormulaFault]:
+    """Whether what one reading counts is of things that lie in those of what another one does."""
+    (first, ones), (second, others) = part, whole
     kinds, wholes_ = ({(each.resource, each.consumer): each for each in found} for found in (ones, others))
     for one, other in itertools.product(kinds.values(), wholes_.values()):
         for name, beside in (KINDS, KINDS[::-1]):
