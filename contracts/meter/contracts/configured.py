@@ -44,11 +44,11 @@ def missing_instances(instances: Sequence[Instance], request: Request) -> Iterat
     there = {instance.label: words[instance.contract.placement] for instance in instances}
     for instance in instances:
         recovers = there[instance.label].get("recovers", "")
-        recovered = sorted(label for label, says in there.items() if says["role"] == recovers)
         for name, option in sorted(instance.contract.config.items()):
             if name not in instance.config or parse_type(option.type)[1] != "instance":
                 continue
-            labels = tuple(recovered if name == RECOVERED and recovers else sorted(there))
+            only = recovers if name == RECOVERED else ""
+            labels = tuple(sorted(label for label, says in there.items() if not only or says["role"] == only))
             for at, label in parts(instance.config[name]):
                 if label not in labels:
                     facts = {"option": name, "instance": instance.label, "got": label, "values": listed(labels)}
