@@ -80,8 +80,8 @@ REFUSED: Final = {
     "package and psys, added": (
         computed(f"{PACKAGE} + {PSYS}"),
         "E-FLOW-DOUBLE",
-        "one of them would count once for each `cpu_package`",
-        "let `cpu_package` be told apart in both or in none",
+        "the formula of `x` counts `cpu_package` of resource twice: it is a part of `machine`",
+        f"leave `{PACKAGE}` out, or subtract it where the rest of `machine` is meant",
     ),
     "all domains in a formula": (
         computed("sum(hw.energy)"),

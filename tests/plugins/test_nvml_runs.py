@@ -100,7 +100,7 @@ def test_exec_gives_the_joules_of_the_energy_matrix(
     document, span_s = machine.exec("--interval", pace, "--", "sleep", "3")
 
     found = {domain["name"]: domain for domain in document["energy"]["domains"] if domain["name"] in WATTS}
-    assert span_s >= 3
+    assert span_s > 2.99  # by the wall clock, which may be set meanwhile
     assert {name: each["value"] for name, each in found.items()} == {gpu: truth(gpu, span_s) for gpu in WATTS}
     assert [each["quality"] for each in found.values()] == ["measured", second]
     assert [each["counted"] for each in found.values()] == [True, True]
