@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meter.contracts.formula.faults import FormulaFault
 from meter.contracts.formula.formulas import parse
-from meter.contracts.formula.inference import FormulaFault, Inferred, Refused, infer, possible
+from meter.contracts.formula.inference import Inferred, Refused, infer, possible
 from meter.contracts.language import fill, language
 from meter.contracts.order import commensurable
 from meter.contracts.selectors import split

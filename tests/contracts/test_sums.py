@@ -101,6 +101,18 @@ def test_the_greatest_of_all_counts_nothing() -> None:
     assert "E-FLOW-DOUBLE" not in codes(checked("energy{domain=psys} + energy.max", more=more))
 
 
+def test_the_greatest_of_sums_is_no_sum() -> None:
+    """What was added up is lost where it is merged in another way."""
+    worst = WorstQuality(("measured", "derived"))
+    base = Variant("m", "f64", "J", "delta", True, frozenset({"gpu"}), MACHINE, (("d", frozenset({"x"})),))
+    total = give(Rule((parse("*"),), gives=Gives("${metric}.sum", drop=("d",), merge="sum")), base, "f", worst)
+    assert total is not None
+    assert total.sums
+    most = give(Rule((parse("*"),), gives=Gives("${metric}.max", drop=("resource",), merge="max")), total, "g", worst)
+    assert most is not None
+    assert not most.sums
+
+
 def test_a_sum_that_changes_its_name_counts_the_same() -> None:
     """Its rate is one of the rates of what it counts."""
     result = checked("energy{domain=psys} + energy.sum", chain="total rate", more="")

@@ -76,6 +76,13 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
+def is_plugin(name: str, plugin_dirs: tuple[str, ...] = ()) -> bool:
+    """Whether there is a plugin of that name."""
+    from meter.core.discovery import discover  # the contract language, which a help text does not need
+
+    return name in discover(plugin_dirs).catalogue.entries
+
+
 def show(diagnostics: Sequence[Mapping[str, Any]], words: Sequence[str] = (), *, here: bool = True) -> None:
     """Print diagnostics to stderr.
 

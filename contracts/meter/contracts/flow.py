@@ -8,7 +8,6 @@ one cause, one diagnostic. Two hops that cannot take the same metric are two cau
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -36,8 +35,9 @@ from meter.contracts.nothings import Nothing, causes, lacking
 from meter.contracts.order import commensurable, worst_quality
 from meter.contracts.request import Request
 from meter.contracts.rules import Applied, Fault, Rule, apply, faults, give, merged, named
+from meter.contracts.saying import Saying
 from meter.contracts.selectors import Selector, matches, parse, split, with_condition
-from meter.contracts.spans import COMMAND_LINE, Span
+from meter.contracts.spans import COMMAND_LINE
 from meter.contracts.spots import selected_at
 from meter.contracts.units import UnitError
 from meter.contracts.unkept import Broken
@@ -85,8 +85,7 @@ class _Walk:
     """What reaches the next source or filter, and every output."""
     steps: dict[str, Step] = field(factory=dict)
     gets: dict[str, tuple[Variant, ...]] = field(factory=dict)
-    found: list[Diagnostic] = field(factory=list)
-    said: set[tuple[Any, ...]] = field(factory=set)
+    say: Saying = field(factory=Saying)
     ever: list[Variant] = field(factory=list)
     """All that an instance has given, whether or not something of it goes on."""
     nothings: list[Nothing] = field(factory=list)
@@ -104,26 +103,6 @@ class _Walk:
     absent: dict[str, str] = field(factory=dict)
     ended: dict[str, str] = field(factory=dict)
     """Metrics of which nothing goes on, each with the instance that was the last to get it."""
-
-    def say(
-        self,
-        code: str,
-        spans: Sequence[Span],
-        clause: str,
-        notes: tuple[str, ...] = (),
-        variant: str = "",
-        edit: Edit | None = None,
-        /,
-        **facts: str,
-    ) -> None:
-        place = tuple(spans)
-        key = (code, place, clause, notes, variant, tuple(sorted(facts.items())))
-        if key in self.said or len(self.found) > MANY:
-            return
-        self.said.add(key)
-        self.found.append(
-            Diagnostic(code=code, facts=facts, spans=place, clause=clause, notes=notes, variant=variant, edit=edit)
-        )
 
     # ------------------------------------------------------------------------------------------------ one instance
 
@@ -247,7 +226,7 @@ class _Walk:
             if all(parts) and not any(part.metric in self.unknown for each in parts for part in each):
                 options = self.request.config.get(instance.label, {})
                 found = computing.compute(instance, compiled, compiled.formula, parts, options)
-                self.found.extend(self.mended(each, instance, compiled, parts) for each in found.diagnostics)
+                self.say.found.extend(self.mended(each, instance, compiled, parts) for each in found.diagnostics)
                 rules[place] = evolve(compiled, rule=compiled.rule._replace(computes=found.computes))
                 if all(self.meets(instance, compiled, each) for each in found.results):
                     made = (give(compiled.rule, each, instance.label, worst_quality()) for each in found.results)
@@ -283,7 +262,7 @@ class _Walk:
         if fault := misfit(compiled.rule, result):
             from meter.contracts.formula.computing import undemanded  # few chains have one
 
-            self.found.append(undemanded(instance, compiled, fault, self.request.config.get(instance.label, {})))
+            self.say.found.append(undemanded(instance, compiled, fault, self.request.config.get(instance.label, {})))
             return False
         return self.requires(instance, compiled, result)
 
@@ -330,7 +309,7 @@ class _Walk:
 
     def fault(self, instance: Instance, wrong: Wrong, key: tuple[int, int, str, str]) -> None:
         """One selector took what its rule does not: one diagnostic for all that fails in the same way."""
-        if len(self.found) > MANY:
+        if len(self.say.found) > MANY:
             return
         compiled, item, group = instance.rules[key[0]], key[1], wrong[key]
         group = sorted(group, key=lambda each: str(each[1].to_json()))  # not in the order that the sources were asked
@@ -463,7 +442,7 @@ class _Walk:
         That does not depend on where the instance stands among others that nothing orders: whoever selects what one of
         these gives comes behind it.
         """
-        if len(self.found) > MANY:
+        if len(self.say.found) > MANY:
             return
         instance, compiled, item, selector, gone, _ = each
         rank = self.ranks[instance.label]
@@ -583,7 +562,7 @@ class _Walk:
 
     def unread(self) -> None:
         """E-FLOW-UNREAD for the metrics of an instance that end nowhere."""
-        if any(diagnostic.code == "E-FLOW-EMPTY" for diagnostic in self.found):
+        if any(diagnostic.code == "E-FLOW-EMPTY" for diagnostic in self.say.found):
             return  # what the empty selector was meant to read is not known
         ends: dict[str, list[str]] = {}
         for label, metric in sorted(set(self.made) - self.read):
@@ -669,7 +648,7 @@ def flow(instances: Sequence[Instance], catalogue: Catalogue, request: Request, 
         walk.enter(instance)
     for nothing in causes(walk.nothings, ranks):
         walk.nothing(nothing)
-    walk.found.extend(each.said(instances, request, sound) for each in walk.broken.values())
+    walk.say.found.extend(each.said(instances, request, sound) for each in walk.broken.values())
     walk.collisions()
     walk.unread()
-    return Flow(steps=walk.steps, gets=walk.gets, diagnostics=tuple(walk.found))
+    return Flow(steps=walk.steps, gets=walk.gets, diagnostics=tuple(walk.say.found))

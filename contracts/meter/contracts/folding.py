@@ -6,20 +6,20 @@ The series that it merges then have to have their rows at the same times, and a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from attrs import frozen
 
 from meter.contracts.diagnostics import listed, nearest
 from meter.contracts.doubling import summable, twice
-from meter.contracts.editing.edits import Edit, clear, renamed
+from meter.contracts.editing.edits import clear, renamed
 from meter.contracts.editing.settings import setting
 from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.request import Request
+from meter.contracts.saying import Saying
 from meter.contracts.seen import Crowd
 from meter.contracts.selectors import parse, with_condition
-from meter.contracts.spans import Span
 from meter.contracts.spots import dropped_at, gives_at, selected_at
 from meter.contracts.variants import Variant
 
@@ -33,30 +33,13 @@ class Merging(NamedTuple):
     """The item of the selection that took the part."""
 
 
-class Say(Protocol):
-    """What takes a diagnostic: code, places, clause, notes, variant and edit, and its facts."""
-
-    def __call__(
-        self,
-        code: str,
-        spans: Sequence[Span],
-        clause: str,
-        notes: tuple[str, ...] = (),
-        variant: str = "",
-        edit: Edit | None = None,
-        /,
-        **facts: str,
-    ) -> None:
-        """Say it."""
-
-
 @frozen
 class Folding:
     """Judges what rules merge, behind some sources; `say` takes what is wrong."""
 
     request: Request
     sources: set[str]
-    say: Say
+    say: Saying
 
     def drops(self, instance: Instance, compiled: Compiled, merging: Sequence[Merging]) -> bool:
         """Whether what a rule drops of the key can be dropped; says why not."""

@@ -298,12 +298,7 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
     if rule.gives is None:
         return None
     gives = rule.gives
-    if gives.merge == "sum" and part.additive and gives.folds:
-        sums = part.counted
-    elif "${metric}" in gives.name:  # as it is done with what was not added up
-        sums = frozenset([each._replace(metric=gives.name.replace("${metric}", each.metric)) for each in part.sums])
-    else:
-        sums = part.sums
+    sums = _counts(gives, part)
     if gives.drop:
         part = part.without(gives.drop)
     if gives.resource:
@@ -326,6 +321,15 @@ def give(rule: Rule, part: Variant, label: str, worst_quality: WorstQuality) -> 
         via=part.via | {label},
         sums=sums,
     )
+
+
+def _counts(gives: Gives, part: Variant) -> frozenset[Variant]:
+    """The series whose sum a part becomes or stays, by the names that they would have behind the rule."""
+    if gives.merge is not None and gives.folds:
+        return part.counted if gives.merge == "sum" and part.additive else frozenset()
+    if "${metric}" not in gives.name:
+        return part.sums
+    return frozenset([each._replace(metric=gives.name.replace("${metric}", each.metric)) for each in part.sums])
 
 
 def merged(given: Iterable[Variant], worst_quality: WorstQuality) -> list[Variant]:

@@ -185,10 +185,6 @@ class Assembly:
             return [self._absolute(each) for each in value]
         if isinstance(value, dict):
             return {name: self._absolute(each) for name, each in value.items()}
-        if "./" in value or "//" in value or value == ".":
-            from pathlib import Path  # it would take 2 MiB in every run, to tidy what few write
-
-            return str(Path(self.folder, value))
         return os.path.join(self.folder, value)
 
 

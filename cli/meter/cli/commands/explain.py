@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from meter.cli import common, recorded, render
-from meter.cli.commands.plugin import known
 
 if TYPE_CHECKING:
     from meter.contracts.hops import Candidate
@@ -63,7 +62,7 @@ def explain(
         return _explain_code(target.upper(), format_)
     if target is not None and _LIKE_CODE.fullmatch(target) and (meant := _code_meant(target)):
         raise click.UsageError(f"{target!r} is neither a mountpoint nor a code. Did you mean {meant!r}?")
-    if target is not None and not target.startswith("/") and known(target, plugin_dirs):
+    if target is not None and not target.startswith("/") and common.is_plugin(target, plugin_dirs):
         raise click.UsageError(
             f"{target!r} is a plugin: `meter plugin info {target}` shows it. A mountpoint begins with `/`."
         )

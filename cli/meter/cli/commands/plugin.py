@@ -21,16 +21,9 @@ class _Plugins(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does. Raises: UsageError, there is no such command."""
         name = args[0]
-        if name not in self.commands and not ctx.resilient_parsing and known(name):
+        if name not in self.commands and not ctx.resilient_parsing and common.is_plugin(name):
             raise click.UsageError(f"No such command {name!r}. `meter plugin info {name}` shows that plugin.", ctx)
         return super().resolve_command(ctx, args)
-
-
-def known(name: str, plugin_dirs: tuple[str, ...] = ()) -> bool:
-    """Whether there is a plugin of that name."""
-    from meter.core.discovery import discover  # the contract language, which a help text does not need
-
-    return name in discover(plugin_dirs).catalogue.entries
 
 
 @click.group(cls=_Plugins)

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import Diagnostic
+from meter.contracts.formula.faults import FormulaFault
 from meter.contracts.formula.formulas import Formula
-from meter.contracts.formula.inference import Derived, FormulaFault, Refused, anything, infer, possible
+from meter.contracts.formula.inference import Derived, Refused, anything, infer, possible
 from meter.contracts.instances import Compiled, Instance
 from meter.contracts.language import language
 from meter.contracts.options import At, inside

@@ -17,38 +17,24 @@ multiplied with, and degree 0 in the others.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 from meter.contracts.diagnostics import listed
-from meter.contracts.doubling import KINDS, Doubled, doubled, wholes
+from meter.contracts.doubling import KINDS
+from meter.contracts.formula.additions import added, adds_up, twice
+from meter.contracts.formula.faults import FormulaFault, fault
 from meter.contracts.formula.formulas import Formula, Node, Number, Product, Reading, Sum
 from meter.contracts.formula.joins import MOST, Joined, Piece, Pieces, Unjoined, join, lineage, pieces, pinned
 from meter.contracts.language import language
 from meter.contracts.rules import Operand, Taken
-from meter.contracts.seen import Seen
-from meter.contracts.selectors import with_condition
 from meter.contracts.units import Unit, UnitError, commensurable, product
 from meter.contracts.variants import MACHINE, Parts, Variant, both
 
-Place = tuple[int, int]
-"""Where something stands in the text of a formula: its first character, from 0, and the one behind its last."""
 Dimension = tuple[str, str]
 """`resource` or `consumer` with a kind, or the empty text with an attribute."""
-
-
-class FormulaFault(NamedTuple):
-    """Why a formula gives nothing that is right: a code of CONTRACT.ini, its variant and facts, and where.
-
-    `places` begins with what is wrong.
-    """
-
-    code: str
-    variant: str
-    places: tuple[Place, ...]
-    facts: Mapping[str, str]
 
 
 class Derived(NamedTuple):
@@ -105,15 +91,15 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
     A cause is said once: degrees are judged where units and keys are sound. The result does not depend on the order of
     the parts, nor on that of factors and terms.
     """
-    faults = [fault for reading in formula.readings for fault in _reads(reading, hits[reading.place])]
-    faults = faults or list(itertools.islice(_added(formula.root, hits), 1))
+    faults = [each for reading in formula.readings for each in _reads(reading, hits[reading.place])]
+    faults = faults or list(itertools.islice(added(formula.root, hits), 1))
     if faults:
         return Refused(tuple(faults))
     computed = _Units(formula, hits)
     try:
         unit = computed.unit(formula.root)
     except UnitError as error:
-        return Refused((_fault("E-FLOW-UNIT", "large", [formula.root], got=error.text),))
+        return Refused((fault("E-FLOW-UNIT", "large", [formula.root], got=error.text),))
     inputs = [_pieces(reading, hits[reading.place]) for reading in formula.readings]
     ways = _join(formula, inputs)
     derived = tuple(_derived(reading, hits[reading.place], inputs[reading.place]) for reading in formula.readings)
@@ -153,7 +139,7 @@ def infer(formula: Formula, hits: Sequence[Sequence[Variant]]) -> Inferred | Ref
             interval=operands[lead].interval,
             via=frozenset().union(*(hit.via for hit in every)),
             parts=_parts_of(every, {name for name, _ in way.attributes}),
-            sums=frozenset(_adds_up(formula.root, hits, way)),
+            sums=frozenset(adds_up(formula.root, hits, way)),
         )
         for way, is_divided in zip(ways, divided, strict=True)
     )
@@ -187,10 +173,6 @@ def _lead(formula: Formula, operands: Sequence[Operand]) -> int:
     """
     spans = [place for place, operand in enumerate(operands) if operand.delta] or range(len(operands))
     return min(spans, key=lambda place: (-operands[place].interval, formula.readings[place].selector.text, place))
-
-
-def _fault(code: str, variant: str, nodes: Sequence[Node], **facts: str) -> FormulaFault:
-    return FormulaFault(code, variant, tuple((node.start, node.end) for node in nodes), facts)
 
 
 def _quality(word: str) -> str:
@@ -238,157 +220,28 @@ def _reads(reading: Reading, hits: Sequence[Variant]) -> Iterator[FormulaFault]:
     """What is wrong with the parts that one selector takes; the first fault."""
     metric = f"`{reading.selector.text}`"
     if not hits:
-        yield _fault("E-FLOW-EMPTY", "", [reading], selector=reading.selector.text)
+        yield fault("E-FLOW-EMPTY", "", [reading], selector=reading.selector.text)
         return
     shapes = sorted({(hit.unit, hit.kind) for hit in hits})
     if len(shapes) > 1:
         facts = {"this": ", ".join(shapes[0]), "that": ", ".join(shapes[1])}
-        yield _fault("E-FLOW-CLASH", "formula", [reading], metric=metric, **facts)
+        yield fault("E-FLOW-CLASH", "formula", [reading], metric=metric, **facts)
         return
     unit, kind = language().units.parse(shapes[0][0]), shapes[0][1]
     if _time(kind) is None:
-        yield _fault("E-FLOW-KIND", "formula", [reading], metric=metric, kind=kind)
+        yield fault("E-FLOW-KIND", "formula", [reading], metric=metric, kind=kind)
     elif unit.shift:
-        yield _fault("E-FLOW-UNIT", "summand", [reading], metric=metric, got=unit.text)
+        yield fault("E-FLOW-UNIT", "summand", [reading], metric=metric, got=unit.text)
     elif _sums(reading):
         if not all(hit.additive for hit in hits):
-            yield _fault("E-FLOW-KIND", "sum", [reading], metric=metric)
+            yield fault("E-FLOW-KIND", "sum", [reading], metric=metric)
         else:
-            yield from itertools.islice(_twice(reading, hits), 1)
+            yield from itertools.islice(twice(reading, hits), 1)
     elif _shares(reading):
         if unit.dimension:
-            yield _fault("E-FLOW-UNIT", "share", [reading], metric=metric, got=unit.text)
+            yield fault("E-FLOW-UNIT", "share", [reading], metric=metric, got=unit.text)
         elif _time(kind):
-            yield _fault("E-FLOW-KIND", "share", [reading], metric=metric, got=f"`{kind}`")
-
-
-def _twice(reading: Reading, hits: Sequence[Variant]) -> Iterator[FormulaFault]:
-    """What a sum over all attributes would count twice: a value and a part of it, or a total beside its parts."""
-    ordered = sorted(hits, key=lambda hit: str(hit.to_json()))
-    for one, other in itertools.product(ordered, ordered):
-        if not (one.resource & other.resource and one.consumer & other.consumer):
-            continue
-        for name, _ in one.attributes:
-            if (double := doubled(one, other, name)) is not None:
-                glob = reading.selector.glob
-                facts = {"metric": f"`{glob}`", "dimension": name, "part": double.part, "whole": double.whole}
-                facts["selection"] = f"`{with_condition(reading.selector, name, wholes(ordered, name, double.whole))}`"
-                yield _fault("E-FLOW-DOUBLE", double.how, [reading], **facts)
-
-
-def _added(node: Node, hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFault]:
-    """What is added, or taken off, beside what holds it already. A term with a factor is a weight of a model."""
-    if isinstance(node, Product):
-        yield from (fault for _, factor in node.factors for fault in _added(factor, hits))
-    elif isinstance(node, Sum):
-        terms = {(sign, term.selector.text): term for sign, term in _terms(node)}
-        for name in sorted({name for term in terms.values() for hit in hits[term.place] for name, _ in hit.parts}):
-            unlike = {term.place: _unlike(hits[term.place], name) for term in terms.values()}
-            for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
-                if sign == same and part.selector.glob == whole.selector.glob:
-                    for one, other in itertools.product(unlike[part.place], unlike[whole.place]):
-                        yield from _lies_in((part, one), (whole, other), name)
-        yield from _summed(terms, hits)
-        inner = (term for _, term in node.terms if not isinstance(term, Sum))
-        yield from (fault for term in inner for fault in _added(term, hits))
-
-
-def _summed(terms: Mapping[tuple[int, str], Reading], hits: Sequence[Sequence[Variant]]) -> Iterator[FormulaFault]:
-    """What is added beside what it is in, by the kinds of things, or beside a sum, under another name, of the same."""
-    counted = {term.place: _counted(hits[term.place]) for term in terms.values()}
-    for ((sign, _), part), ((same, _), whole) in itertools.permutations(terms.items(), 2):
-        if sign == same:
-            for metric in sorted(counted[part.place].keys() & counted[whole.place].keys()):
-                one, other = (part, counted[part.place][metric]), (whole, counted[whole.place][metric])
-                if part.selector.glob != whole.selector.glob:
-                    yield from _both_count(one, other, metric)
-                yield from _of_kinds(one, other)
-
-
-def _counted(hits: Sequence[Variant]) -> dict[str, list[Variant]]:
-    """What additive values count, by metric."""
-    found: dict[str, list[Variant]] = {}
-    every = {each for hit in hits if hit.additive for each in hit.counted}
-    for each in sorted(every, key=lambda variant: str(variant.to_json())):
-        found.setdefault(each.metric, []).append(each)
-    return found
-
-
-def _both_count(
-    part: tuple[Reading, Sequence[Variant]], whole: tuple[Reading, Sequence[Variant]], metric: str
-) -> Iterator[FormulaFault]:
-    """Whether what one reading counts of a metric is, or is a part of, what another one does."""
-    (first, ones), (second, others) = part, whole
-    seen = Seen(others)
-    if any(True for one in ones for _ in seen.meeting(one)):
-        facts = {"metric": f"`{metric}`", "selector": first.selector.text}
-        yield _fault("E-FLOW-DOUBLE", "again", [first, second], **facts)
-    for name in sorted({name for each in (*ones, *others) for name, _ in each.parts}):
-        for one, other in itertools.product(_unlike(ones, name), _unlike(others, name)):
-            yield from _lies_in((first, one), (second, other), name)
-
-
-def _of_kinds(
-    part: tuple[Reading, Sequence[Variant]], whole: tuple[Reading, Sequence[Variant]]
-) -> Iterator[FormulaFault]:
-    """Whether what one reading counts is of things that lie in those of what another one does."""
-    (first, ones), (second, others) = part, whole
-    kinds, wholes_ = ({(each.resource, each.consumer): each for each in found} for found in (ones, others))
-    for one, other in itertools.product(kinds.values(), wholes_.values()):
-        for name, beside in (KINDS, KINDS[::-1]):
-            if getattr(one, beside) & getattr(other, beside):
-                double = doubled(one, other, name)
-                if double is not None and not double.how:
-                    yield _added_to(first, second, double, name)
-
-
-def _adds_up(node: Node, hits: Sequence[Sequence[Variant]], way: Joined) -> Iterator[Variant]:
-    """What the result counts where it is nothing but a sum; what is taken off is in it no more."""
-    if isinstance(node, Sum):
-        if all(sign > 0 and isinstance(term, Sum | Reading) for sign, term in node.terms):
-            for _, term in node.terms:
-                yield from _adds_up(term, hits, way)
-    elif isinstance(node, Reading):
-        piece = way.pieces[node.place]
-        for hit in hits[node.place]:
-            if hit.additive and piece.resource in hit.resource and piece.consumer in hit.consumer:
-                own = hit._replace(resource=frozenset({piece.resource}), consumer=frozenset({piece.consumer}))
-                yield from own.counted
-
-
-def _terms(node: Sum, sign: int = 1) -> Iterator[tuple[int, Reading]]:
-    """What is read for its own sake in a sum and in the sums in it, each with the sign that it has in the end."""
-    for own, term in node.terms:
-        if isinstance(term, Sum):
-            yield from _terms(term, sign * own)
-        elif isinstance(term, Reading):
-            yield sign * own, term
-
-
-def _unlike(hits: Sequence[Variant], name: str) -> list[Variant]:
-    """One of all that have the same values of an attribute and are of the same kinds of things; none without it."""
-    found: dict[object, Variant] = {}
-    for hit in hits:
-        attributes = dict(hit.attributes)
-        if name in attributes:
-            key = hit.resource, hit.consumer, attributes[name], dict(hit.parts).get(name)
-            found.setdefault(key, hit)
-    return list(found.values())
-
-
-def _lies_in(part: tuple[Reading, Variant], whole: tuple[Reading, Variant], name: str) -> Iterator[FormulaFault]:
-    """Whether what one reading takes is a part, by an attribute, of what another one does."""
-    (first, one), (second, other) = part, whole
-    if not (one.resource & other.resource and one.consumer & other.consumer):
-        return
-    if (double := doubled(one, other, name)) is not None and not double.how:
-        yield _added_to(first, second, double, name)
-
-
-def _added_to(part: Reading, whole: Reading, double: Doubled, name: str) -> FormulaFault:
-    """The fault of a part that is added to its whole."""
-    facts = {"dimension": name, "part": double.part, "whole": double.whole, "selector": part.selector.text}
-    return _fault("E-FLOW-DOUBLE", "added", [part, whole], **facts)
+            yield fault("E-FLOW-KIND", "share", [reading], metric=metric, got=f"`{kind}`")
 
 
 # ------------------------------------------------------------------------------------------------------------- units
@@ -427,7 +280,7 @@ class _Units:
         for (_, term), unit in zip(node.terms[1:], units[1:], strict=True):
             if not commensurable(units[0], unit):
                 nodes = [term, node.terms[0][1]]
-                self.faults.append(_fault("E-FLOW-UNIT", "terms", nodes, got=unit.text, wanted=units[0].text))
+                self.faults.append(fault("E-FLOW-UNIT", "terms", nodes, got=unit.text, wanted=units[0].text))
                 break
         self.mixed |= len({unit.ratio for unit in units}) > 1
         return min(units, key=lambda unit: (unit.ratio, len(unit.text), unit.text))
@@ -529,18 +382,18 @@ class _Degrees:
         """Two terms of which the one adds up over something and the other does not."""
         if degree.time != other.time:
             facts = {"degree": str(other.time), "other": str(degree.time)}
-            return _fault("E-FLOW-KIND", "terms", [term, first], **facts)
+            return fault("E-FLOW-KIND", "terms", [term, first], **facts)
         for dimension in sorted({*degree.degrees, *other.degrees}):
             mine, theirs = degree.degrees.get(dimension, 0), other.degrees.get(dimension, 0)
             if mine != theirs:
                 facts = {"degree": str(theirs), "other": str(mine), "dimension": dimension[1]}
-                return _fault("E-FLOW-DOUBLE", "terms", [term, first], **facts)
+                return fault("E-FLOW-DOUBLE", "terms", [term, first], **facts)
         return None
 
     def _wrong(self, found: _Degree) -> FormulaFault | None:
         """A result that adds up over time or a dimension more than once, or over time and not over its dimensions."""
         if found.time not in (0, 1):
-            return _fault("E-FLOW-KIND", "time", [self.formula.root], degree=str(found.time))
+            return fault("E-FLOW-KIND", "time", [self.formula.root], degree=str(found.time))
         for dimension, degree in sorted(found.degrees.items()):
             if degree in (0, 1) and degree >= found.time:
                 continue
@@ -554,7 +407,7 @@ class _Degrees:
             named = uneven[-1] if way in ("uneven", "share") else carrying[-1]
             facts = {"degree": str(degree), "dimension": dimension[1], "selector": named.selector.text, "way": way}
             others = [reading for reading in carrying if reading is not named]
-            return _fault("E-FLOW-DOUBLE", "degree", [named, *others], **facts)
+            return fault("E-FLOW-DOUBLE", "degree", [named, *others], **facts)
         return None
 
 
@@ -603,14 +456,14 @@ def _derived(reading: Reading, hits: Sequence[Variant], each: Pieces) -> Derived
 def _unjoined(formula: Formula, ways: Unjoined) -> FormulaFault:
     """E-FLOW-IDENTITY, or E-FLOW-LIMIT where there are too many ways to say."""
     if ways.why == "many":
-        return _fault("E-FLOW-LIMIT", "formula", [formula.root], limit=str(MOST))
+        return fault("E-FLOW-LIMIT", "formula", [formula.root], limit=str(MOST))
     first, second = (formula.readings[place] for place in (ways.first, ways.second))
     these, those = listed(ways.these), listed(ways.those)
     if ways.why == "nearest":
         these, those = ",".join(ways.these), ",".join(ways.those)
     facts = {"first": first.selector.text, "second": second.selector.text, "dimension": ways.dimension}
     nodes = [first] if first is second else [second, first]
-    return _fault("E-FLOW-IDENTITY", ways.why, nodes, **facts, these=these, those=those)
+    return fault("E-FLOW-IDENTITY", ways.why, nodes, **facts, these=these, those=those)
 
 
 # ---------------------------------------------------------------------------------------------------------- ordering
